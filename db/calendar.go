@@ -1,0 +1,66 @@
+package db
+
+import (
+	"fmt"
+	"time"
+)
+
+// dayStart returns the first instant of a date in loc. Where clocks jump over midnight that is the moment of the
+// jump, and where midnight comes twice it is the first of the two; time.Date promises neither.
+func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time {
+	guess := time.Date(year, month, day, 0, 0, 0, 0, loc)
+	y, m, d := time.Date(year, month, day, 12, 0, 0, 0, time.UTC).Date()
+	first := time.Time{}
+	consider := func(t time.Time) {
+		if ty, tm, td := t.Date(); ty == y && tm == m && td == d && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	consider(guess)
+	// Midnight by each offset in force around it, and the changes of offset around it.
+	for _, near := range []time.Time{guess.Add(-26 * time.Hour), guess, guess.Add(26 * time.Hour)} {
+		_, offset := near.Zone()
+		consider(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Add(-time.Duration(offset) * time.Second).In(loc))
+		from, to := near.ZoneBounds()
+		for _, change := range []time.Time{from, to} {
+			if !change.IsZero() {
+				consider(change)
+			}
+		}
+	}
+	if first.IsZero() { // a date that a zone skipped altogether
+		return guess
+	}
+	return first
+}
+
+// dayOffset returns the first instant of the day that lies the given number of days after t's own in loc.
+func dayOffset(t time.Time, days int, loc *time.Location) time.Time {
+	y, m, d := t.In(loc).Date()
+	return dayStart(y, m, d+days, loc)
+}
+
+// NextMidnight returns the first instant of the day after t in loc.
+func NextMidnight(t time.Time, loc *time.Location) time.Time { return dayOffset(t, 1, loc) }
+
+// payoutWeekday is the day of the week on which owners are paid.
+const payoutWeekday = time.Friday
+
+// nextPayoutDay returns the first instant of the next weekly payout day, which is today on that day itself.
+func nextPayoutDay(t time.Time, loc *time.Location) time.Time {
+	return dayOffset(t, (int(payoutWeekday)-int(t.In(loc).Weekday())+7)%7, loc)
+}
+
+// ParseMoment reads a date or timestamp as PostgreSQL writes it in JSON: a date is its first instant in loc, a
+// timestamp without a zone is UTC. The result is in loc.
+func ParseMoment(text string, loc *time.Location) (time.Time, error) {
+	if d, err := time.Parse(time.DateOnly, text); err == nil {
+		return dayStart(d.Year(), d.Month(), d.Day(), loc), nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.In(loc), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no date or timestamp", text)
+}

@@ -1,0 +1,203 @@
+package db
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+const (
+	// channel is what the triggers notify.
+	channel = "realtime"
+	// proofChannel is where a listener hears itself.
+	proofChannel = "realtime_proof"
+	// proofInterval is how often the listener proves that notifications arrive, and proofTimeout how long one may take.
+	proofInterval = time.Second
+	proofTimeout  = time.Second
+	// provenFor is how long a proof holds.
+	provenFor = 2*proofInterval + proofTimeout
+	// minReconnect and maxReconnect bound the pauses between attempts to connect again.
+	minReconnect = 50 * time.Millisecond
+	maxReconnect = 500 * time.Millisecond
+)
+
+// Listener holds the connection that LISTENs for the triggers' doorbell. It yields wake-ups, and one after each
+// reconnect, because notifications are not kept for those who were away. It proves itself by notifying itself through
+// the pool: a connection that is open and dead, or a pooler that swallows notifications, shows within seconds.
+type Listener struct {
+	dsn    string
+	pool   *sqlx.DB
+	log    *slog.Logger
+	wake   chan struct{}
+	dialer listenDialer
+	token  string       // what this server's own notifications say
+	heard  chan string  // proofs that arrived
+	proven atomic.Int64 // when the last proof arrived, as Unix nanoseconds; 0 while unproven
+}
+
+// NewListener returns a listener that will connect to databaseURL when it runs. The connection must be a direct one:
+// LISTEN does not pass a transaction pooler. It notifies itself through pool.
+func NewListener(databaseURL string, pool *sqlx.DB, log *slog.Logger) (*Listener, error) {
+	dsn, err := connectionString(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{dsn: dsn, pool: pool, log: log, wake: make(chan struct{}, 1), token: rand.Text(), heard: make(chan string, 1)}, nil
+}
+
+// Wakes yields a value when the log may have grown. Several wake-ups become one.
+func (l *Listener) Wakes() <-chan struct{} { return l.wake }
+
+// Ring makes Wakes yield, as a notification would.
+func (l *Listener) Ring() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Proven reports whether the listener heard its own notification lately.
+func (l *Listener) Proven() bool {
+	at := l.proven.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) < provenFor
+}
+
+// Run listens until ctx ends. It survives every loss of the connection.
+func (l *Listener) Run(ctx context.Context) error {
+	pl := pq.NewDialListener(&l.dialer, l.dsn, minReconnect, maxReconnect, l.observe)
+	notifications := pl.NotificationChannel()
+	var group sync.WaitGroup
+	group.Go(func() {
+		for _, name := range []string{channel, proofChannel} {
+			// Listen blocks until there is a connection; closing the listener ends it.
+			if err := pl.Listen(name); err != nil && ctx.Err() == nil {
+				l.log.Error("cannot listen for changes", "channel", name, "error", err)
+			}
+		}
+		l.Ring() // what came before LISTEN was heard by nobody
+	})
+	group.Go(func() { l.prove(ctx) })
+	group.Go(func() { // its own goroutine, because Close waits while nobody drains
+		for n := range notifications {
+			l.receive(n)
+		}
+	})
+	<-ctx.Done()
+	l.dialer.cut() // lib/pq holds its lock while it waits for the network: only a closed connection frees it
+	pl.Close()
+	group.Wait()
+	return nil
+}
+
+func (l *Listener) receive(n *pq.Notification) {
+	switch {
+	case n == nil: // reconnected: whatever happened in between was not heard
+		l.Ring()
+	case n.Channel == channel && n.Extra != l.token: // with our token it is our own numbering, and we know
+		l.Ring()
+	case n.Channel == proofChannel && n.Extra == l.token:
+		select {
+		case l.heard <- n.Extra:
+		default:
+		}
+	}
+}
+
+// observe logs each loss once.
+func (l *Listener) observe(event pq.ListenerEventType, err error) {
+	switch event {
+	case pq.ListenerEventDisconnected:
+		l.proven.Store(0)
+		l.log.Warn("the listening connection was lost; connecting again", "error", err)
+	case pq.ListenerEventReconnected:
+		l.log.Info("the listening connection is back")
+	}
+}
+
+// prove notifies this listener again and again, and cuts its connection when the notification does not arrive: the
+// reconnect that follows reads what was missed.
+func (l *Listener) prove(ctx context.Context) {
+	timer := time.NewTimer(minReconnect)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		select {
+		case <-l.heard: // an answer that came too late is none
+		default:
+		}
+		pause := proofInterval
+		if l.proofArrives(ctx) {
+			l.proven.Store(time.Now().UnixNano())
+		} else if ctx.Err() == nil {
+			if l.proven.Swap(0) != 0 {
+				l.log.Warn("a notification to ourselves did not arrive: listening again")
+				l.dialer.cut()
+			} else {
+				l.dialer.cutOlderThan(proofTimeout)
+			}
+			pause = minReconnect
+		}
+		timer.Reset(pause)
+	}
+}
+
+func (l *Listener) proofArrives(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+	if _, err := l.pool.ExecContext(ctx, `SELECT pg_notify($1, $2)`, proofChannel, l.token); err != nil {
+		return false
+	}
+	select {
+	case <-l.heard:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// listenDialer dials for lib/pq and can cut what it dialled last.
+type listenDialer struct {
+	mu     sync.Mutex // guards the two below
+	conn   net.Conn
+	dialed time.Time
+}
+
+// Dial implements pq.Dialer.
+func (d *listenDialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialTimeout(network, address, connectTimeout)
+}
+
+// DialTimeout implements pq.Dialer.
+func (d *listenDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	conn, err := net.DialTimeout(network, address, timeout)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.conn, d.dialed = conn, time.Now()
+	return conn, nil
+}
+
+func (d *listenDialer) cut() { d.cutOlderThan(0) }
+
+// cutOlderThan closes the connection unless it is younger than age and may still be on its way.
+func (d *listenDialer) cutOlderThan(age time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn != nil && time.Since(d.dialed) >= age {
+		d.conn.Close()
+		d.conn = nil
+	}
+}

@@ -1,0 +1,329 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// Position is a place in the log. Batch is the number of a batch, Turn the owner's last insertion in the same
+// transaction, ID the insertion itself: transactions of one batch follow each other by their last insertion (a
+// transaction that waited for another's row lock inserted after it), and the events of one stay together.
+// The zero Position lies before everything.
+type Position struct{ Batch, Turn, ID int64 }
+
+// Compare returns -1, 0 or 1 as p lies before, at or after q.
+func (p Position) Compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.Batch, q.Batch), cmp.Compare(p.Turn, q.Turn), cmp.Compare(p.ID, q.ID))
+}
+
+// EndOfBatch returns the position after everything in a batch and before the next.
+func EndOfBatch(number int64) Position { return Position{Batch: number + 1} }
+
+// Types of change that are no message to a browser. The others carry the message's own type.
+const (
+	// TypeChanged says that an owner's numbers may have changed, and nothing else that anybody is told.
+	TypeChanged = "changed"
+	// TypeAccess says that it may have changed who may see an owner account.
+	TypeAccess = "access"
+	// TypeTruncated says that changes happened which the log does not hold; it has no owner and concerns all.
+	TypeTruncated = "truncated"
+)
+
+// Change is one row of the log. OwnerID is empty for what concerns every owner. At is the time of the transaction.
+type Change struct {
+	Position
+	OwnerID string
+	Type    string
+	Data    json.RawMessage
+	At      time.Time
+}
+
+// Log is the log of committed changes, in an order that is the same for every reader and never changes.
+type Log struct {
+	pool *sqlx.DB
+}
+
+// NewLog returns the log in the database behind pool.
+func NewLog(pool *sqlx.DB) *Log { return &Log{pool: pool} }
+
+// State is where the log begins and ends: Epoch names this history of this database, Head is the newest batch.
+type State struct {
+	Epoch string `db:"epoch"`
+	Head  int64  `db:"head"`
+}
+
+// State returns the log's epoch and its newest batch.
+func (l *Log) State(ctx context.Context) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var s State
+	err := l.pool.GetContext(ctx, &s, `SELECT epoch::text AS epoch, (SELECT max(number) FROM realtime.batches) AS head FROM realtime.installation`)
+	if err != nil {
+		return s, fmt.Errorf("read the log's head: %w", explain(err))
+	}
+	return s, nil
+}
+
+// batch is what became visible between two snapshots.
+type batch struct {
+	Number        int64
+	Before, After string
+}
+
+// batchRows reads the changes of one batch in order. Rows that its `before` does not see either began later than that or
+// were under way then; both are looked up through the index on xid. Parameters: 1 after; 2 and 3 the turn and id after
+// which to begin; 4 the upper transaction id of before and 5 those under way in it (as values, for the planner to see).
+const batchRows = `
+SELECT turn, id, owner_id, type, data, at FROM (
+	SELECT max(id) OVER (PARTITION BY owner_id, xid) AS turn, id, owner_id, type, data, at FROM (
+		SELECT * FROM realtime.events WHERE xid >= $4::xid8 AND xid < pg_snapshot_xmax($1::pg_snapshot)
+		UNION ALL
+		SELECT * FROM realtime.events WHERE xid = ANY ($5::xid8[]) AND xid < $4::xid8
+	) fresh WHERE pg_visible_in_snapshot(xid, $1::pg_snapshot)
+) numbered
+WHERE (turn, id) > ($2, $3) ORDER BY turn, id`
+
+// Read calls each with every change after a position, of all owners, in order, and returns the number of the last
+// batch it has read to the end: that before the position when there is nothing new. It reads at most a thousand batches,
+// and returns ErrHistoryGone when the log no longer reaches back to the position.
+func (l *Log) Read(ctx context.Context, after Position, each func(Change) error) (head int64, err error) {
+	var batches []batch
+	listing, cancel := context.WithTimeout(ctx, numberTimeout)
+	defer cancel()
+	err = l.pool.SelectContext(listing, &batches,
+		`SELECT number, before::text AS before, after::text AS after FROM realtime.batches
+		WHERE number >= $1 ORDER BY number LIMIT 1000`, after.Batch)
+	if err != nil {
+		return 0, fmt.Errorf("read batches: %w", err)
+	}
+	head = after.Batch - 1
+	for _, b := range batches {
+		if err := l.readBatch(ctx, b, after, each); err != nil {
+			return 0, err
+		}
+		head = b.Number
+	}
+	return head, l.checkFloor(ctx, after)
+}
+
+// checkFloor returns ErrHistoryGone when rows after a position may have been removed. It comes after the reading: the
+// floor rises before the first row goes.
+func (l *Log) checkFloor(ctx context.Context, after Position) error {
+	var floor int64
+	if err := l.pool.GetContext(ctx, &floor, `SELECT floor FROM realtime.installation`); err != nil {
+		return fmt.Errorf("read the log's floor: %w", err)
+	}
+	if after.Batch < floor {
+		return ErrHistoryGone
+	}
+	return nil
+}
+
+func (l *Log) readBatch(ctx context.Context, b batch, after Position, each func(Change) error) error {
+	if b.Number > after.Batch {
+		after = Position{}
+	}
+	before, err := parseSnapshot(b.Before)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	rows, err := l.pool.QueryContext(ctx, batchRows, b.After, after.Turn, after.ID, before.upper, pq.Array(before.open))
+	if err != nil {
+		return fmt.Errorf("read batch %d: %w", b.Number, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c := Change{Position: Position{Batch: b.Number}}
+		var owner sql.NullString
+		var data sql.RawBytes
+		if err := rows.Scan(&c.Turn, &c.ID, &owner, &c.Type, &data, &c.At); err != nil {
+			return fmt.Errorf("read a row of batch %d: %w", b.Number, err)
+		}
+		c.OwnerID, c.Data = owner.String, append(json.RawMessage(nil), data...)
+		if err := each(c); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read batch %d: %w", b.Number, err)
+	}
+	return nil
+}
+
+// ownerRows reads an owner's changes that `before` ($2) does not see, each with its batch: the first whose `after`
+// sees its transaction. The index on bound leads close to it; only a transaction that stayed open for long is some
+// batches further on.
+const ownerRows = `
+SELECT b.number, max(e.id) OVER (PARTITION BY e.owner_id, e.xid) AS turn, e.id, e.owner_id, e.type, e.data, e.at
+FROM (
+	SELECT * FROM realtime.events WHERE owner_id = $1 AND xid >= $3::xid8
+	UNION ALL
+	SELECT * FROM realtime.events WHERE owner_id = $1 AND xid = ANY ($4::xid8[]) AND xid < $3::xid8
+	UNION ALL
+	SELECT * FROM realtime.events WHERE owner_id IS NULL AND xid >= $3::xid8
+	UNION ALL
+	SELECT * FROM realtime.events WHERE owner_id IS NULL AND xid = ANY ($4::xid8[]) AND xid < $3::xid8
+) e
+CROSS JOIN LATERAL (
+	SELECT number FROM realtime.batches WHERE bound > e.xid AND number >= $2 AND pg_visible_in_snapshot(e.xid, after)
+	ORDER BY bound, number LIMIT 1
+) b`
+
+// Owner returns an owner's messages after a position, in order, at most limit, and whether there are more. It
+// returns ErrHistoryGone when the log no longer holds all of them.
+func (l *Log) Owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	first, err := l.batchAt(ctx, after)
+	if errors.Is(err, ErrHistoryGone) {
+		// Older than the log, and still complete if the owner's last event is the one at this position.
+		if last, lastErr := l.Last(ctx, ownerID); lastErr != nil || after.Compare(last) < 0 {
+			return nil, false, cmp.Or(lastErr, err)
+		}
+		return nil, false, nil
+	}
+	if err != nil || first == nil {
+		return nil, false, err
+	}
+	before, err := parseSnapshot(first.Before)
+	if err != nil {
+		return nil, false, err
+	}
+	rows, err := l.pool.QueryContext(ctx, `SELECT * FROM (`+ownerRows+`) numbered
+		WHERE type NOT IN ('changed', 'access') AND (number, turn, id) > ($5, $6, $7) ORDER BY number, turn, id LIMIT $8`,
+		ownerID, first.Number, before.upper, pq.Array(before.open), after.Batch, after.Turn, after.ID, limit+1)
+	if err != nil {
+		return nil, false, fmt.Errorf("read events of owner %s: %w", ownerID, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c Change
+		var owner sql.NullString
+		var data sql.RawBytes
+		if err := rows.Scan(&c.Batch, &c.Turn, &c.ID, &owner, &c.Type, &data, &c.At); err != nil {
+			return nil, false, fmt.Errorf("read an event of owner %s: %w", ownerID, err)
+		}
+		if c.Type == TypeTruncated {
+			return nil, false, ErrHistoryGone
+		}
+		c.OwnerID, c.Data = owner.String, append(json.RawMessage(nil), data...)
+		changes = append(changes, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, false, fmt.Errorf("read events of owner %s: %w", ownerID, err)
+	}
+	if err := l.checkFloor(ctx, after); err != nil {
+		return nil, false, err
+	}
+	if len(changes) > limit {
+		return changes[:limit], true, nil
+	}
+	return changes, false, nil
+}
+
+// batchAt returns the batch of a position, in which to begin reading after it; nil when the position is at the log's end.
+func (l *Log) batchAt(ctx context.Context, after Position) (*batch, error) {
+	var b batch
+	err := l.pool.GetContext(ctx, &b, `SELECT number, before::text AS before, after::text AS after
+		FROM realtime.batches WHERE number >= $1 ORDER BY number LIMIT 1`, after.Batch)
+	if errors.Is(err, sql.ErrNoRows) {
+		var head int64
+		if err := l.pool.GetContext(ctx, &head, `SELECT max(number) FROM realtime.batches`); err != nil {
+			return nil, fmt.Errorf("read batches: %w", err)
+		}
+		if after.Batch > head+1 { // a position that this history has not reached
+			return nil, ErrHistoryGone
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read batches: %w", err)
+	}
+	if b.Number != after.Batch {
+		return nil, ErrHistoryGone
+	}
+	return &b, l.checkFloor(ctx, after)
+}
+
+// expired returns the position of the last of an owner's events that retention has removed.
+func (l *Log) expired(ctx context.Context, ownerID string) (Position, error) {
+	var p Position
+	row := l.pool.QueryRowContext(ctx, `SELECT batch, id FROM realtime.last_events
+		WHERE owner_id IN ($1, '') ORDER BY batch DESC, id DESC LIMIT 1`, ownerID)
+	if err := row.Scan(&p.Batch, &p.ID); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return p, fmt.Errorf("read the last removed event of owner %s: %w", ownerID, err)
+	}
+	p.Turn = p.ID // the last event of a batch is the last of its transaction
+	return p, nil
+}
+
+// Last returns the position of an owner's newest message, numbered so far: the zero Position if there never was one.
+// What a query reads after Last was called lacks nothing up to it.
+func (l *Log) Last(ctx context.Context, ownerID string) (Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	// The owner's newest numbered transaction is in some batch; in a later one can only be what that batch did not see.
+	var b batch
+	err := l.pool.GetContext(ctx, &b, `
+		WITH head AS (SELECT after FROM realtime.batches ORDER BY number DESC LIMIT 1),
+		recent AS (
+			(SELECT xid FROM realtime.events WHERE owner_id = $1 AND type NOT IN ('changed', 'access')
+				AND pg_visible_in_snapshot(xid, (SELECT after FROM head)) ORDER BY xid DESC LIMIT 1)
+			UNION ALL
+			(SELECT xid FROM realtime.events WHERE owner_id IS NULL
+				AND pg_visible_in_snapshot(xid, (SELECT after FROM head)) ORDER BY xid DESC LIMIT 1)
+		)
+		SELECT b.number, b.before::text AS before, b.after::text AS after FROM recent r CROSS JOIN LATERAL (
+			SELECT * FROM realtime.batches WHERE bound > r.xid AND pg_visible_in_snapshot(r.xid, after)
+			ORDER BY bound, number LIMIT 1) b
+		ORDER BY b.number DESC LIMIT 1`, ownerID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return l.expired(ctx, ownerID)
+	}
+	if err != nil {
+		return Position{}, fmt.Errorf("read the last event of owner %s: %w", ownerID, err)
+	}
+	before, err := parseSnapshot(b.Before)
+	if err != nil {
+		return Position{}, err
+	}
+	var p Position
+	row := l.pool.QueryRowContext(ctx, `SELECT number, turn, id FROM (`+ownerRows+`) numbered
+		WHERE type NOT IN ('changed', 'access') ORDER BY number DESC, turn DESC, id DESC LIMIT 1`,
+		ownerID, b.Number, before.upper, pq.Array(before.open))
+	if err := row.Scan(&p.Batch, &p.Turn, &p.ID); err != nil {
+		return p, fmt.Errorf("read the last event of owner %s: %w", ownerID, err)
+	}
+	return p, nil
+}
+
+// snapshot is the part of a pg_snapshot that selects what it does not see: transactions from upper on, and open ones.
+type snapshot struct {
+	upper string
+	open  []string
+}
+
+// parseSnapshot reads PostgreSQL's text form of a pg_snapshot, xmin:xmax:xip,xip,… (PostgreSQL manual, section
+// "Transaction ID and Snapshot Information Functions").
+func parseSnapshot(text string) (snapshot, error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 {
+		return snapshot{}, fmt.Errorf("read snapshot %q: not of the form xmin:xmax:list", text)
+	}
+	s := snapshot{upper: parts[1], open: []string{}}
+	if parts[2] != "" {
+		s.open = strings.Split(parts[2], ",")
+	}
+	return s, nil
+}

@@ -1,0 +1,112 @@
+package db
+
+// queries are the Store's questions, written for the shape of one database.
+type queries struct {
+	metrics, bookings, listings, accounts, mayView, user string
+}
+
+// metricsQuery computes RealTimeMetrics for one owner. Parameters: 1 owner; instants: 2 now, 3 today, 4 tomorrow,
+// 5 six days ago, 6 thirteen days ago; 7 to 10 the same four days as dates. It reads the owner's bookings once,
+// through the portal's index on hangar_id, and adds up exact decimals.
+const metricsQuery = `
+WITH hangars AS MATERIALIZED (
+	SELECT l.id, coalesce(l.status::text = 'active' AND l.is_available, false) AS published, {spaces} AS spaces
+	FROM {listings} l WHERE l.owner_id = $1::text::{ownerType}
+),
+stays AS MATERIALIZED (
+	SELECT b.hangar_id, b.status::text AS status, b.total_price::numeric AS price,
+		b.subtotal::numeric AS subtotal, b.fees::numeric AS fees,
+		{paid} AS paid, {paidAt} AS paid_at,
+		b.created_at >= {today.created} AND b.created_at < {tomorrow.created} AS created_today,
+		b.check_in <= {now.stay} AND b.check_out > {now.stay} AS present,
+		CASE WHEN b.status::text = 'completed' THEN b.id::text END AS completed_id
+	FROM {bookings} b {paidJoin} WHERE b.hangar_id IN (SELECT id FROM hangars)
+),
+sums AS (
+	SELECT
+		coalesce(sum(price) FILTER (WHERE paid AND paid_at >= {today.paid} AND paid_at < {tomorrow.paid}), 0) AS today,
+		coalesce(sum(price) FILTER (WHERE paid AND paid_at >= {week.paid} AND paid_at < {tomorrow.paid}), 0) AS week,
+		coalesce(sum(price) FILTER (WHERE paid AND paid_at >= {earlier.paid} AND paid_at < {week.paid}), 0) AS earlier,
+		count(*) FILTER (WHERE created_today AND status IS DISTINCT FROM 'cancelled') AS bookings
+	FROM stays
+),
+payouts AS (
+	SELECT coalesce(sum(coalesce(subtotal, 0) - coalesce(fees, 0)), 0) AS pending
+	FROM stays WHERE paid AND completed_id IS NOT NULL AND NOT EXISTS (
+		SELECT FROM realtime.payouts p WHERE p.booking_id = completed_id AND p.paid_out_at IS NOT NULL)
+),
+spaces AS (
+	SELECT coalesce(sum(h.spaces), 0) AS offered, coalesce(sum(least(h.spaces, o.stays)), 0) AS occupied, count(*) AS listings
+	FROM hangars h LEFT JOIN (
+		SELECT hangar_id, count(*) AS stays FROM stays WHERE present AND status IN ('confirmed', 'active') GROUP BY hangar_id
+	) o ON o.hangar_id = h.id
+	WHERE h.published
+)
+SELECT round(sums.today, 2)::text AS revenue_today,
+	sums.bookings AS bookings_today,
+	CASE WHEN offered = 0 THEN '0.0' ELSE round(occupied * 100.0 / offered, 1)::text END AS occupancy_rate,
+	CASE WHEN sums.earlier <> 0 THEN round((sums.week - sums.earlier) * 100 / sums.earlier, 1)::text
+		WHEN sums.week = 0 THEN '0.0' ELSE '100.0' END AS growth_percentage,
+	spaces.listings AS active_listings,
+	round(payouts.pending, 2)::text AS pending_payouts,
+	(SELECT min(scheduled_on) FROM realtime.payouts
+		WHERE owner_id = $1::text AND paid_out_at IS NULL AND scheduled_on >= $7::date) AS scheduled_on
+FROM sums, payouts, spaces`
+
+const bookingsQuery = `
+SELECT b.id::text AS booking_id, b.hangar_id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number,
+	btrim(concat_ws(' ', u.first_name, u.last_name)) AS guest_name,
+	coalesce(round(b.total_price::numeric, 2), 0)::text AS amount, coalesce(b.nights, 0) AS nights,
+	{checkIn} AS check_in, {checkOut} AS check_out, {createdAt} AS created_at,
+	coalesce(b.status::text, '') AS status, coalesce(b.payment_method::text, '') AS payment_method, {paid} AS paid
+FROM {bookings} b JOIN {listings} l ON l.id = b.hangar_id LEFT JOIN {users} u ON u.id = b.user_id {paidJoin}
+WHERE l.owner_id = $1::text::{ownerType} AND $2::text IS NOT NULL
+ORDER BY b.created_at DESC, b.id DESC LIMIT $3`
+
+const listingsQuery = `
+SELECT l.id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number, coalesce(l.icao_code::text, '') AS icao_code,
+	coalesce(l.aerodrome_name::text, '') AS aerodrome_name, coalesce(l.city::text, '') AS city,
+	coalesce(l.status::text, '') AS status, coalesce(l.is_available, false) AS is_available,
+	coalesce(round(l.daily_rate::numeric, 2), 0)::text AS daily_rate, {spaces} AS total_spaces,
+	least(o.stays, {spaces}) AS occupied_spaces, o.stays > 0 AS is_now_occupied, coalesce(o.guest, '') AS occupant
+FROM {listings} l CROSS JOIN LATERAL (
+	SELECT count(*) AS stays,
+		(array_agg(btrim(concat_ws(' ', u.first_name, u.last_name)) ORDER BY b.check_in DESC, b.id DESC))[1] AS guest
+	FROM {bookings} b LEFT JOIN {users} u ON u.id = b.user_id
+	WHERE b.hangar_id = l.id AND b.status::text IN ('confirmed', 'active')
+		AND b.check_in <= {now.stay} AND b.check_out > {now.stay}) o
+WHERE l.owner_id = $1::text::{ownerType} AND $2::timestamptz IS NOT NULL AND $3::date IS NOT NULL
+ORDER BY l.hangar_number, l.id`
+
+func newQueries(s shape) queries {
+	paidAt, paid, paidJoin := s.paid()
+	tables := []string{
+		"{bookings}", s.bookings, "{listings}", s.listings, "{owners}", s.owners, "{users}", s.users,
+		"{ownerType}", s.ownerID, "{spaces}", s.spaces("l"),
+		"{paid}", paid, "{paidAt}", paidAt, "{paidJoin}", paidJoin,
+		"{checkIn}", asInstant(s.checkIn, "b.check_in", "$2"), "{checkOut}", asInstant(s.checkIn, "b.check_out", "$2"),
+		"{createdAt}", asInstant(s.createdAt, "b.created_at", "$2"),
+	}
+	var days []string
+	for name, params := range map[string][2]string{
+		"now": {"$2", "$7"}, "today": {"$3", "$7"}, "tomorrow": {"$4", "$8"}, "week": {"$5", "$9"}, "earlier": {"$6", "$10"},
+	} {
+		days = append(days,
+			"{"+name+".paid}", instantParam(s.paidType(), params[0], params[1]),
+			"{"+name+".created}", instantParam(s.createdAt, params[0], params[1]),
+			"{"+name+".stay}", instantParam(s.checkIn, params[0], params[1]))
+	}
+	// The metrics query always names its ten parameters: PostgreSQL must know the type of each.
+	typed := metricsQuery + `, (SELECT $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::timestamptz, $6::timestamptz,
+	$7::date, $8::date, $9::date, $10::date) AS parameters`
+	return queries{
+		metrics:  fill(fill(typed, days...), tables...),
+		bookings: fill(bookingsQuery, tables...),
+		listings: fill(fill(listingsQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3")), tables...),
+		accounts: fill(`SELECT o.id::text AS owner_id, coalesce(o.company_name::text, '') AS company_name, 'owner' AS role
+			FROM {owners} o WHERE o.user_id::text = $1 ORDER BY o.id`, tables...),
+		mayView: fill(`SELECT EXISTS (SELECT FROM {owners} o WHERE o.id = $1::text::{ownerType} AND o.user_id::text = $2)`, tables...),
+		user: fill(`SELECT u.id::text AS id, btrim(concat_ws(' ', u.first_name, u.last_name)) AS name,
+			coalesce(u.email::text, '') AS email FROM {users} u WHERE u.id::text = $1`, tables...),
+	}
+}

@@ -1,0 +1,255 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// queryTimeout bounds one question to the database.
+const queryTimeout = 10 * time.Second
+
+// Decimal is an exact decimal number as PostgreSQL writes it. It is a JSON number on the wire and never a float here.
+type Decimal string
+
+// MarshalJSON implements json.Marshaler; what is no number (PostgreSQL's NaN and infinities) becomes 0.
+func (d Decimal) MarshalJSON() ([]byte, error) {
+	if d == "" || strings.ContainsAny(string(d), "Nn") {
+		return []byte("0"), nil
+	}
+	return []byte(d), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler: it keeps the digits of a JSON number. PostgreSQL writes what is no number
+// (NaN and infinities) as text.
+func (d *Decimal) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		*d = "NaN"
+		return nil
+	}
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return fmt.Errorf("read decimal %s: %w", b, err)
+	}
+	*d = Decimal(n)
+	return nil
+}
+
+// Day is a date, sent as the first instant of that day in the installation's time zone (RFC 3339 with offset).
+type Day struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (d Day) MarshalJSON() ([]byte, error) { return json.Marshal(d.Format(time.RFC3339)) }
+
+// RealTimeMetrics is an owner's numbers, as computed and as sent. Money is BRL with two decimals, rates are
+// percentages with one.
+type RealTimeMetrics struct {
+	RevenueToday     Decimal `json:"revenueToday" db:"revenue_today"`
+	BookingsToday    int     `json:"bookingsToday" db:"bookings_today"`
+	OccupancyRate    Decimal `json:"occupancyRate" db:"occupancy_rate"`
+	GrowthPercentage Decimal `json:"growthPercentage" db:"growth_percentage"`
+	ActiveListings   int     `json:"activeListings" db:"active_listings"`
+	PendingPayouts   Decimal `json:"pendingPayouts" db:"pending_payouts"`
+	NextPayoutDate   Day     `json:"nextPayoutDate" db:"-"`
+}
+
+// Account is an owner account that a user may see.
+type Account struct {
+	OwnerID     string `json:"ownerId" db:"owner_id"`
+	CompanyName string `json:"companyName" db:"company_name"`
+	Role        string `json:"role" db:"role"`
+}
+
+// User is a person who signs in.
+type User struct {
+	ID    string `json:"id" db:"id"`
+	Name  string `json:"name" db:"name"`
+	Email string `json:"email" db:"email"`
+}
+
+// Store answers questions about the present, from the portal's own tables.
+type Store struct {
+	pool  *sqlx.DB
+	loc   *time.Location
+	shape shape
+	sql   queries
+}
+
+// NewStore reads what the portal's tables look like and returns a Store over them; days begin and end in loc.
+// The database must be migrated.
+func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, error) {
+	s, err := inspect(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{pool: pool, loc: loc, shape: s, sql: newQueries(s)}, nil
+}
+
+// Location returns the zone in which days begin and end.
+func (s *Store) Location() *time.Location { return s.loc }
+
+// Metrics computes the numbers of an owner at the instant now.
+func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (RealTimeMetrics, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	day := func(offset int) (instant time.Time, date string) {
+		at := dayOffset(now, offset, s.loc)
+		return at, at.Format(time.DateOnly)
+	}
+	today, todayDate := day(0)
+	tomorrow, tomorrowDate := day(1)
+	week, weekDate := day(-6)
+	earlier, earlierDate := day(-13)
+	var row struct {
+		RealTimeMetrics
+		ScheduledOn sql.NullTime `db:"scheduled_on"`
+	}
+	err := s.pool.GetContext(ctx, &row, s.sql.metrics, ownerID,
+		now, today, tomorrow, week, earlier, todayDate, tomorrowDate, weekDate, earlierDate)
+	if err != nil {
+		return RealTimeMetrics{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
+	}
+	m := row.RealTimeMetrics
+	m.NextPayoutDate = Day{nextPayoutDay(now, s.loc)}
+	if row.ScheduledOn.Valid {
+		y, mo, d := row.ScheduledOn.Time.Date()
+		if scheduled := dayStart(y, mo, d, s.loc); scheduled.Before(m.NextPayoutDate.Time) {
+			m.NextPayoutDate = Day{scheduled}
+		}
+	}
+	return m, nil
+}
+
+// Booking is one booking as the page lists it.
+type Booking struct {
+	BookingID     string    `db:"booking_id"`
+	HangarID      string    `db:"hangar_id"`
+	HangarNumber  string    `db:"hangar_number"`
+	GuestName     string    `db:"guest_name"`
+	Amount        Decimal   `db:"amount"`
+	Nights        int       `db:"nights"`
+	CheckIn       time.Time `db:"check_in"`
+	CheckOut      time.Time `db:"check_out"`
+	CreatedAt     time.Time `db:"created_at"`
+	Status        string    `db:"status"`
+	PaymentMethod string    `db:"payment_method"`
+	Paid          bool      `db:"paid"`
+}
+
+// Bookings returns an owner's newest bookings, newest first, at most limit.
+func (s *Store) Bookings(ctx context.Context, ownerID string, limit int) ([]Booking, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	bookings := []Booking{}
+	if err := s.pool.SelectContext(ctx, &bookings, s.sql.bookings, ownerID, s.loc.String(), limit); err != nil {
+		return nil, fmt.Errorf("read bookings of owner %s: %w", ownerID, err)
+	}
+	for i := range bookings {
+		b := &bookings[i]
+		b.CheckIn, b.CheckOut, b.CreatedAt = b.CheckIn.In(s.loc), b.CheckOut.In(s.loc), b.CreatedAt.In(s.loc)
+	}
+	return bookings, nil
+}
+
+// Listing is one hangar of an owner and who is in it.
+type Listing struct {
+	HangarID       string  `json:"hangarId" db:"hangar_id"`
+	HangarNumber   string  `json:"hangarNumber" db:"hangar_number"`
+	ICAOCode       string  `json:"icaoCode" db:"icao_code"`
+	AerodromeName  string  `json:"aerodromeName" db:"aerodrome_name"`
+	City           string  `json:"city" db:"city"`
+	Status         string  `json:"status" db:"status"`
+	IsAvailable    bool    `json:"isAvailable" db:"is_available"`
+	DailyRate      Decimal `json:"dailyRate" db:"daily_rate"`
+	TotalSpaces    int     `json:"totalSpaces" db:"total_spaces"`
+	OccupiedSpaces int     `json:"occupiedSpaces" db:"occupied_spaces"`
+	IsNowOccupied  bool    `json:"isNowOccupied" db:"is_now_occupied"`
+	Occupant       string  `json:"occupant,omitempty" db:"occupant"`
+}
+
+// Listings returns an owner's hangars by number, with their occupation at the instant now.
+func (s *Store) Listings(ctx context.Context, ownerID string, now time.Time) ([]Listing, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	listings := []Listing{}
+	date := now.In(s.loc).Format(time.DateOnly)
+	if err := s.pool.SelectContext(ctx, &listings, s.sql.listings, ownerID, now, date); err != nil {
+		return nil, fmt.Errorf("read listings of owner %s: %w", ownerID, err)
+	}
+	return listings, nil
+}
+
+// Accounts returns the owner accounts that a user may see.
+func (s *Store) Accounts(ctx context.Context, userID string) ([]Account, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	accounts := []Account{}
+	if err := s.pool.SelectContext(ctx, &accounts, s.sql.accounts, userID); err != nil {
+		return nil, fmt.Errorf("read accounts of user: %w", err)
+	}
+	return accounts, nil
+}
+
+// MayView reports whether a user may see an owner account. An account that does not exist is one he may not see.
+func (s *Store) MayView(ctx context.Context, userID, ownerID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var may bool
+	if err := s.pool.GetContext(ctx, &may, s.sql.mayView, ownerID, userID); err != nil {
+		return false, fmt.Errorf("check access to owner %s: %w", ownerID, err)
+	}
+	return may, nil
+}
+
+// User returns a user by id, or ErrNotFound.
+func (s *Store) User(ctx context.Context, userID string) (User, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	var u User
+	err := s.pool.GetContext(ctx, &u, s.sql.user, userID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, ErrNotFound
+	}
+	if err != nil {
+		return u, fmt.Errorf("read user: %w", err)
+	}
+	return u, nil
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// CanonicalOwnerID returns an owner id in the one form under which the log and the bus know it, or ErrInvalidID
+// when the text cannot be an id in this database.
+func (s *Store) CanonicalOwnerID(id string) (string, error) {
+	bits := 64
+	switch s.shape.ownerID {
+	case "smallint":
+		bits = 16
+	case "integer":
+		bits = 32
+	case "bigint":
+	case "uuid":
+		if id = strings.ToLower(id); !uuidForm.MatchString(id) {
+			return "", ErrInvalidID
+		}
+		return id, nil
+	default:
+		if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0xFFFD }) {
+			return "", ErrInvalidID
+		}
+		return id, nil
+	}
+	n, err := strconv.ParseInt(id, 10, bits)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != id {
+		return "", ErrInvalidID
+	}
+	return id, nil
+}
