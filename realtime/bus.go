@@ -1,0 +1,263 @@
+package realtime
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+const (
+	// ownerCapacity is how many events of one owner are kept in memory; a cursor that is further behind reads the log.
+	ownerCapacity = 1024
+	// busCapacity is how many events are kept in memory for all owners together: at about 600 bytes an event, 40 MB.
+	busCapacity = 65536
+)
+
+// History is the log behind the memory.
+type History interface {
+	// Owner returns an owner's changes after a position, at most limit, and whether there are more; or db.ErrHistoryGone.
+	Owner(ctx context.Context, ownerID string, after db.Position, limit int) ([]db.Change, bool, error)
+	// Last returns the position of an owner's newest numbered message, or the zero Position.
+	Last(ctx context.Context, ownerID string) (db.Position, error)
+}
+
+// Bus is, per owner, a bounded log in memory that wakes its readers. A reader is a cursor into it: new, returning and
+// slow readers are one case, a cursor that is behind.
+type Bus struct {
+	history History
+
+	mu      sync.RWMutex // guards what follows
+	encoder Encoder
+	owners  map[string]*ownerLog
+	head    int64 // the newest batch that was published to the end
+	demand  func(ownerID string)
+
+	recentMu sync.Mutex // guards recent, the events in memory by age; taken before an owner's lock
+	recent   []*Event
+}
+
+// ownerLog is one owner's part of the bus. After floor every event is in events; before lost nothing can be read at all.
+type ownerLog struct {
+	ownerID string
+
+	mu        sync.Mutex // guards what follows
+	events    []*Event   // ascending
+	floor     db.Position
+	lost      db.Position
+	last      db.Position // the owner's newest message, if lastKnown
+	lastKnown bool
+	retired   bool // of an epoch that is over
+	metrics   *Event
+	version   uint64 // of metrics
+	readers   map[*Subscription]struct{}
+}
+
+// NewBus returns an empty bus over a history. Feed gives it an epoch, events and a head.
+func NewBus(history History) *Bus {
+	return &Bus{history: history, owners: make(map[string]*ownerLog), demand: func(string) {}}
+}
+
+// OnDemand sets what is called when a subscription begins for an owner whose metrics are not at hand. It must be set
+// before the first subscription and must not block.
+func (b *Bus) OnDemand(call func(ownerID string)) { b.demand = call }
+
+// Begin starts the bus, or starts it again after events were lost to it: everything in memory is forgotten, and every
+// reader learns that its history is gone. The events after batch head are expected next.
+func (b *Bus) Begin(enc Encoder, head int64) {
+	b.recentMu.Lock()
+	b.recent = nil
+	b.recentMu.Unlock()
+	b.mu.Lock()
+	old := b.owners
+	b.owners = make(map[string]*ownerLog)
+	b.encoder, b.head = enc, head
+	b.mu.Unlock()
+	for _, o := range old {
+		o.mu.Lock()
+		o.retired = true
+		readers := o.snapshotReaders()
+		o.mu.Unlock()
+		wake(readers)
+	}
+}
+
+// Publish appends events in the log's order and wakes their readers.
+func (b *Bus) Publish(events []*Event) {
+	woken := make(map[*Subscription]struct{})
+	for _, e := range events {
+		b.remember(e)
+		o := b.owner(e.OwnerID)
+		o.mu.Lock()
+		o.events = append(o.events, e)
+		o.last, o.lastKnown = e.Position, true
+		if len(o.events) > ownerCapacity {
+			o.drop()
+		}
+		for s := range o.readers {
+			woken[s] = struct{}{}
+		}
+		o.mu.Unlock()
+	}
+	for s := range woken {
+		s.ready()
+	}
+}
+
+// remember counts an event among those in memory, and lets the oldest go when there are too many.
+func (b *Bus) remember(e *Event) {
+	b.recentMu.Lock()
+	defer b.recentMu.Unlock()
+	b.recent = append(b.recent, e)
+	for len(b.recent) > busCapacity {
+		oldest := b.recent[0]
+		b.recent[0] = nil
+		b.recent = b.recent[1:]
+		b.mu.RLock()
+		o := b.owners[oldest.OwnerID]
+		b.mu.RUnlock()
+		if o == nil {
+			continue
+		}
+		o.mu.Lock()
+		if len(o.events) > 0 && o.events[0] == oldest {
+			o.drop()
+		}
+		o.mu.Unlock()
+	}
+}
+
+// drop forgets the oldest event in memory. The caller holds the lock.
+func (o *ownerLog) drop() {
+	o.floor = o.events[0].Position
+	o.events[0] = nil
+	o.events = o.events[1:]
+}
+
+// Advance says that a batch was published to its end, and lets go of owners that nobody reads and nothing is kept of.
+func (b *Bus) Advance(head int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if head == b.head {
+		return
+	}
+	b.head = head
+	for id, o := range b.owners {
+		o.mu.Lock()
+		if len(o.readers) == 0 && len(o.events) == 0 {
+			delete(b.owners, id)
+			o.retired = true
+		}
+		o.mu.Unlock()
+	}
+}
+
+// Head returns the newest batch that was published to its end.
+func (b *Bus) Head() int64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.head
+}
+
+// Lose says that at position changes happened which no log holds. Every reader learns that its history is gone, and
+// continues after position.
+func (b *Bus) Lose(position db.Position) {
+	var readers []*Subscription
+	b.mu.RLock()
+	for _, o := range b.owners {
+		o.mu.Lock()
+		o.events, o.floor, o.lost, o.last, o.lastKnown = nil, position, position, position, true
+		readers = append(readers, o.snapshotReaders()...)
+		o.mu.Unlock()
+	}
+	b.mu.RUnlock()
+	wake(readers)
+}
+
+// PublishMetrics makes e the newest metrics of its owner, if anybody is subscribed.
+func (b *Bus) PublishMetrics(e *Event) {
+	b.mu.RLock()
+	o := b.owners[e.OwnerID]
+	b.mu.RUnlock()
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	if len(o.readers) == 0 {
+		o.mu.Unlock()
+		return
+	}
+	o.metrics = e
+	o.version++
+	readers := o.snapshotReaders()
+	o.mu.Unlock()
+	wake(readers)
+}
+
+// Watched returns the owners that somebody is subscribed to.
+func (b *Bus) Watched() []string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var ids []string
+	for id, o := range b.owners {
+		o.mu.Lock()
+		if len(o.readers) > 0 {
+			ids = append(ids, id)
+		}
+		o.mu.Unlock()
+	}
+	return ids
+}
+
+// IsWatched reports whether somebody is subscribed to an owner.
+func (b *Bus) IsWatched(ownerID string) bool {
+	b.mu.RLock()
+	o := b.owners[ownerID]
+	b.mu.RUnlock()
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.readers) > 0
+}
+
+// Encoder returns what turns changes into messages in the present epoch.
+func (b *Bus) Encoder() Encoder {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.encoder
+}
+
+// owner returns an owner's log, new if need be: from the present head on, everything will be in it.
+func (b *Bus) owner(id string) *ownerLog {
+	b.mu.RLock()
+	o := b.owners[id]
+	b.mu.RUnlock()
+	if o != nil {
+		return o
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if o := b.owners[id]; o != nil {
+		return o
+	}
+	o = &ownerLog{ownerID: id, floor: db.EndOfBatch(b.head), readers: make(map[*Subscription]struct{})}
+	b.owners[id] = o
+	return o
+}
+
+func (o *ownerLog) snapshotReaders() []*Subscription {
+	readers := make([]*Subscription, 0, len(o.readers))
+	for s := range o.readers {
+		readers = append(readers, s)
+	}
+	return readers
+}
+
+// wake calls the readers without any lock held.
+func wake(readers []*Subscription) {
+	for _, s := range readers {
+		s.ready()
+	}
+}

@@ -1,0 +1,210 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+// ErrBehind says that the next events are no longer in memory: Replay reads them from the log.
+var ErrBehind = errors.New("the cursor is behind the memory")
+
+// ErrNotReady says that the bus has not begun: the log was not reached yet.
+var ErrNotReady = errors.New("the log has not been read yet")
+
+// Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for one goroutine at a
+// time; ready is called from any.
+type Subscription struct {
+	bus     *Bus
+	ownerID string
+	ready   func()
+
+	log     *ownerLog
+	cursor  db.Position // everything up to here was returned, or is not wanted
+	last    db.Position // of the event returned last; at first where the stream begins
+	version uint64      // of the metrics returned last
+}
+
+// Subscribe returns a cursor after the position that text names, or at the present when it is empty. ready is called,
+// and must not block, whenever there may be something to read. recovered says whether everything after text will follow;
+// when it is false the stream begins at the present all the same. The error is ErrMalformed or ErrForeign for a bad
+// text, or the history's.
+func (b *Bus) Subscribe(ctx context.Context, ownerID, text string, ready func()) (s *Subscription, recovered bool, err error) {
+	s = &Subscription{bus: b, ownerID: ownerID, ready: ready}
+	enc := b.Encoder()
+	if enc.Location == nil {
+		return nil, false, ErrNotReady
+	}
+	var after db.Position
+	if text != "" {
+		after, err = enc.Epoch.Parse(ownerID, text)
+		if err != nil && !errors.Is(err, ErrOtherEpoch) {
+			return nil, false, err
+		}
+	}
+	s.enter()
+	if text != "" && err == nil {
+		s.cursor, s.last = after, after
+		switch err := s.reachable(ctx); {
+		case err == nil:
+			return s, true, nil
+		case !errors.Is(err, db.ErrHistoryGone):
+			s.Close()
+			return nil, false, err
+		}
+	}
+	if err := s.Restart(ctx); err != nil {
+		s.Close()
+		return nil, false, err
+	}
+	return s, text == "", nil
+}
+
+// enter joins the readers of the owner's present log.
+func (s *Subscription) enter() {
+	for {
+		o := s.bus.owner(s.ownerID)
+		o.mu.Lock()
+		if o.retired { // let go of between the look-up and now
+			o.mu.Unlock()
+			continue
+		}
+		s.log, s.version = o, 0
+		o.readers[s] = struct{}{}
+		wanted := o.metrics == nil
+		o.mu.Unlock()
+		if wanted {
+			s.bus.demand(s.ownerID)
+		}
+		return
+	}
+}
+
+// reachable finds out whether everything after the cursor can be read.
+func (s *Subscription) reachable(ctx context.Context) error {
+	s.log.mu.Lock()
+	lost := s.cursor.Compare(s.log.lost) < 0
+	inMemory := s.cursor.Compare(s.log.floor) >= 0
+	if !lost && !inMemory && s.log.lastKnown && s.cursor == s.log.last {
+		s.cursor, inMemory = s.log.floor, true // nothing of this owner lies in between
+	}
+	s.log.mu.Unlock()
+	switch {
+	case lost:
+		return db.ErrHistoryGone
+	case inMemory && s.cursor.Batch <= s.bus.Head()+1:
+		return nil
+	}
+	_, _, err := s.bus.history.Owner(ctx, s.ownerID, s.cursor, 1)
+	return err
+}
+
+// Restart moves the cursor to the present.
+func (s *Subscription) Restart(ctx context.Context) error {
+	s.log.mu.Lock()
+	retired := s.log.retired
+	s.log.mu.Unlock()
+	if retired {
+		s.enter()
+	}
+	o := s.log
+	o.mu.Lock()
+	known := o.lastKnown
+	s.cursor, s.last = o.last, o.last
+	o.mu.Unlock()
+	if known {
+		return nil
+	}
+	last, err := s.bus.history.Last(ctx, s.ownerID)
+	if err != nil {
+		return fmt.Errorf("find where the stream of owner %s begins: %w", s.ownerID, err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.lastKnown { // nothing was published since: between last and the floor lies nothing
+		o.last, o.lastKnown = last, true
+		if last.Compare(o.floor) < 0 {
+			o.floor = last
+		}
+	}
+	s.cursor, s.last = last, last
+	return nil
+}
+
+// Next returns the events after the cursor, at most max, and moves it; after the last of them the newest metrics, if
+// they were not returned yet. No events and no error: there is nothing more at present, and ready will be called. ErrBehind:
+// call Replay. db.ErrHistoryGone: call Restart, and tell the client to load its snapshots again.
+func (s *Subscription) Next(max int) ([]*Event, error) {
+	o := s.log
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.retired || s.cursor.Compare(o.lost) < 0 {
+		return nil, db.ErrHistoryGone
+	}
+	if s.cursor.Compare(o.floor) < 0 {
+		return nil, ErrBehind
+	}
+	from := sort.Search(len(o.events), func(i int) bool { return o.events[i].Position.Compare(s.cursor) > 0 })
+	rest := o.events[from:]
+	all := len(rest) <= max
+	if !all {
+		rest = rest[:max]
+	}
+	out := append(make([]*Event, 0, len(rest)+1), rest...)
+	if len(rest) > 0 {
+		s.cursor = rest[len(rest)-1].Position
+		s.last = s.cursor
+	}
+	if all && o.metrics != nil && s.version != o.version {
+		out = append(out, o.metrics)
+		s.version = o.version
+	}
+	return out, nil
+}
+
+// Replay reads the events after the cursor from the log, at most limit, and moves the cursor past them. It may wait for
+// the database.
+func (s *Subscription) Replay(ctx context.Context, limit int) ([]*Event, error) {
+	head := s.bus.Head()
+	enc := s.bus.Encoder()
+	changes, more, err := s.bus.history.Owner(ctx, s.ownerID, s.cursor, limit)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]*Event, 0, len(changes))
+	for _, c := range changes {
+		e, err := enc.Encode(c)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	if len(events) > 0 {
+		s.cursor = events[len(events)-1].Position
+		s.last = s.cursor
+	}
+	// Everything up to the head of before the query was read: the memory has the rest.
+	if end := db.EndOfBatch(head); !more && s.cursor.Compare(end) < 0 {
+		s.cursor = end
+	}
+	return events, nil
+}
+
+// LastID returns the id of the last event that was returned, or of the place where the stream began.
+func (s *Subscription) LastID() string {
+	return s.bus.Encoder().Epoch.Format(s.ownerID, s.last)
+}
+
+// Close ends the subscription; ready may still be called once.
+func (s *Subscription) Close() {
+	o := s.log
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.readers, s)
+	if len(o.readers) == 0 {
+		o.metrics = nil // nobody keeps them up to date from now on
+	}
+}
