@@ -1,0 +1,131 @@
+package handlers
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// sendBuffer is what the kernel may hold of a connection's outgoing bytes. With the backlog of one turn of a session it
+// bounds what a slow client costs.
+const sendBuffer = 128 << 10
+
+// socket is a hijacked connection that can be written without waiting. Whole frames go in; what the kernel does not take
+// at once stays in the backlog, and everything that comes later queues behind it, so that frames never interleave, not
+// even the WebSocket library's own control frames with ours.
+type socket struct {
+	net.Conn
+	raw     syscall.RawConn         // nil where the connection is no plain socket: TLS
+	heard   atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
+	session atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
+
+	mu       sync.Mutex // guards what follows
+	backlog  net.Buffers
+	flushing bool
+}
+
+// newSocket takes a connection over. silence is how long unacknowledged data may stay so before the kernel gives the
+// connection up, where the system can say so.
+func newSocket(conn net.Conn, silence time.Duration) *socket {
+	s := &socket{Conn: conn}
+	s.heard.Store(time.Now().UnixNano())
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetWriteBuffer(sendBuffer)
+		if raw, err := tcp.SyscallConn(); err == nil {
+			s.raw = raw
+			setUserTimeout(raw, silence)
+		}
+	}
+	return s
+}
+
+// Read implements net.Conn and notes that the peer lives.
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 {
+		s.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// Write implements net.Conn for the WebSocket library's control frames, each of which is one call.
+func (s *socket) Write(p []byte) (int, error) {
+	if err := s.interject(bytes.Clone(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// interject writes a frame from outside the session's turn.
+func (s *socket) interject(frame []byte) error {
+	done, err := s.tryWrite(net.Buffers{frame})
+	if err != nil || done {
+		return err
+	}
+	if session := s.session.Load(); session != nil {
+		session.wake()
+	}
+	return nil
+}
+
+// tryWrite writes frames without waiting, in one system call. It reports whether all of it went; what did not is in the
+// backlog. It takes frames over, but not the bytes in them, which it never changes.
+func (s *socket) tryWrite(frames net.Buffers) (done bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flushing || len(s.backlog) > 0 || s.raw == nil {
+		s.backlog = append(s.backlog, frames...)
+		return false, nil
+	}
+	n, err := writeNow(s.raw, frames)
+	if err != nil {
+		return false, err
+	}
+	if frames = consume(frames, n); len(frames) > 0 {
+		s.backlog = frames
+		return false, nil
+	}
+	return true, nil
+}
+
+// flush writes the backlog and waits for it, until a deadline.
+func (s *socket) flush(deadline time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flushing {
+		return errors.New("flush a socket that is being flushed")
+	}
+	s.flushing = true
+	defer func() { s.flushing = false }()
+	for len(s.backlog) > 0 {
+		frames := s.backlog
+		s.backlog = nil
+		s.mu.Unlock()
+		err := s.Conn.SetWriteDeadline(deadline)
+		if err == nil {
+			_, err = frames.WriteTo(s.Conn)
+		}
+		s.mu.Lock()
+		if err != nil {
+			s.backlog = append(frames, s.backlog...)
+			return err
+		}
+	}
+	return s.Conn.SetWriteDeadline(time.Time{})
+}
+
+// consume removes the first n bytes.
+func consume(frames net.Buffers, n int) net.Buffers {
+	for len(frames) > 0 && n >= len(frames[0]) {
+		n -= len(frames[0])
+		frames = frames[1:]
+	}
+	if len(frames) > 0 {
+		frames[0] = frames[0][n:]
+	}
+	return frames
+}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package handlers
+
+import (
+	"syscall"
+	"time"
+)
+
+// setUserTimeout does nothing here: the kernel's own time-out ends a dead connection.
+func setUserTimeout(syscall.RawConn, time.Duration) {}

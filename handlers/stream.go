@@ -1,0 +1,229 @@
+package handlers
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/realtime"
+)
+
+// returnWithin is within what time clients are told to come back when the server stops.
+const returnWithin = 5 * time.Second
+
+// Stream admits, counts and waits for browser connections of both transports.
+type Stream struct {
+	Bus       *realtime.Bus
+	Accounts  Accounts
+	Authority Authority
+	Heartbeat time.Duration
+	Location  *time.Location
+	Log       *slog.Logger
+
+	ctx      context.Context // ends when the stream is shut down for good
+	cancel   context.CancelFunc
+	log      *slog.Logger
+	queue    *queue
+	carriers sync.WaitGroup // turns that wait
+	workers  sync.WaitGroup // writers and the clock
+
+	delivered, tooSlow, opened atomic.Int64
+
+	mu       sync.Mutex // guards what follows
+	sessions map[*session]struct{}
+	stopping bool
+	opening  sync.WaitGroup // requests that are being served
+}
+
+// Start starts the writers and the clock; Shutdown ends them.
+func (s *Stream) Start() {
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.log = s.Log
+	s.queue = newQueue()
+	s.sessions = make(map[*session]struct{})
+	for range writers() {
+		s.workers.Go(func() { writer(s.queue) })
+	}
+	s.workers.Go(s.tick)
+}
+
+// Stats are counts of a Stream since its start, and of the sessions open now.
+type Stats struct {
+	WebSockets, EventStreams            int
+	Opened, Delivered, TooSlow, Waiting int64
+}
+
+// Stats returns the present counts.
+func (s *Stream) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{Opened: s.opened.Load(), Delivered: s.delivered.Load(), TooSlow: s.tooSlow.Load()}
+	for session := range s.sessions {
+		if _, ok := session.transport.(*webSocket); ok {
+			st.WebSockets++
+		} else {
+			st.EventStreams++
+		}
+	}
+	return st
+}
+
+// admission is a request that was admitted, before its connection is taken over.
+type admission struct {
+	session   *session
+	recovered bool
+}
+
+// admit checks who asks for what and subscribes. wake may be called before start.
+func (s *Stream) admit(ctx context.Context, viewer Viewer, ownerID, lastEventID string) (*admission, *refusal) {
+	id, refused := owner(ctx, s.Accounts, viewer, ownerID)
+	if refused != nil {
+		return nil, refused
+	}
+	session := &session{id: rand.Text(), ownerID: id, stream: s, viewer: viewer, done: make(chan struct{})}
+	sub, recovered, err := s.Bus.Subscribe(ctx, id, lastEventID, session.wake)
+	if err != nil {
+		return nil, refuse(err, "lastEventId")
+	}
+	session.sub = sub
+	return &admission{session, recovered}, nil
+}
+
+// run registers an admitted session on its transport and lets it begin. It returns false when the server is stopping.
+func (s *Stream) run(a *admission, t transport, name string) bool {
+	session := a.session
+	session.transport = t
+	now := time.Now()
+	session.nextBeat = now.Add(s.Heartbeat)
+	session.established = session.message("connection_established", map[string]any{
+		"ownerId": session.ownerID, "connectionId": session.id, "lastEventId": session.sub.LastID(), "recovered": a.recovered,
+		"heartbeatMs": s.Heartbeat.Milliseconds(), "serverTime": now.UnixMilli(), "timezone": s.Location.String(),
+	})
+	if !a.recovered {
+		session.control = append(session.control, session.resync())
+	}
+	s.mu.Lock()
+	if s.stopping {
+		s.mu.Unlock()
+		return false
+	}
+	s.sessions[session] = struct{}{}
+	s.mu.Unlock()
+	s.opened.Add(1)
+	s.log.Info("connection opened", "connection", session.id, "transport", name, "owner", session.ownerID,
+		"user", session.viewer.UserID, "recovered", a.recovered)
+	session.start()
+	return true
+}
+
+// enter counts a request as being served; Shutdown waits for it. It is false when the server is stopping.
+func (s *Stream) enter() (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return nil, false
+	}
+	s.opening.Add(1)
+	return s.opening.Done, true
+}
+
+// forget takes an ended session out of the books.
+func (s *Stream) forget(session *session, e ending) {
+	s.mu.Lock()
+	delete(s.sessions, session)
+	s.mu.Unlock()
+	s.log.Info("connection closed", "connection", session.id, "owner", session.ownerID, "code", int(e.code), "reason", e.reason)
+}
+
+// Recheck has the sessions of an owner account, or of all when it is empty, check again whether their viewers may see it.
+func (s *Stream) Recheck(ownerID string) {
+	for _, session := range s.open() {
+		if ownerID == "" || session.ownerID == ownerID {
+			session.mu.Lock()
+			session.recheck = true
+			session.mu.Unlock()
+			session.wake()
+		}
+	}
+}
+
+func (s *Stream) open() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for session := range s.sessions {
+		list = append(list, session)
+	}
+	return list
+}
+
+// tick is the one clock of all sessions.
+func (s *Stream) tick() {
+	ticker := time.NewTicker(min(max(s.Heartbeat/8, 10*time.Millisecond), 500*time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-ticker.C:
+			for _, session := range s.open() {
+				session.tick(now)
+			}
+		}
+	}
+}
+
+// Drain says goodbye to everybody, spread evenly over a time: all clients come back, and not all at once.
+func (s *Stream) Drain(ctx context.Context, over time.Duration) {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	sessions := s.open()
+	if len(sessions) == 0 {
+		return
+	}
+	pause := time.NewTicker(max(over/time.Duration(len(sessions)), time.Microsecond))
+	defer pause.Stop()
+	for _, session := range sessions {
+		session.say("server_closing", map[string]any{"retryMs": returnWithin.Milliseconds()})
+		session.end(ending{closeGoingAway, "the server is stopping"})
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Shutdown waits until every session has ended, or ctx does; what is left then is closed at once. Drain comes first.
+func (s *Stream) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	var err error
+	for _, session := range s.open() {
+		select {
+		case <-session.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+			session.transport.abort()
+		}
+	}
+	s.cancel()
+	for _, session := range s.open() {
+		<-session.done
+	}
+	s.opening.Wait()
+	s.carriers.Wait()
+	s.queue.close()
+	s.workers.Wait()
+	return err
+}
+
+// refuseEarly answers a request that was not admitted, by HTTP.
+func (s *Stream) refuseEarly(w http.ResponseWriter, r *http.Request, refused *refusal) {
+	respondRefusal(r.Context(), w, s.Log, refused)
+}

@@ -1,0 +1,265 @@
+package handlers
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/time/rate"
+	"nhooyr.io/websocket" //lint:ignore SA1019 frozen and still correct; this file is the only one that knows it
+
+	"github.com/hangarshare/hangarshare-realtime/realtime"
+)
+
+const (
+	// Subprotocol is what a client offers and the server answers (RFC 6455, section 1.9).
+	Subprotocol = "hangarshare.v1"
+	// maxMessage is the most bytes that a client may send at once.
+	maxMessage = 4 << 10
+	// authTimeout is how long a connection may stay without a token.
+	authTimeout = 10 * time.Second
+	// messageRate and messageBurst are how many messages a second a client may send, and how many at once.
+	messageRate  = 10
+	messageBurst = 30
+	// webSocketFrames is the number of this transport's frames in an Event.
+	webSocketFrames = 0
+)
+
+// webSocket is the WebSocket transport: the library does handshake, reading, pong and close; events are written past it,
+// straight to the socket.
+type webSocket struct {
+	*socket
+	conn *websocket.Conn
+}
+
+// frame builds one unmasked text frame (RFC 6455, section 5.2).
+func (*webSocket) frame(e *realtime.Event) []byte { return e.Frame(webSocketFrames, textFrame) }
+
+func textFrame(e *realtime.Event) []byte {
+	n := len(e.JSON)
+	b := make([]byte, 0, n+10)
+	b = append(b, 0x81) // final, text
+	switch {
+	case n < 126:
+		b = append(b, byte(n))
+	case n <= 0xFFFF:
+		b = append(b, 126)
+		b = binary.BigEndian.AppendUint16(b, uint16(n))
+	default:
+		b = append(b, 127)
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	return append(b, e.JSON...)
+}
+
+// pingFrame is an empty ping (RFC 6455, section 5.5.2): every peer answers it, and the answer counts as a sign of life.
+var pingFrame = []byte{0x89, 0}
+
+func (ws *webSocket) heartbeat() time.Time {
+	ws.interject(pingFrame) // an error shows in the next turn
+	return time.Unix(0, ws.heard.Load())
+}
+
+func (ws *webSocket) close(e ending) {
+	if e.code == 0 || e.reason == "" {
+		ws.conn.CloseNow()
+		return
+	}
+	ws.conn.Close(websocket.StatusCode(e.code), e.reason)
+}
+
+func (ws *webSocket) abort() { ws.Conn.Close() }
+
+// takeover is a ResponseWriter whose Hijack gives the library our socket in place of the connection.
+type takeover struct {
+	http.ResponseWriter
+	silence time.Duration
+	socket  *socket
+}
+
+// Hijack implements http.Hijacker, with buffers just large enough for a client's short messages.
+func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, brw, err := http.NewResponseController(t.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
+	early = bytes.Clone(early)
+	t.socket = newSocket(conn, t.silence)
+	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), t.socket), max(512, len(early)))
+	reader.Peek(len(early)) // the library keeps what is buffered, and nothing else
+	return t.socket, bufio.NewReadWriter(reader, bufio.NewWriterSize(t.socket, 256)), nil
+}
+
+// ServeWebSocket serves the stream as a WebSocket.
+func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
+	leave, ok := s.enter()
+	if !ok {
+		RespondProblem(w, http.StatusServiceUnavailable, "the server is stopping: come back shortly", "")
+		return
+	}
+	defer leave()
+	ctx := r.Context()
+	viewer, known := ViewerFrom(ctx)
+	ownerID, lastEventID := r.URL.Query().Get("ownerId"), r.URL.Query().Get("lastEventId")
+	var admitted *admission
+	var refused *refusal
+	if known && viewer.Early {
+		if admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID); refused != nil {
+			s.refuseEarly(w, r, refused)
+			return
+		}
+	}
+	take := &takeover{ResponseWriter: w, silence: 2 * s.Heartbeat}
+	conn, err := websocket.Accept(take, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{Subprotocol},
+		InsecureSkipVerify: true, // the origin was checked before us, by the rules of the whole server
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		if admitted != nil {
+			admitted.session.sub.Close()
+		}
+		return // the library has answered
+	}
+	conn.SetReadLimit(-1) // readMessage has its own
+	ctx = context.WithoutCancel(ctx)
+	if admitted == nil {
+		if viewer.Rejected == "" && !known {
+			viewer, ownerID, refused = s.awaitAuth(ctx, conn, ownerID)
+		}
+		if refused == nil && viewer.Rejected != "" {
+			refused = unauthorized(viewer.Rejected)
+		}
+		if refused == nil {
+			admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID)
+		}
+		if refused != nil {
+			if refused.cause != nil {
+				s.Log.Error("connection not served", "error", refused.cause)
+			}
+			conn.Close(websocket.StatusCode(refused.code), refused.detail)
+			return
+		}
+	}
+	session := admitted.session
+	take.socket.session.Store(session)
+	if !s.run(admitted, &webSocket{take.socket, conn}, "websocket") {
+		session.sub.Close()
+		conn.Close(websocket.StatusCode(closeGoingAway), "the server is stopping")
+		return
+	}
+	session.end(session.receive(ctx, conn))
+	<-session.done
+}
+
+// clientMessage is anything that a client may send.
+type clientMessage struct {
+	Type    string `json:"type"`
+	OwnerID string `json:"ownerId"`
+	Token   string `json:"token"`
+}
+
+// awaitAuth reads the token that a connection without one must send first.
+func (s *Stream) awaitAuth(ctx context.Context, conn *websocket.Conn, ownerID string) (Viewer, string, *refusal) {
+	late := time.AfterFunc(authTimeout, func() {
+		conn.Close(websocket.StatusCode(closeUnauthorized), "no token within 10 seconds")
+	})
+	defer late.Stop()
+	data, e := readMessage(ctx, conn)
+	if e != nil {
+		return Viewer{}, "", &refusal{code: e.code, detail: e.reason}
+	}
+	var m clientMessage
+	if err := json.Unmarshal(data, &m); err != nil || m.Type != "auth" || m.Token == "" {
+		return Viewer{}, "", unauthorized(`the first message must be {"type":"auth","ownerId":"…","token":"…"}`)
+	}
+	viewer, err := s.Authority.Verify(ctx, m.Token)
+	if err != nil {
+		return Viewer{}, "", unauthorized(err.Error())
+	}
+	if m.OwnerID != "" {
+		ownerID = m.OwnerID
+	}
+	return viewer, ownerID, nil
+}
+
+// readMessage reads one text message of bounded size. An ending says why there is none.
+func readMessage(ctx context.Context, conn *websocket.Conn) ([]byte, *ending) {
+	typ, reader, err := conn.Reader(ctx)
+	if err != nil {
+		e := lost
+		if code := websocket.CloseStatus(err); code != -1 {
+			e.reason = "closed by the client"
+		}
+		return nil, &e
+	}
+	data, err := io.ReadAll(io.LimitReader(reader, maxMessage+1))
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, &lost
+	case len(data) > maxMessage:
+		return nil, &ending{closeTooBig, "a message may have 4096 bytes"}
+	case typ != websocket.MessageText:
+		return nil, &ending{closeProtocol, "messages are JSON text"}
+	}
+	return data, nil
+}
+
+// receive handles what the client sends until the connection ends, and returns why it did.
+func (s *session) receive(ctx context.Context, conn *websocket.Conn) ending {
+	limit := rate.NewLimiter(messageRate, messageBurst)
+	for {
+		data, e := readMessage(ctx, conn)
+		if e != nil {
+			return *e
+		}
+		if !limit.Allow() {
+			return ending{closeTooMany, "too many messages"}
+		}
+		var m clientMessage
+		if err := json.Unmarshal(data, &m); err != nil {
+			s.complain("that is not a JSON object with a type")
+			continue
+		}
+		switch m.Type {
+		case "ping":
+			s.say("pong", struct{}{})
+		case "auth", "refresh":
+			s.renew(ctx, m)
+		default:
+			s.complain("unknown type: auth, refresh and ping are known")
+		}
+	}
+}
+
+// complain answers a message that is skipped.
+func (s *session) complain(message string) {
+	s.stream.log.Warn("client message skipped", "connection", s.id, "reason", message)
+	s.say("error", map[string]any{"code": closeProtocol, "message": message})
+}
+
+// renew takes a new token for this connection.
+func (s *session) renew(ctx context.Context, m clientMessage) {
+	if m.OwnerID != "" && m.OwnerID != s.ownerID {
+		s.complain("this connection belongs to another owner account: open a new one")
+		return
+	}
+	viewer, err := s.stream.Authority.Verify(ctx, m.Token)
+	if err != nil {
+		s.say("error", map[string]any{"code": closeUnauthorized, "message": err.Error()})
+		return
+	}
+	if !s.extend(viewer) {
+		s.say("error", map[string]any{"code": closeForbidden, "message": "the new token is another user's"})
+		return
+	}
+	s.say("refreshed", map[string]any{"expiresAt": viewer.Expires.UnixMilli()})
+}
