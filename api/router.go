@@ -1,0 +1,70 @@
+// Package api is the surface of the server: routes, who may enter, headers, and the order of start and stop.
+//
+// It promises that every error is application/problem+json, that no token reaches a log, and that a stop says goodbye to
+// everybody. It knows nothing of SQL, of what events contain, or of frames.
+package api
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/cors"
+
+	"github.com/hangarshare/hangarshare-realtime/handlers"
+)
+
+// Router returns the public routes.
+func (s *Server) Router() chi.Router {
+	r := chi.NewRouter()
+	r.Use(s.recoverer, securityHeaders, middleware.GetHead)
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
+		handlers.RespondProblem(w, http.StatusNotFound, "there is nothing at this address: see /docs", "")
+	})
+	r.MethodNotAllowed(methodNotAllowed(r))
+
+	r.Method(http.MethodGet, "/", s.Site)
+	r.Method(http.MethodGet, "/client/*", s.Site)
+	r.Method(http.MethodGet, "/docs", s.Site)
+	r.Get("/openapi.yaml", s.openAPI)
+	r.Get("/healthz", s.healthz)
+	r.Get("/readyz", s.readyz)
+
+	r.Route("/api", func(r chi.Router) {
+		r.Use(s.cors(), s.checkOrigin, s.authenticate)
+		r.Get("/ws", s.Stream.ServeWebSocket)
+		r.Get("/sse", s.Stream.ServeEvents)
+		r.Route("/owners/{ownerId}", func(r chi.Router) {
+			r.Get("/metrics", s.Snapshot.Metrics)
+			r.Get("/events", s.Snapshot.Events)
+			r.Get("/bookings", s.Snapshot.Bookings)
+			r.Get("/listings", s.Snapshot.Listings)
+		})
+		r.Get("/auth/me", s.me)
+		if s.Demo != nil {
+			r.Post("/auth/demo", s.demo)
+		}
+	})
+	return r
+}
+
+// cors lets the pages of ALLOWED_ORIGINS read answers (Fetch Standard, section 3.2).
+func (s *Server) cors() func(http.Handler) http.Handler {
+	if len(s.AllowedOrigins) == 0 {
+		return func(next http.Handler) http.Handler { return next }
+	}
+	return cors.Handler(cors.Options{
+		AllowedOrigins:   s.AllowedOrigins,
+		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", "Last-Event-ID"},
+		ExposedHeaders:   []string{"Last-Event-ID", "Retry-After"},
+		AllowCredentials: true,
+		MaxAge:           600,
+	})
+}
+
+func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Write(s.OpenAPI)
+}
