@@ -1,0 +1,44 @@
+# Everything a developer runs. `make help` lists it; CI runs `make test`.
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/hangarshare
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help run build test test-go test-web bench lint fmt clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## the program, as bin/hangarshare
+	$(GO) build -o $(BIN) .
+
+run: build ## start everything: server, private PostgreSQL, demo owners and simulator
+	@if [ -z "$$DATABASE_URL" ]; then ./.ci/need postgres; fi
+	./$(BIN) serve
+
+test: test-go test-web ## all tests: Go with the race detector, the browser client, the page in a real browser
+
+test-go:
+	@./.ci/need postgres
+	$(GO) vet ./...
+	$(GO) test -race -timeout 10m ./...
+
+test-web: build
+	@./.ci/need postgres node chromium npm web/test
+	cd web/test && npm test
+
+bench: ## benchmarks, with their ratios to a floor measured in the same run
+	@./.ci/need postgres
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+lint: ## vet, staticcheck, types of the browser side
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@./.ci/need node npm web/test
+	cd web/test && npm run types
+
+fmt: ## format the Go code
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+clean: ## remove what was built; the private database in .data stays
+	rm -rf bin

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hangarshare/hangarshare-realtime/api"
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/demo"
+	"github.com/hangarshare/hangarshare-realtime/db/devdb"
+	"github.com/hangarshare/hangarshare-realtime/handlers"
+	"github.com/hangarshare/hangarshare-realtime/realtime"
+	"github.com/hangarshare/hangarshare-realtime/web"
+)
+
+// stopTimeout bounds how long the private PostgreSQL may take to stop.
+const stopTimeout = 10 * time.Second
+
+// Run runs the server until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, out io.Writer) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	loc, err := s.location()
+	if err != nil {
+		return err
+	}
+	secret, err := s.secret()
+	if err != nil {
+		return err
+	}
+	public, admin, err := s.listen()
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	if admin != nil {
+		defer admin.Close()
+	}
+	databaseURL, private, err := s.database(ctx, log)
+	if err != nil {
+		return err
+	}
+	if private != nil {
+		defer func() {
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			if err := private.Stop(stopping); err != nil {
+				log.Error("the private PostgreSQL did not stop", "error", err)
+			}
+		}()
+	}
+	withDemo := private != nil
+	if c.Demo != nil {
+		withDemo = *c.Demo
+	}
+	pool, err := db.Open(ctx, databaseURL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if withDemo {
+		if err := prepareDemo(ctx, pool, loc); err != nil {
+			return err
+		}
+	}
+	if err := db.Migrate(ctx, databaseURL, log); err != nil {
+		return err
+	}
+	server, err := s.wire(ctx, pool, databaseURL, secret, loc, log)
+	if err != nil {
+		return err
+	}
+	server.Site = web.New(web.Options{Dev: c.Dev})
+	if withDemo {
+		if err := demo.SeedPayouts(ctx, pool, time.Now()); err != nil {
+			return err
+		}
+		server.Demo = demoOwners(pool)
+		server.Running = append(server.Running, demo.NewSimulator(pool,
+			demo.SimulatorOptions{Interval: c.DemoInterval, Location: loc, Random: uint64(time.Now().UnixNano()), Log: log}))
+	}
+	scheme := "http"
+	if server.TLS != nil {
+		scheme = "https"
+	}
+	fmt.Fprintf(out, "HangarShare Realtime is at %s://%s/\n", scheme, public.Addr())
+	if private != nil {
+		ctx = untilDone(ctx, private, log)
+	}
+	return server.Serve(ctx, public, admin)
+}
+
+// listen opens both addresses before anything else is started: a taken port is known at once.
+func (s *Settings) listen() (public, admin net.Listener, err error) {
+	if public, err = api.Listen(s.Addr, "ADDR"); err != nil {
+		return nil, nil, err
+	}
+	if s.AdminAddr == "" {
+		return public, nil, nil
+	}
+	if admin, err = api.Listen(s.AdminAddr, "ADMIN_ADDR"); err != nil {
+		public.Close()
+		return nil, nil, err
+	}
+	return public, admin, nil
+}
+
+// database returns the URL of the database, of a private one if none is given.
+func (s *Settings) database(ctx context.Context, log *slog.Logger) (string, *devdb.Server, error) {
+	if s.DatabaseURL != "" {
+		return s.DatabaseURL, nil, nil
+	}
+	private, err := devdb.Start(ctx, devdb.Options{Dir: filepath.Join(s.DataDir, "postgres"), Log: log})
+	if err != nil {
+		return "", nil, err
+	}
+	return private.URL(), private, nil
+}
+
+// untilDone returns a context that ends also when the private PostgreSQL does: nothing works without it.
+func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		select {
+		case <-ctx.Done():
+		case <-private.Done():
+			log.Error("the private PostgreSQL ended by itself; its log is in DATA_DIR", "error", private.Err())
+		}
+	}()
+	return ctx
+}
+
+// wire puts the parts together, from the log on the left to the routes on the right.
+func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, databaseURL string, secret []byte, loc *time.Location, log *slog.Logger) (*api.Server, error) {
+	store, err := db.NewStore(ctx, pool, loc)
+	if err != nil {
+		return nil, err
+	}
+	listenURL := databaseURL
+	if s.ListenDatabaseURL != "" {
+		listenURL = s.ListenDatabaseURL
+	}
+	listener, err := db.NewListener(listenURL, pool, log)
+	if err != nil {
+		return nil, err
+	}
+	history, clock := db.NewLog(pool), realtime.SystemClock{}
+	bus := realtime.NewBus(history)
+	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
+	bus.OnDemand(metrics.Changed)
+	timetable := realtime.NewTimetable(db.NewOccupancy(store), clock, listener.Ring, log)
+	tokens := api.NewTokens(secret)
+	stream := &handlers.Stream{
+		Bus: bus, Accounts: store, Authority: tokens, Heartbeat: s.HeartbeatInterval, Location: loc, Log: log,
+	}
+	feed := &realtime.Feed{
+		Source: history, Numbering: db.NewNumbering(pool, listener, log), Bus: bus, Metrics: metrics, Timetable: timetable,
+		Location: loc, Wakes: listener.Wakes(), Access: stream.Recheck, Log: log,
+	}
+	server := &api.Server{
+		Snapshot: &handlers.Snapshot{Present: store, Accounts: store, History: history, Bus: bus, Now: clock.Now, Log: log},
+		Stream:   stream, Tokens: tokens, Directory: store, AllowedOrigins: s.AllowedOrigins, OpenAPI: openAPI, Log: log,
+		Running: []api.Part{listener, feed, metrics, timetable, &realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}},
+		Parts:   map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
+	}
+	if s.TLSCertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(s.TLSCertFile, s.TLSKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+		}
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
+	}
+	return server, nil
+}
+
+// answers returns a check whether the database answers soon.
+func answers(pool *sqlx.DB) func() bool {
+	return func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		return pool.PingContext(ctx) == nil
+	}
+}
+
+// prepareDemo makes the portal's tables and fills them, or brings those of an earlier day up to date.
+func prepareDemo(ctx context.Context, pool *sqlx.DB, loc *time.Location) error {
+	if err := demo.CreateSchema(ctx, pool); err != nil {
+		return err
+	}
+	options := demo.SeedOptions{Location: loc, Random: 1}
+	owners, err := demo.Owners(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if len(owners) == 0 {
+		return demo.Seed(ctx, pool, options)
+	}
+	return demo.Refresh(ctx, pool, options)
+}
+
+// demoOwners lists the owners whom a visitor may be.
+func demoOwners(pool *sqlx.DB) api.Demo {
+	return func(ctx context.Context) ([]api.DemoOwner, error) {
+		owners, err := demo.Owners(ctx, pool)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]api.DemoOwner, 0, len(owners))
+		for _, o := range owners {
+			list = append(list, api.DemoOwner{OwnerID: o.ID, CompanyName: o.CompanyName, UserID: o.UserID})
+		}
+		return list, nil
+	}
+}
