@@ -94,6 +94,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	}
 	fmt.Fprintf(out, "HangarShare Realtime is at %s://%s/\n", scheme, public.Addr())
 	if private != nil {
+		fmt.Fprintf(out, "Its PostgreSQL: psql '%s'\n", private.URL())
 		ctx = untilDone(ctx, private, log)
 	}
 	return server.Serve(ctx, public, admin)
@@ -161,7 +162,8 @@ func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, databaseURL string, 
 	timetable := realtime.NewTimetable(db.NewOccupancy(store), clock, listener.Ring, log)
 	tokens := api.NewTokens(secret)
 	stream := &handlers.Stream{
-		Bus: bus, Accounts: store, Authority: tokens, Heartbeat: s.HeartbeatInterval, Location: loc, Log: log,
+		Bus: bus, Accounts: store, Authority: tokens, Heartbeat: s.HeartbeatInterval,
+		Stall: handlers.DefaultStall, Location: loc, Log: log,
 	}
 	feed := &realtime.Feed{
 		Source: history, Numbering: db.NewNumbering(pool, listener, log), Bus: bus, Metrics: metrics, Timetable: timetable,

@@ -36,7 +36,7 @@ payouts AS (
 		SELECT FROM realtime.payouts p WHERE p.booking_id = completed_id AND p.paid_out_at IS NOT NULL)
 ),
 spaces AS (
-	SELECT coalesce(sum(h.spaces), 0) AS offered, coalesce(sum(least(h.spaces, o.stays)), 0) AS occupied, count(*) AS listings
+	SELECT coalesce(sum(h.spaces), 0) AS offered, coalesce(sum(least(h.spaces, coalesce(o.stays, 0))), 0) AS occupied, count(*) AS listings
 	FROM hangars h LEFT JOIN (
 		SELECT hangar_id, count(*) AS stays FROM stays WHERE present AND status IN ('confirmed', 'active') GROUP BY hangar_id
 	) o ON o.hangar_id = h.id

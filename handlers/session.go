@@ -16,8 +16,8 @@ const (
 	// turnEvents is how many events one turn of a session takes: with their size of some 600 bytes, and sendBuffer, the
 	// bound of what a slow connection costs.
 	turnEvents = 64
-	// stallTimeout is how long a turn's bytes may wait for a client before it is cut as too slow.
-	stallTimeout = 10 * time.Second
+	// DefaultStall is how long a turn's bytes may wait for a client before it is cut as too slow.
+	DefaultStall = 10 * time.Second
 	// lingerTimeout is how long a cut client may still take what waits for it, so that it learns why.
 	lingerTimeout = 10 * time.Second
 	// historyTimeout bounds a read of the log for a session that is behind.
@@ -199,7 +199,7 @@ func (s *session) next() (net.Buffers, *ending, error) {
 // carry goes on with a turn that must wait, in a goroutine of its own, until nothing must be waited for any more.
 func (s *session) carry() {
 	for {
-		if err := s.transport.flush(time.Now().Add(stallTimeout)); err != nil {
+		if err := s.transport.flush(time.Now().Add(s.stream.Stall)); err != nil {
 			s.cut(err)
 			return
 		}

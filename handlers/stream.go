@@ -21,6 +21,7 @@ type Stream struct {
 	Accounts  Accounts
 	Authority Authority
 	Heartbeat time.Duration
+	Stall     time.Duration // how long a client may leave its bytes lying before it is cut as too slow
 	Location  *time.Location
 	Log       *slog.Logger
 
