@@ -1,0 +1,287 @@
+/** The protocol and the public API of the HangarShare Realtime client. */
+
+export type EventType =
+  | 'booking_created' | 'booking_updated' | 'booking_completed'
+  | 'revenue_received' | 'occupancy_changed' | 'metrics_updated';
+
+export type ControlType =
+  | 'connection_established' | 'heartbeat' | 'resync' | 'token_expiring' | 'refreshed'
+  | 'token_expired' | 'server_closing' | 'pong' | 'error';
+
+export interface RealTimeMetrics {
+  /** BRL, two decimals. */
+  revenueToday: number;
+  bookingsToday: number;
+  /** Percentage, 0 to 100, one decimal. */
+  occupancyRate: number;
+  /** Percentage, week over week, one decimal. */
+  growthPercentage: number;
+  activeListings: number;
+  pendingPayouts: number;
+  /** RFC 3339 with the server zone's offset; empty when unknown. */
+  nextPayoutDate: string;
+}
+
+export interface BookingNotification {
+  id: string;
+  bookingId: string;
+  hangarNumber: string;
+  guestName: string;
+  amount: number;
+  /** Days. */
+  duration: number;
+  checkInDate: string;
+  checkOutDate: string;
+  timestamp: number;
+  status?: string;
+  previousStatus?: string;
+}
+
+export interface RevenueReceived {
+  bookingId: string;
+  hangarNumber: string;
+  amount: number;
+  paymentMethod: string;
+  timestamp: number;
+}
+
+export interface OccupancyChange {
+  hangarId: string;
+  hangarNumber: string;
+  isNowOccupied: boolean;
+  previousOccupant?: string;
+  newOccupant?: string;
+  timestamp: number;
+}
+
+export interface ConnectionEstablished {
+  ownerId: string;
+  connectionId: string;
+  lastEventId: string;
+  recovered: boolean;
+  heartbeatMs: number;
+  serverTime: number;
+  timezone: string;
+}
+
+export interface EventData {
+  booking_created: BookingNotification;
+  booking_updated: BookingNotification;
+  booking_completed: BookingNotification;
+  revenue_received: RevenueReceived;
+  occupancy_changed: OccupancyChange;
+  metrics_updated: RealTimeMetrics;
+}
+
+export interface ControlData {
+  connection_established: ConnectionEstablished;
+  heartbeat: { lastEventId: string };
+  resync: Record<string, unknown>;
+  token_expiring: { expiresAt?: number };
+  refreshed: { expiresAt?: number };
+  token_expired: Record<string, unknown>;
+  server_closing: { retryMs: number };
+  pong: Record<string, unknown>;
+  error: { code: string | number; message: string };
+}
+
+export interface AnyData extends EventData, ControlData {}
+
+/** One message of the stream, of type T. */
+export type MessageOf<T extends keyof AnyData> = {
+  [K in T]: { id: string; type: K; timestamp: number; ownerId: string; data: AnyData[K] }
+}[T];
+
+export type EventMessage = MessageOf<EventType>;
+export type ControlMessage = MessageOf<ControlType>;
+export type Message = EventMessage | ControlMessage;
+
+export interface BookingRow extends BookingNotification {
+  hangarId: string;
+  status: string;
+  paymentMethod: string;
+}
+
+export interface Listing {
+  hangarId: string;
+  hangarNumber: string;
+  icaoCode: string;
+  aerodromeName: string;
+  city: string;
+  status: string;
+  isAvailable: boolean;
+  dailyRate: number;
+  totalSpaces: number;
+  occupiedSpaces: number;
+  isNowOccupied: boolean;
+  occupant: string;
+}
+
+/** The present of one owner, and the position a stream continues after. */
+export interface Snapshot {
+  metrics: RealTimeMetrics;
+  /** Null when that part could not be loaded. */
+  bookings: BookingRow[] | null;
+  listings: Listing[] | null;
+  lastEventId: string;
+  /** When the request was sent, by the client's clock. */
+  startedAt: number;
+  /** True for a load that followed a loss, false for the first. */
+  healing: boolean;
+}
+
+export type ConnectionStatus =
+  | 'idle' | 'connecting' | 'live' | 'stale' | 'waiting' | 'auth_required' | 'closed';
+
+export interface ConnectionState {
+  status: ConnectionStatus;
+  transport: 'websocket' | 'sse' | null;
+  /** Tries since the last stable connection. */
+  attempt: number;
+  nextRetryAt: number | null;
+  /** When the numbers were last confirmed, by an event, a heartbeat or a snapshot. */
+  confirmedAt: number | null;
+  /** Since when the connection has not been live; null while it is. */
+  downSince: number | null;
+  /** True once a first try has ended, well or badly. */
+  judged: boolean;
+  offline: boolean;
+  timezone: string | null;
+  error: RealtimeErrorShape | null;
+}
+
+export type ErrorKind =
+  | 'auth' | 'forbidden' | 'network' | 'timeout' | 'protocol' | 'server' | 'limited' | 'closed' | 'aborted';
+
+export interface RealtimeErrorShape extends Error {
+  kind: ErrorKind;
+  code: number | null;
+  retryable: boolean;
+  attempt: number;
+  nextRetryAt: number | null;
+}
+
+type MessageListeners = { [K in keyof AnyData]: (message: MessageOf<K>) => void };
+
+/** What `on` may listen to, and what the listener receives. */
+export interface Listeners extends MessageListeners {
+  /** Every message, after its own listeners. */
+  message: (message: Message) => void;
+  snapshot: (snapshot: Snapshot) => void;
+}
+export type EventName = keyof Listeners;
+
+export type Token = string | (() => string | Promise<string>);
+
+export interface WebSocketManager {
+  /** Idempotent; resolves at connection_established; rejects only on terminal errors, close() or abort. */
+  connect(options?: { signal?: AbortSignal }): Promise<void>;
+  on<E extends EventName>(event: E, listener: Listeners[E]): () => void;
+  /** False: not sent. Nothing is queued in silence. */
+  send(message: { type: string; [field: string]: unknown }): boolean;
+  /** Final: no sockets, no timers, no window listeners remain. */
+  close(): void;
+  /** Dials at once and resets the backoff. */
+  reconnect(): void;
+  setToken(token: Token): void;
+  getState(): Readonly<ConnectionState>;
+  subscribe(listener: () => void): () => void;
+  readonly ownerId: string;
+}
+
+export interface TransportHandlers {
+  message(text: string): void;
+  /** The connection has ended and not by our close(). */
+  closed(code: number, retryMs?: number): void;
+}
+
+export interface TransportRequest {
+  baseUrl: string;
+  ownerId: string;
+  token: string;
+  lastEventId: string;
+}
+
+export interface Transport {
+  send(text: string): boolean;
+  /** After it no handler is called. */
+  close(): void;
+}
+
+export type OpenTransport = (request: TransportRequest, handlers: TransportHandlers) => Transport;
+
+export interface Clock {
+  now(): number;
+  setTimeout(callback: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
+/** What the client must know of the page it lives in. */
+export interface PageLife {
+  hidden(): boolean;
+  offline(): boolean;
+  listen(handlers: { online(): void; offline(): void; shown(): void; left(): void; restored(): void }): () => void;
+}
+
+export type PositionStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
+
+/** All that the client takes from its surroundings; everything has a default in a browser. */
+export interface ClientOptions {
+  /** The server's address; the page's own origin by default. */
+  baseUrl?: string;
+  fetch?: typeof fetch;
+  openWebSocket?: OpenTransport;
+  openSse?: OpenTransport;
+  clock?: Clock;
+  random?: () => number;
+  page?: PageLife;
+  storage?: PositionStorage | null;
+  log?: (message: string, detail?: unknown) => void;
+}
+
+export interface Notice {
+  /** The event's id, or `booking:` and the booking's id for one that a snapshot brought. */
+  id: string;
+  kind: EventType | 'booking';
+  at: number;
+  read: boolean;
+  data: BookingNotification | RevenueReceived | OccupancyChange;
+}
+
+export interface DashboardState {
+  metrics: RealTimeMetrics | null;
+  /** Newest first. */
+  bookings: readonly Notice[];
+  occupancy: readonly Notice[];
+  listings: readonly Listing[] | null;
+  /** Counts events, not the rows of a bounded list. */
+  unread: number;
+  canUndoClear: boolean;
+  loaded: boolean;
+  failedParts: { bookings: boolean; listings: boolean };
+}
+
+/** The one class of error; `kind` is for branching. */
+export class RealtimeError extends Error implements RealtimeErrorShape {
+  constructor(kind: ErrorKind, message: string, more?: {
+    code?: number | null; attempt?: number; nextRetryAt?: number | null; cause?: unknown;
+  });
+  kind: ErrorKind;
+  code: number | null;
+  retryable: boolean;
+  attempt: number;
+  nextRetryAt: number | null;
+}
+
+/** The page's connection for an owner: the same owner gets the same manager, another owner closes the former's. */
+export function initWebSocket(ownerId: string, token: Token, options?: ClientOptions): WebSocketManager;
+/** The manager that `initWebSocket` made. */
+export function getWebSocketManager(): WebSocketManager;
+/** A manager of one's own, beside the page's. */
+export function createManager(ownerId: string, token: Token, options?: ClientOptions): WebSocketManager;
+
+/** `<realtime-metrics-display owner-id server enabled>`; importing `./element` defines it. */
+export class RealtimeMetricsDisplay extends HTMLElement {
+  set token(token: Token | null);
+  get manager(): WebSocketManager | null;
+}

@@ -1,0 +1,225 @@
+/**
+ * A server that speaks the contract from memory, for tests that need to say
+ * what happens and when. Faults are switches: `faults.refuseUpgrade` and so on.
+ */
+import { createServer } from 'node:http';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
+
+const webFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.html': 'text/html; charset=utf-8' };
+const OFFSET = '-03:00';
+const DAY_MS = 86_400_000;
+
+/** An RFC 3339 midnight some days from today. */
+export function midnight(days) {
+  return `${new Date(Date.now() - 3 * 3_600_000 + days * DAY_MS).toISOString().slice(0, 10)}T00:00:00${OFFSET}`;
+}
+
+function demoOwner(ownerId, companyName, places) {
+  const guests = ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira', 'Aero Agrícola Cerrado', 'Marina Lopes', 'Pedro Antunes'];
+  const now = Date.now();
+  return {
+    ownerId,
+    companyName,
+    metrics: {
+      revenueToday: 4350, bookingsToday: 7, occupancyRate: 62.5, growthPercentage: 12.4, activeListings: places.length,
+      pendingPayouts: 18240.5, nextPayoutDate: midnight(3),
+    },
+    listings: places.map(([hangarNumber, icaoCode, city], i) => ({
+      hangarId: String(i + 1), hangarNumber, icaoCode, aerodromeName: city, city, status: 'active', isAvailable: true,
+      dailyRate: 380 + i * 45, totalSpaces: i === 1 ? 3 : 1, occupiedSpaces: i % 2 ? 0 : 1, isNowOccupied: i % 2 === 0,
+      occupant: i % 2 ? '' : guests[i % guests.length],
+    })),
+    bookings: guests.map((guestName, i) => ({
+      id: `b${i}`, bookingId: String(1000 + i), hangarNumber: places[i % places.length][0], guestName,
+      amount: 450 + i * 317.5, duration: 1 + i, checkInDate: midnight(i), checkOutDate: midnight(i * 2 + 1),
+      timestamp: now - (i * i * 11 + 2) * 60_000, hangarId: '1', status: ['confirmed', 'pending', 'completed', 'cancelled'][i % 4],
+      paymentMethod: 'pix',
+    })),
+    events: [],
+  };
+}
+
+export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0 } = {}) {
+  const owners = new Map([
+    ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
+    ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']])],
+  ]);
+  const csp = /ContentSecurityPolicy = ([\s\S]*?)\n\n/.exec(await readFile(path.join(webFolder, 'web.go'), 'utf8'))[1]
+    .split('\n').map((line) => /"(.*)"/.exec(line)[1]).join('');
+  const faults = { refuseUpgrade: false, swallow: false, unavailable: false, badToken: false, /** @type {Promise<void> | null} */ hold: null };
+  const seen = { upgrades: 0, sse: 0, snapshots: 0, urls: [] };
+  const clients = new Set();
+  const waiting = new Set();
+  let sequence = 0;
+  let token = 0;
+
+  const note = (kind) => {
+    seen[kind]++;
+    for (const check of waiting) check();
+  };
+
+  async function serveFile(name, response) {
+    try {
+      let body = await readFile(path.join(webFolder, 'static', name));
+      if (name === 'index.html') {
+        body = body.toString()
+          .replace(/\{\{-? range [\s\S]*?\{\{-? end\}\}/, '')
+          .replace(/\{\{-? if [\s\S]*?\{\{-? end\}\}/, '')
+          .replaceAll('{{.Base}}', '/client');
+      }
+      response.writeHead(200, { 'Content-Type': TYPES[path.extname(name)] ?? 'text/plain', 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff', 'Content-Security-Policy': csp });
+      response.end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  }
+
+  const json = (response, status, body, headers = {}) => {
+    response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
+    response.end(JSON.stringify(body));
+  };
+
+  const lastId = (owner) => owner.events.at(-1)?.id ?? `e${owner.ownerId}-0`;
+
+  /** The replay and first messages of a stream; a stream is {write(message), end(code), owner}. */
+  function admit(owner, lastEventId, write, end) {
+    const at = lastEventId ? owner.events.findIndex((event) => event.id === lastEventId) : owner.events.length - 1;
+    const known = !lastEventId || at >= 0 || lastEventId === `e${owner.ownerId}-0`;
+    const from = known ? at + 1 : owner.events.length;
+    const client = { owner, write, end };
+    clients.add(client);
+    const control = (type, data) => write({ type, timestamp: Date.now(), ownerId: owner.ownerId, data });
+    client.control = control;
+    control('connection_established', {
+      ownerId: owner.ownerId, connectionId: `c${clients.size}`, lastEventId: known && lastEventId ? lastEventId : lastId(owner),
+      recovered: Boolean(lastEventId) && known, heartbeatMs, serverTime: Date.now(), timezone: 'America/Sao_Paulo',
+    });
+    if (!known) control('resync', {});
+    for (const event of owner.events.slice(from)) write(event);
+    control('metrics_updated', owner.metrics);
+    client.timer = setInterval(() => control('heartbeat', { lastEventId: lastId(owner) }), heartbeatMs);
+    return () => {
+      clearInterval(client.timer);
+      clients.delete(client);
+    };
+  }
+
+  async function api(request, response, url) {
+    await faults.hold;
+    if (faults.unavailable) return json(response, 503, { title: 'unavailable' }, { 'Retry-After': '1' });
+    if (url.pathname === '/api/auth/demo' && request.method === 'POST') {
+      if (!demo) return json(response, 404, {});
+      let body = '';
+      for await (const chunk of request) body += chunk;
+      const ownerId = body ? JSON.parse(body).ownerId ?? '1' : '1';
+      if (!owners.has(ownerId)) return json(response, 403, {});
+      const accounts = [...owners.values()].map(({ ownerId: id, companyName }) => ({ ownerId: id, companyName }));
+      return json(response, 200, { token: `t${++token}`, expiresAt: Date.now() + 3_600_000, ownerId, accounts });
+    }
+    if (!request.headers.authorization) return json(response, 401, {});
+    if (url.pathname === '/api/auth/me') {
+      if (request.headers.authorization === 'Bearer wrong') return json(response, 401, {});
+      return json(response, 200, { user: { id: '1', name: 'Ana', email: 'ana@example.com' }, accounts: [{ ownerId: '1', companyName: owners.get('1').companyName, role: 'owner' }], expiresAt: Date.now() + 3_600_000 });
+    }
+    const [, ownerId, part] = /^\/api\/owners\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? [];
+    const owner = owners.get(ownerId);
+    if (!owner) return json(response, 403, {});
+    if (part === 'metrics') note('snapshots');
+    const body = { metrics: owner.metrics, bookings: { bookings: owner.bookings }, listings: { listings: owner.listings } }[part];
+    return body ? json(response, 200, body, { 'Last-Event-ID': lastId(owner) }) : json(response, 404, {});
+  }
+
+  function sse(request, response, url) {
+    const owner = owners.get(url.searchParams.get('ownerId'));
+    if (!request.headers.authorization || !owner) return json(response, 401, {});
+    note('sse');
+    response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
+    const write = (message) => response.write(`${message.id ? `id: ${message.id}\n` : ''}event: ${message.type}\ndata: ${JSON.stringify(message)}\n\n`);
+    const leave = admit(owner, url.searchParams.get('lastEventId'), write, () => response.end());
+    response.on('close', leave);
+  }
+
+  const http = createServer((request, response) => {
+    const url = new URL(request.url, 'http://fake');
+    seen.urls.push(request.url);
+    if (url.pathname === '/') return void serveFile('index.html', response);
+    if (url.pathname.startsWith('/client/')) return void serveFile(url.pathname.slice(8), response);
+    if (url.pathname === '/api/sse') return void sse(request, response, url);
+    return void api(request, response, url);
+  });
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'hangarshare.v1' });
+  http.on('upgrade', (request, socket, head) => {
+    const url = new URL(request.url, 'http://fake');
+    seen.urls.push(request.url);
+    note('upgrades');
+    if (faults.refuseUpgrade) return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
+    sockets.handleUpgrade(request, socket, head, (ws) => {
+      if (faults.swallow) return;
+      if (faults.badToken) return ws.close(4401);
+      const owner = owners.get(url.searchParams.get('ownerId'));
+      const leave = admit(owner, url.searchParams.get('lastEventId'), (message) => ws.send(JSON.stringify(message)), (code) => ws.close(code));
+      ws.on('close', leave);
+      ws.on('message', (text) => {
+        if (JSON.parse(text).type === 'ping') ws.send(JSON.stringify({ type: 'pong', timestamp: Date.now(), ownerId: owner.ownerId, data: {} }));
+      });
+    });
+  });
+  await new Promise((resolve) => http.listen(port, '127.0.0.1', resolve));
+  const chosen = http.address().port;
+
+  return {
+    url: `http://127.0.0.1:${chosen}`,
+    port: chosen,
+    faults,
+    seen,
+    owners,
+    clients,
+    /** Commits an event; `lose` keeps it from the open streams. */
+    push(ownerId, type, data, { lose = false } = {}) {
+      const owner = owners.get(ownerId);
+      const event = { id: `e${ownerId}-${++sequence}`, type, timestamp: Date.now(), ownerId, data: { timestamp: Date.now(), ...data } };
+      owner.events.push(event);
+      if (!lose) for (const client of clients) if (client.owner === owner) client.write(event);
+      return event;
+    },
+    setMetrics(ownerId, change) {
+      const owner = owners.get(ownerId);
+      Object.assign(owner.metrics, change);
+      for (const client of clients) if (client.owner === owner) client.control('metrics_updated', owner.metrics);
+    },
+    heartbeat() {
+      for (const client of clients) client.control('heartbeat', { lastEventId: lastId(client.owner) });
+    },
+    closeStreams(code) {
+      for (const client of [...clients]) client.end(code);
+    },
+    /** Resolves when the condition on `seen` holds. */
+    until(condition) {
+      return new Promise((resolve) => {
+        const check = () => {
+          if (!condition(seen)) return;
+          waiting.delete(check);
+          resolve();
+        };
+        waiting.add(check);
+        check();
+      });
+    },
+    async stop() {
+      for (const client of clients) clearInterval(client.timer);
+      for (const ws of sockets.clients) ws.terminate();
+      sockets.close();
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const server = await startFakeServer({ port: Number(process.env.PORT ?? 0) });
+  console.log(server.url);
+}

@@ -1,0 +1,142 @@
+/** A world in which time moves only when told to, and a server is a few functions. */
+import { createManager } from '../../static/client.js';
+
+export class FakeClock {
+  time = 1_768_977_456_000;
+  #next = 1;
+  /** @type {Map<number, {at: number, callback: () => void}>} */
+  timers = new Map();
+
+  now = () => this.time;
+  setTimeout = (callback, ms) => {
+    this.timers.set(this.#next, { at: this.time + Math.max(0, ms), callback });
+    return this.#next++;
+  };
+  clearTimeout = (id) => void this.timers.delete(id);
+
+  /** Moves on, firing what is due in order, and lets promises settle after each. */
+  async advance(ms) {
+    const end = this.time + ms;
+    await settle();
+    for (;;) {
+      const due = [...this.timers].filter(([, timer]) => timer.at <= end).sort((a, b) => a[1].at - b[1].at || a[0] - b[0])[0];
+      if (!due) break;
+      this.timers.delete(due[0]);
+      this.time = Math.max(this.time, due[1].at);
+      due[1].callback();
+      await settle();
+    }
+    this.time = end;
+  }
+
+  /** The lid was closed: time passed, timers did not run until now. */
+  async sleep(ms) {
+    this.time += ms;
+    await this.advance(0);
+  }
+}
+
+/** Lets all promise reactions run that are ready, and those they make ready. */
+export async function settle() {
+  for (let i = 0; i < 50; i++) await null;
+}
+
+/** One dialled connection, seen from the server. */
+class FakeLink {
+  closed = false;
+  sent = [];
+  constructor(kind, request, handlers) {
+    Object.assign(this, { kind, request, handlers });
+  }
+  control(type, data = {}) {
+    this.message({ type, timestamp: 1, ownerId: '1', data });
+  }
+  event(id, type = 'booking_created', data = { bookingId: id }) {
+    this.message({ id, type, timestamp: 1, ownerId: '1', data });
+  }
+  message(message) {
+    if (!this.closed) this.handlers.message(JSON.stringify(message));
+  }
+  establish(data = {}) {
+    this.control('connection_established', {
+      ownerId: '1', connectionId: 'c', lastEventId: this.request.lastEventId || 'e0', recovered: this.request.lastEventId !== '',
+      heartbeatMs: 20_000, timezone: 'America/Sao_Paulo', ...data,
+    });
+  }
+  drop(code = 1006, retryMs) {
+    if (this.closed) return;
+    this.closed = true;
+    this.handlers.closed(code, retryMs);
+  }
+}
+
+/** A manager in such a world. @param {object} [options] */
+export function world({ token = 'secret', stored = '', random = () => 0.5, hidden = false } = {}) {
+  const clock = new FakeClock();
+  const links = [];
+  const logs = [];
+  const requests = [];
+  const storage = new Map(stored ? [['hangarshare:position:1', stored]] : []);
+  const http = { up: true, position: 'e0', metrics: { revenueToday: 10 } };
+  let handlers = null;
+  const page = { isHidden: hidden };
+  const open = (kind) => (request, linkHandlers) => {
+    const link = new FakeLink(kind, request, linkHandlers);
+    links.push(link);
+    return {
+      send(text) {
+        link.sent.push(JSON.parse(text));
+        return kind === 'websocket';
+      },
+      close() {
+        link.closed = true;
+      },
+    };
+  };
+  const fetch = async (url, options) => {
+    requests.push(url);
+    if (!http.up) throw new TypeError('network');
+    if (options?.signal?.aborted) throw new Error('aborted');
+    const body = url.includes('/metrics') ? http.metrics : url.includes('/bookings') ? { bookings: [] } : { listings: [] };
+    return { ok: true, status: 200, headers: new Headers({ 'Last-Event-ID': http.position }), json: async () => body };
+  };
+  const manager = createManager('1', token, {
+    baseUrl: 'http://server', fetch, clock, random,
+    openWebSocket: open('websocket'), openSse: open('sse'),
+    page: {
+      hidden: () => page.isHidden,
+      offline: () => false,
+      listen(given) {
+        handlers = given;
+        return () => (handlers = null);
+      },
+    },
+    storage: {
+      getItem: (key) => storage.get(key) ?? null,
+      setItem: (key, value) => void storage.set(key, value),
+      removeItem: (key) => void storage.delete(key),
+    },
+    log: (message) => logs.push(message),
+  });
+  return {
+    clock, links, logs, requests, storage, http, page, manager,
+    get fire() {
+      return handlers;
+    },
+    get link() {
+      return links.at(-1);
+    },
+    get open() {
+      return links.filter((link) => !link.closed);
+    },
+    snapshots: () => requests.filter((url) => url.endsWith('/metrics')).length,
+    /** Dials and establishes. */
+    async live() {
+      const connected = manager.connect();
+      await settle();
+      links.at(-1).establish();
+      await connected;
+      await settle();
+    },
+  };
+}

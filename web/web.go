@@ -1,0 +1,185 @@
+// Package web holds the dashboard page and the browser client, embedded as
+// they are written: plain modules, no build.
+//
+// A Site promises that what it serves is one consistent tree: every file is
+// reachable below /client/<hash>/ where the hash names the whole tree, so a
+// browser may keep it for ever, and the page at / always points at the tree
+// it was embedded with. It does not know that a server, an owner or a token
+// exists: whoever mounts it decides what else there is.
+package web
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+)
+
+//go:embed static
+var embedded embed.FS
+
+// ContentSecurityPolicy is sent with every answer: only our own files, no
+// inline script or style, no string ever parsed as markup.
+const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
+	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; " +
+	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+const (
+	indexName    = "index.html"
+	clientPrefix = "/client/"
+
+	cacheForever = "public, max-age=31536000, immutable"
+	cacheNever   = "no-cache"
+)
+
+// treeHash is the form of a hash segment, ours or that of another version.
+var treeHash = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// Options are the settings of a Site.
+type Options struct {
+	// Dev is a folder whose files are served instead of the embedded ones,
+	// read again at every request; the page reloads when one changes. Empty
+	// serves the embedded tree.
+	Dev string
+}
+
+// Site serves the page at / and the client's modules below /client/.
+type Site struct {
+	dev  string
+	tree *tree
+}
+
+// New returns a Site of the embedded files, or of the folder opts.Dev. The
+// embedded files are hashed and compressed here, once.
+func New(opts Options) *Site {
+	if opts.Dev != "" {
+		return &Site{dev: opts.Dev}
+	}
+	files, err := fs.Sub(embedded, "static")
+	if err != nil {
+		panic(fmt.Sprintf("web: embedded folder: %v", err)) // a name fixed at compile time
+	}
+	t, err := readTree(files, false)
+	if err != nil {
+		panic(fmt.Sprintf("web: embedded tree: %v", err)) // its template is part of the program
+	}
+	return &Site{tree: t}
+}
+
+// ServeHTTP answers GET and HEAD for / and /client/…; anything else is 404.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", ContentSecurityPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin")
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		header.Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	t, err := s.current()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError) // development only: names the file at fault
+		return
+	}
+	name, cache := t.resolve(r.URL.Path)
+	file, found := t.files[name]
+	if !found {
+		header.Set("Cache-Control", "no-store")
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	header.Set("Cache-Control", cache)
+	file.serve(w, r)
+}
+
+// Hash names the tree being served; it changes when any file does.
+func (s *Site) Hash() string {
+	t, err := s.current()
+	if err != nil {
+		return ""
+	}
+	return t.hash
+}
+
+func (s *Site) current() (*tree, error) {
+	if s.dev == "" {
+		return s.tree, nil
+	}
+	t, err := readTree(os.DirFS(s.dev), true)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.dev, err)
+	}
+	return t, nil
+}
+
+// resolve maps a request's path to a file of the tree and its cache policy.
+// A hash that is not ours is another version's, met while servers are being
+// replaced one by one: it gets our file, but may not keep it.
+func (t *tree) resolve(requestPath string) (name, cache string) {
+	if requestPath == "/" || requestPath == "/"+indexName {
+		return indexName, cacheNever
+	}
+	rest, ok := strings.CutPrefix(requestPath, clientPrefix)
+	if !ok {
+		return "", ""
+	}
+	first, below, ok := strings.Cut(rest, "/")
+	switch {
+	case ok && first == t.hash:
+		name, cache = below, cacheForever
+	case ok && treeHash.MatchString(first):
+		name, cache = below, cacheNever
+	default:
+		name, cache = rest, cacheNever
+	}
+	if name == indexName || name != path.Clean(name) {
+		return "", ""
+	}
+	return name, cache
+}
+
+// index fills the page's template with the addresses of this tree.
+func (t *tree) index(source []byte, modules []string) ([]byte, error) {
+	page, err := template.New(indexName).Option("missingkey=error").Parse(string(source))
+	if err != nil {
+		return nil, fmt.Errorf("parse %s: %w", indexName, err)
+	}
+	var out bytes.Buffer
+	err = page.Execute(&out, struct {
+		Base    string
+		Modules []string
+		Dev     bool
+	}{clientPrefix + t.hash, modules, t.dev})
+	if err != nil {
+		return nil, fmt.Errorf("fill %s: %w", indexName, err)
+	}
+	return out.Bytes(), nil
+}
+
+var errNoIndex = errors.New("no " + indexName)
+
+// serve writes the file, compressed for those who take it. ServeContent
+// answers conditional and range requests by the ETag set here.
+func (f *file) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Type", f.contentType)
+	body, etag := f.plain, f.etag
+	if f.gzipped != nil {
+		header.Set("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+			header.Set("Content-Encoding", "gzip")
+			body, etag = f.gzipped, f.etag+"-gz"
+		}
+	}
+	header.Set("ETag", `"`+etag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}

@@ -1,0 +1,203 @@
+package web
+
+import (
+	"compress/gzip"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func get(t *testing.T, site http.Handler, path string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	request := httptest.NewRequest(http.MethodGet, path, nil)
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	recorder := httptest.NewRecorder()
+	site.ServeHTTP(recorder, request)
+	return recorder
+}
+
+func TestIndex(t *testing.T) {
+	t.Parallel()
+	site := New(Options{})
+	answer := get(t, site, "/")
+	if answer.Code != http.StatusOK {
+		t.Fatalf("status %d", answer.Code)
+	}
+	for name, want := range map[string]string{
+		"Cache-Control":           "no-cache",
+		"Content-Type":            "text/html; charset=utf-8",
+		"X-Content-Type-Options":  "nosniff",
+		"Content-Security-Policy": ContentSecurityPolicy,
+	} {
+		if got := answer.Header().Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	body := answer.Body.String()
+	for _, forbidden := range []string{"{{", "<style", "style=", "onclick", "dev-reload"} {
+		if strings.Contains(body, forbidden) {
+			t.Errorf("the page contains %q", forbidden)
+		}
+	}
+
+	addresses := regexp.MustCompile(`(?:href|src)="(/[^"]+)"`).FindAllStringSubmatch(body, -1)
+	preloaded := map[string]bool{}
+	for _, address := range addresses {
+		file := get(t, site, address[1])
+		if file.Code != http.StatusOK || file.Header().Get("Cache-Control") != cacheForever {
+			t.Errorf("%s: status %d, Cache-Control %q", address[1], file.Code, file.Header().Get("Cache-Control"))
+		}
+		preloaded[strings.TrimPrefix(address[1], clientPrefix+site.Hash()+"/")] = true
+	}
+	err := fs.WalkDir(embedded, "static", func(name string, _ fs.DirEntry, err error) error {
+		if module := strings.TrimPrefix(name, "static/"); strings.HasSuffix(name, ".js") && !preloaded[module] {
+			t.Errorf("%s is not preloaded", module)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCaching(t *testing.T) {
+	t.Parallel()
+	site := New(Options{})
+	hashed := clientPrefix + site.Hash() + "/client.js"
+	cases := []struct {
+		name, path string
+		status     int
+		cache      string
+	}{
+		{"our tree is kept for ever", hashed, 200, cacheForever},
+		{"the alias is asked again", "/client/client.js", 200, cacheNever},
+		{"a folder below the alias", "/client/transport/ws.js", 200, cacheNever},
+		{"another version's tree may not be kept", "/client/0123456789abcdef/client.js", 200, cacheNever},
+		{"an unknown file", "/client/none.js", 404, "no-store"},
+		{"an unknown path", "/somewhere", 404, "no-store"},
+		{"a way out of the tree", "/client/../web.go", 404, "no-store"},
+		{"a way around", "/client//client.js", 404, "no-store"},
+		{"the page has one address", "/client/index.html", 404, "no-store"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			answer := get(t, site, c.path)
+			if answer.Code != c.status || answer.Header().Get("Cache-Control") != c.cache {
+				t.Errorf("status %d, Cache-Control %q; want %d, %q",
+					answer.Code, answer.Header().Get("Cache-Control"), c.status, c.cache)
+			}
+		})
+	}
+}
+
+func TestCompressionAndConditions(t *testing.T) {
+	t.Parallel()
+	site := New(Options{})
+	const path = "/client/connection.js"
+	plain := get(t, site, path)
+	zipped := get(t, site, path, "Accept-Encoding", "br, gzip;q=0.8")
+	if zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Header().Get("Vary") != "Accept-Encoding" {
+		t.Fatalf("headers %v", zipped.Header())
+	}
+	reader, err := gzip.NewReader(zipped.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unzipped, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(unzipped) != plain.Body.String() {
+		t.Error("the compressed file is another file")
+	}
+	if plain.Header().Get("ETag") == zipped.Header().Get("ETag") {
+		t.Error("both encodings have the same ETag")
+	}
+	if refused := get(t, site, path, "Accept-Encoding", "gzip;q=0"); refused.Header().Get("Content-Encoding") != "" {
+		t.Error("gzip;q=0 was answered with gzip")
+	}
+	again := get(t, site, path, "Accept-Encoding", "gzip", "If-None-Match", zipped.Header().Get("ETag"))
+	if again.Code != http.StatusNotModified || again.Body.Len() != 0 {
+		t.Errorf("status %d with %d bytes, want 304", again.Code, again.Body.Len())
+	}
+}
+
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	site := New(Options{})
+	for method, want := range map[string]int{"HEAD": 200, "POST": 405, "DELETE": 405} {
+		recorder := httptest.NewRecorder()
+		site.ServeHTTP(recorder, httptest.NewRequest(method, "/", nil))
+		if recorder.Code != want {
+			t.Errorf("%s: status %d, want %d", method, recorder.Code, want)
+		}
+		if method == "HEAD" && recorder.Body.Len() > 0 {
+			t.Error("HEAD has a body")
+		}
+	}
+}
+
+func TestDev(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	write := func(name, body string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	site := New(Options{Dev: folder})
+	if answer := get(t, site, "/"); answer.Code != http.StatusInternalServerError {
+		t.Errorf("an empty folder: status %d", answer.Code)
+	}
+	write(indexName, `<html data-tree="{{.Base}}">{{if .Dev}}dev{{end}}</html>`)
+	write("a.js", "1")
+	before := site.Hash()
+	if body := get(t, site, "/").Body.String(); !strings.Contains(body, "dev") || !strings.Contains(body, before) {
+		t.Errorf("page %q", body)
+	}
+	write("a.js", "2")
+	if site.Hash() == before {
+		t.Error("a changed file did not change the hash")
+	}
+	if body := get(t, site, "/client/"+site.Hash()+"/a.js").Body.String(); body != "2" {
+		t.Errorf("served %q", body)
+	}
+	if body := get(t, site, "/client/dev-hash.txt").Body.String(); body != clientPrefix+site.Hash() {
+		t.Errorf("hash file %q", body)
+	}
+	if answer := get(t, site, "/client/dev-reload.js"); answer.Code != http.StatusOK {
+		t.Errorf("dev-reload.js: status %d", answer.Code)
+	}
+}
+
+// TestBudgets holds the sizes as sent: a page that loads slowly is not live.
+func TestBudgets(t *testing.T) {
+	t.Parallel()
+	var scripts, styles int
+	for name, file := range New(Options{}).tree.files {
+		size := len(file.plain)
+		if file.gzipped != nil {
+			size = len(file.gzipped)
+		}
+		switch filepath.Ext(name) {
+		case ".js":
+			scripts += size
+		case ".css":
+			styles += size
+		}
+	}
+	t.Logf("gzipped: scripts %d bytes, styles %d bytes", scripts, styles)
+	if scripts > 40<<10 || styles > 8<<10 {
+		t.Errorf("scripts %d bytes of 40 KiB, styles %d bytes of 8 KiB", scripts, styles)
+	}
+}
