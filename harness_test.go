@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 const (
 	testSecret = "a secret of the tests, long enough to sign"
 	// patience bounds every wait for a signal: it is never reached unless something is broken.
-	patience = 30 * time.Second
+	patience = 20 * time.Second
 )
 
 // program is a running server and its database.
@@ -331,5 +331,21 @@ func (o *output) await(t testing.TB, prefix string) string {
 		case <-late:
 			t.Fatalf("no line %q… in:\n%s", prefix, text)
 		}
+	}
+}
+
+func asJSON(t *testing.T, value any) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func fromJSON(t *testing.T, from io.Reader, value any) {
+	t.Helper()
+	if err := json.NewDecoder(from).Decode(value); err != nil {
+		t.Fatal(err)
 	}
 }
