@@ -25,7 +25,7 @@ test-go:
 
 test-web: build
 	@./.ci/need postgres node chromium npm web/test
-	cd web/test && npm test
+	cd web && npm run check
 
 bench: ## benchmarks, with their ratios to a floor measured in the same run
 	@./.ci/need postgres
@@ -35,7 +35,7 @@ lint: ## vet, staticcheck, types of the browser side
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	@./.ci/need node npm web/test
-	cd web/test && npm run types
+	cd web && npm run types
 
 fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
