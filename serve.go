@@ -62,7 +62,8 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	if c.Demo != nil {
 		withDemo = *c.Demo
 	}
-	pool, err := db.Open(ctx, databaseURL)
+	dialer := &db.Dialer{}
+	pool, err := db.OpenThrough(ctx, databaseURL, dialer)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	if err := db.Migrate(ctx, databaseURL, log); err != nil {
 		return err
 	}
-	server, err := s.wire(ctx, pool, databaseURL, secret, loc, log)
+	server, err := s.wire(ctx, pool, dialer, databaseURL, secret, loc, log)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,8 @@ func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) con
 }
 
 // wire puts the parts together, from the log on the left to the routes on the right.
-func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, databaseURL string, secret []byte, loc *time.Location, log *slog.Logger) (*api.Server, error) {
+func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, dialer *db.Dialer, databaseURL string, secret []byte,
+	loc *time.Location, log *slog.Logger) (*api.Server, error) {
 	store, err := db.NewStore(ctx, pool, loc)
 	if err != nil {
 		return nil, err
@@ -151,7 +153,7 @@ func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, databaseURL string, 
 	if s.ListenDatabaseURL != "" {
 		listenURL = s.ListenDatabaseURL
 	}
-	listener, err := db.NewListener(listenURL, pool, log)
+	listener, err := db.NewListener(listenURL, databaseURL, dialer, log)
 	if err != nil {
 		return nil, err
 	}

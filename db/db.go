@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -42,8 +43,9 @@ const (
 )
 
 const (
-	// connectTimeout bounds one attempt to connect.
-	connectTimeout = 5 * time.Second
+	// connectTimeout bounds one attempt to connect. It is short: while an attempt hangs in a network that swallows it, the
+	// database may have come back.
+	connectTimeout = 2 * time.Second
 	// statementTimeout bounds a query of ours on the server side, so that nothing of ours runs on after its caller left.
 	statementTimeout = 30 * time.Second
 	// poolSize bounds the connections of one server to the database, the numbering's included; the listener has its own.
@@ -53,21 +55,37 @@ const (
 // Open connects to the database at databaseURL, checks that it is there and new enough, and returns its pool.
 // Errors say what to do next.
 func Open(ctx context.Context, databaseURL string) (*sqlx.DB, error) {
-	dsn, err := connectionString(databaseURL)
+	return OpenThrough(ctx, databaseURL, &Dialer{})
+}
+
+// OpenThrough is Open with a dialer that the caller can cut.
+func OpenThrough(ctx context.Context, databaseURL string, dialer *Dialer) (*sqlx.DB, error) {
+	pool, err := openPool(databaseURL, dialer)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := sqlx.Open("postgres", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", Redact(databaseURL), err)
-	}
-	pool.SetMaxOpenConns(poolSize)
-	pool.SetMaxIdleConns(poolSize)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
 	if err := checkVersion(ctx, pool); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("database %s: %w", Redact(databaseURL), err)
 	}
+	return pool, nil
+}
+
+// openPool returns a pool without connecting yet.
+func openPool(databaseURL string, dialer *Dialer) (*sqlx.DB, error) {
+	dsn, err := connectionString(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := pq.NewConnector(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", Redact(databaseURL), err)
+	}
+	connector.Dialer(dialer)
+	pool := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	pool.SetMaxOpenConns(poolSize)
+	pool.SetMaxIdleConns(poolSize)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return pool, nil
 }
 

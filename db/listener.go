@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,23 +32,26 @@ const (
 // the pool: a connection that is open and dead, or a pooler that swallows notifications, shows within seconds.
 type Listener struct {
 	dsn    string
-	pool   *sqlx.DB
+	main   string // where it notifies itself
 	log    *slog.Logger
 	wake   chan struct{}
-	dialer listenDialer
+	dialer Dialer       // of the listening connection
+	shared *Dialer      // of the pool's connections
 	token  string       // what this server's own notifications say
 	heard  chan string  // proofs that arrived
 	proven atomic.Int64 // when the last proof arrived, as Unix nanoseconds; 0 while unproven
 }
 
-// NewListener returns a listener that will connect to databaseURL when it runs. The connection must be a direct one:
-// LISTEN does not pass a transaction pooler. It notifies itself through pool.
-func NewListener(databaseURL string, pool *sqlx.DB, log *slog.Logger) (*Listener, error) {
-	dsn, err := connectionString(databaseURL)
+// NewListener returns a listener that will connect to listenURL when it runs. That must be a direct connection: LISTEN does
+// not pass a transaction pooler. It notifies itself through databaseURL, which proves that both lead to one database.
+// Connections of shared, the dialer of databaseURL's pool, are cut when they turn out to be dead while new ones work.
+func NewListener(listenURL, databaseURL string, shared *Dialer, log *slog.Logger) (*Listener, error) {
+	dsn, err := connectionString(listenURL)
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{dsn: dsn, pool: pool, log: log, wake: make(chan struct{}, 1), token: rand.Text(), heard: make(chan string, 1)}, nil
+	return &Listener{dsn: dsn, main: databaseURL, shared: shared, log: log,
+		wake: make(chan struct{}, 1), token: rand.Text(), heard: make(chan string, 1)}, nil
 }
 
 // Wakes yields a value when the log may have grown. Several wake-ups become one.
@@ -71,6 +73,12 @@ func (l *Listener) Proven() bool {
 
 // Run listens until ctx ends. It survives every loss of the connection.
 func (l *Listener) Run(ctx context.Context) error {
+	proofs, err := openPool(l.main, l.shared)
+	if err != nil {
+		return err
+	}
+	defer proofs.Close()
+	proofs.SetMaxOpenConns(1) // of its own: a busy pool must not look like a dead one
 	pl := pq.NewDialListener(&l.dialer, l.dsn, minReconnect, maxReconnect, l.observe)
 	notifications := pl.NotificationChannel()
 	var group sync.WaitGroup
@@ -83,14 +91,14 @@ func (l *Listener) Run(ctx context.Context) error {
 		}
 		l.Ring() // what came before LISTEN was heard by nobody
 	})
-	group.Go(func() { l.prove(ctx) })
+	group.Go(func() { l.prove(ctx, proofs) })
 	group.Go(func() { // its own goroutine, because Close waits while nobody drains
 		for n := range notifications {
 			l.receive(n)
 		}
 	})
 	<-ctx.Done()
-	l.dialer.cut() // lib/pq holds its lock while it waits for the network: only a closed connection frees it
+	l.dialer.Cut(time.Now()) // lib/pq holds its lock while it waits for the network: only a closed connection frees it
 	pl.Close()
 	group.Wait()
 	return nil
@@ -121,9 +129,8 @@ func (l *Listener) observe(event pq.ListenerEventType, err error) {
 	}
 }
 
-// prove notifies this listener again and again, and cuts its connection when the notification does not arrive: the
-// reconnect that follows reads what was missed.
-func (l *Listener) prove(ctx context.Context) {
+// prove notifies this listener again and again, and revives the connections when the notification does not arrive.
+func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB) {
 	timer := time.NewTimer(minReconnect)
 	defer timer.Stop()
 	for {
@@ -136,26 +143,40 @@ func (l *Listener) prove(ctx context.Context) {
 		case <-l.heard: // an answer that came too late is none
 		default:
 		}
-		pause := proofInterval
-		if l.proofArrives(ctx) {
+		asked, pause := time.Now(), proofInterval
+		if l.proofArrives(ctx, proofs) {
 			l.proven.Store(time.Now().UnixNano())
 		} else if ctx.Err() == nil {
 			if l.proven.Swap(0) != 0 {
-				l.log.Warn("a notification to ourselves did not arrive: listening again")
-				l.dialer.cut()
-			} else {
-				l.dialer.cutOlderThan(proofTimeout)
+				l.log.Warn("a notification to ourselves did not arrive: connecting again")
 			}
+			l.revive(ctx, asked)
 			pause = minReconnect
 		}
 		timer.Reset(pause)
 	}
 }
 
-func (l *Listener) proofArrives(ctx context.Context) bool {
+// revive tries a new connection to the database. If that works, those of before are dead, the listening one and the
+// pool's: they are cut, so that everybody who waits on one finds out now and not at some time limit. If it does not, the
+// database is away, and only the listening connection is cut, once it had its time to come up.
+func (l *Listener) revive(ctx context.Context, asked time.Time) {
+	l.dialer.Cut(asked.Add(-proofTimeout))
+	trying, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+	probe, err := OpenThrough(trying, l.dsn, &Dialer{})
+	if err != nil {
+		return
+	}
+	probe.Close()
+	l.shared.Cut(asked)
+	l.dialer.Cut(asked)
+}
+
+func (l *Listener) proofArrives(ctx context.Context, proofs *sqlx.DB) bool {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
-	if _, err := l.pool.ExecContext(ctx, `SELECT pg_notify($1, $2)`, proofChannel, l.token); err != nil {
+	if _, err := proofs.ExecContext(ctx, `SELECT pg_notify($1, $2)`, proofChannel, l.token); err != nil {
 		return false
 	}
 	select {
@@ -163,41 +184,5 @@ func (l *Listener) proofArrives(ctx context.Context) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// listenDialer dials for lib/pq and can cut what it dialled last.
-type listenDialer struct {
-	mu     sync.Mutex // guards the two below
-	conn   net.Conn
-	dialed time.Time
-}
-
-// Dial implements pq.Dialer.
-func (d *listenDialer) Dial(network, address string) (net.Conn, error) {
-	return d.DialTimeout(network, address, connectTimeout)
-}
-
-// DialTimeout implements pq.Dialer.
-func (d *listenDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	conn, err := net.DialTimeout(network, address, timeout)
-	if err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.conn, d.dialed = conn, time.Now()
-	return conn, nil
-}
-
-func (d *listenDialer) cut() { d.cutOlderThan(0) }
-
-// cutOlderThan closes the connection unless it is younger than age and may still be on its way.
-func (d *listenDialer) cutOlderThan(age time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.conn != nil && time.Since(d.dialed) >= age {
-		d.conn.Close()
-		d.conn = nil
 	}
 }

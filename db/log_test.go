@@ -30,7 +30,7 @@ type reader struct {
 func newReader(t *testing.T) *reader {
 	t.Helper()
 	p := dbtest.New(t)
-	listener, err := db.NewListener(p.URL, p.Pool, slog.New(slog.DiscardHandler))
+	listener, err := db.NewListener(p.URL, p.URL, &db.Dialer{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +446,7 @@ func TestOneServerNumbers(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	pool := dbtest.Open(t, r.URL).Pool
-	listener, err := db.NewListener(r.URL, pool, slog.New(slog.DiscardHandler))
+	listener, err := db.NewListener(r.URL, r.URL, &db.Dialer{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
