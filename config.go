@@ -34,6 +34,7 @@ type Settings struct {
 	AdminAddr         string        `env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where Prometheus /metrics, pprof and health are; empty for nowhere." group:"Settings"`
 	DatabaseURL       string        `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"The portal's PostgreSQL. Without it a private one is started in DATA_DIR." group:"Settings"`
 	ListenDatabaseURL string        `name:"listen-database-url" env:"LISTEN_DATABASE_URL" placeholder:"URL" help:"A direct connection for LISTEN, when DATABASE_URL goes through a transaction pooler." group:"Settings"`
+	DatabaseWait      time.Duration `env:"DATABASE_WAIT" default:"15s" help:"How long a start waits for a database that is away; 0s fails at once." group:"Settings"`
 	DataDir           string        `env:"DATA_DIR" default:".data" help:"Where the private PostgreSQL and the development secret are kept." group:"Settings"`
 	JWTSecret         string        `name:"jwt-secret" env:"JWT_SECRET" placeholder:"TEXT" help:"Key of HS256 tokens, 32 bytes or more. Required with DATABASE_URL." group:"Settings"`
 	JWKSURL           string        `name:"jwks-url" env:"JWKS_URL" placeholder:"URL" help:"Keys of a foreign issuer of tokens." group:"Settings"`

@@ -119,7 +119,7 @@ func TestWhatCannotStartSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	database := []string{"--database-url", "postgres://u:hidden@" + nobody + "/d?sslmode=disable", "--jwt-secret", testSecret}
-	anywhere := []string{"serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}
+	anywhere := []string{"serve", "--database-wait", "300ms", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"}
 	with := func(flags ...string) []string { return append(append([]string{}, anywhere...), flags...) }
 	for name, test := range map[string]struct {
 		args []string

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -23,6 +24,12 @@ import (
 
 // stopTimeout bounds how long the private PostgreSQL may take to stop.
 const stopTimeout = 10 * time.Second
+
+// firstPause and longestPause bound the pauses between attempts to reach a database that is away at the start.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = time.Second
+)
 
 // Run runs the server until ctx ends.
 func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, out io.Writer) error {
@@ -63,7 +70,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 		withDemo = *c.Demo
 	}
 	dialer := &db.Dialer{}
-	pool, err := db.OpenThrough(ctx, databaseURL, dialer)
+	pool, err := s.open(ctx, databaseURL, dialer, log, public, admin)
 	if err != nil {
 		return err
 	}
@@ -128,6 +135,31 @@ func (s *Settings) database(ctx context.Context, log *slog.Logger) (string, *dev
 	return private.URL(), private, nil
 }
 
+// open connects to the database. While it is away it is waited for, up to DATABASE_WAIT, with growing pauses; meanwhile the
+// server says that it is alive and not ready.
+func (s *Settings) open(ctx context.Context, databaseURL string, dialer *db.Dialer, log *slog.Logger, listeners ...net.Listener) (*sqlx.DB, error) {
+	pool, err := db.OpenThrough(ctx, databaseURL, dialer)
+	if !db.Unavailable(err) || s.DatabaseWait <= 0 {
+		return pool, err
+	}
+	end := api.Wait(slices.DeleteFunc(listeners, func(l net.Listener) bool { return l == nil })...)
+	defer end()
+	log.Warn("waiting for the database", "for", s.DatabaseWait, "error", err)
+	deadline := time.Now().Add(s.DatabaseWait)
+	for pause := firstPause; db.Unavailable(err) && time.Now().Before(deadline); pause = min(2*pause, longestPause) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(min(pause, time.Until(deadline))):
+		}
+		pool, err = db.OpenThrough(ctx, databaseURL, dialer)
+	}
+	if err == nil {
+		log.Info("the database is there")
+	}
+	return pool, err
+}
+
 // untilDone returns a context that ends also when the private PostgreSQL does: nothing works without it.
 func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
@@ -176,6 +208,7 @@ func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, dialer *db.Dialer, d
 		Stream:   stream, Tokens: tokens, Directory: store, AllowedOrigins: s.AllowedOrigins, OpenAPI: openAPI, Log: log,
 		Running: []api.Part{listener, feed, metrics, timetable, &realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}},
 		Parts:   map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
+		Health:  feed.Health,
 	}
 	if s.TLSCertFile != "" {
 		certificate, err := tls.LoadX509KeyPair(s.TLSCertFile, s.TLSKeyFile)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 )
 
@@ -49,6 +50,8 @@ type Server struct {
 	Running []Part
 	// Parts say whether something that serving needs works.
 	Parts map[string]func() bool
+	// Health returns what the triggers are up to.
+	Health func() db.Health
 
 	stopping atomic.Bool
 }

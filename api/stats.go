@@ -35,12 +35,14 @@ var (
 	openedDesc      = prometheus.NewDesc("hangarshare_connections_opened_total", "Connections opened since the start.", nil, nil)
 	deliveredDesc   = prometheus.NewDesc("hangarshare_messages_delivered_total", "Events and metrics handed to connections.", nil, nil)
 	tooSlowDesc     = prometheus.NewDesc("hangarshare_connections_too_slow_total", "Connections cut with 4408.", nil, nil)
+	faultsDesc      = prometheus.NewDesc("hangarshare_trigger_faults_total", "Statements that our triggers could not log, on the server that numbers the log.", nil, nil)
+	queueDesc       = prometheus.NewDesc("hangarshare_notification_queue_usage", "Share of PostgreSQL's notification queue that is full.", nil, nil)
 	readyDesc       = prometheus.NewDesc("hangarshare_ready", "1 when a part works, by part.", []string{"part"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c streamStats) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{connectionsDesc, openedDesc, deliveredDesc, tooSlowDesc, readyDesc} {
+	for _, d := range []*prometheus.Desc{connectionsDesc, openedDesc, deliveredDesc, tooSlowDesc, faultsDesc, queueDesc, readyDesc} {
 		out <- d
 	}
 }
@@ -53,6 +55,9 @@ func (c streamStats) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(openedDesc, prometheus.CounterValue, float64(st.Opened))
 	out <- prometheus.MustNewConstMetric(deliveredDesc, prometheus.CounterValue, float64(st.Delivered))
 	out <- prometheus.MustNewConstMetric(tooSlowDesc, prometheus.CounterValue, float64(st.TooSlow))
+	h := c.s.Health()
+	out <- prometheus.MustNewConstMetric(faultsDesc, prometheus.CounterValue, float64(h.Faults))
+	out <- prometheus.MustNewConstMetric(queueDesc, prometheus.GaugeValue, h.QueueUsage)
 	for name, part := range c.s.Parts {
 		value := 0.0
 		if part() {

@@ -64,7 +64,7 @@ func OpenThrough(ctx context.Context, databaseURL string, dialer *Dialer) (*sqlx
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVersion(ctx, pool); err != nil {
+	if err := checkVersion(ctx, pool, MinimumVersion); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("database %s: %w", Redact(databaseURL), err)
 	}
@@ -89,7 +89,7 @@ func openPool(databaseURL string, dialer *Dialer) (*sqlx.DB, error) {
 	return pool, nil
 }
 
-func checkVersion(ctx context.Context, pool *sqlx.DB) error {
+func checkVersion(ctx context.Context, pool *sqlx.DB, minimum int) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var version int
@@ -98,11 +98,16 @@ func checkVersion(ctx context.Context, pool *sqlx.DB) error {
 	if err := row.Scan(&version, &text); err != nil {
 		return explain(err)
 	}
-	if version/10000 < MinimumVersion {
-		return fmt.Errorf("PostgreSQL %s is too old: version %d or newer is needed (15 is tested)", text, MinimumVersion)
+	if version/10000 < minimum {
+		return fmt.Errorf("PostgreSQL %s is too old: version %d or newer is needed (15 is tested)", text, minimum)
 	}
 	return nil
 }
+
+// misconfigured is an error that waiting does not cure: its text says what to do.
+type misconfigured struct{ text string }
+
+func (e misconfigured) Error() string { return e.text }
 
 // explain turns the driver's connection errors into sentences that say what to do.
 func explain(err error) error {
@@ -110,13 +115,13 @@ func explain(err error) error {
 	var netErr net.Error
 	switch {
 	case errors.As(err, &pqErr) && pqErr.Code.Class() == "28":
-		return fmt.Errorf("the database refused the user or password (%s): check DATABASE_URL", pqErr.Message)
+		return misconfigured{fmt.Sprintf("the database refused the user or password (%s): check DATABASE_URL", pqErr.Message)}
 	case errors.As(err, &pqErr) && pqErr.Code == "3D000":
-		return fmt.Errorf("%s: create it, or correct DATABASE_URL", pqErr.Message)
+		return misconfigured{fmt.Sprintf("%s: create it, or correct DATABASE_URL", pqErr.Message)}
 	case errors.As(err, &pqErr) && pqErr.Code == "42501":
-		return fmt.Errorf("%s: run `hangarshare migrate` once with a role that may, then start the server again", pqErr.Message)
+		return misconfigured{fmt.Sprintf("%s: run `hangarshare migrate` once with a role that may, then start the server again", pqErr.Message)}
 	case errors.Is(err, pq.ErrSSLNotSupported):
-		return errors.New("the database does not offer TLS: add sslmode=disable to DATABASE_URL if the network is trusted")
+		return misconfigured{"the database does not offer TLS: add sslmode=disable to DATABASE_URL if the network is trusted"}
 	case errors.As(err, &netErr), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("cannot be reached (%w): check that PostgreSQL runs there and DATABASE_URL is right", err)
 	}
@@ -129,6 +134,10 @@ func Unavailable(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
+	var wrong misconfigured
+	if errors.As(err, &wrong) {
+		return false
+	}
 	var pqErr *pq.Error
 	if errors.As(err, &pqErr) {
 		switch pqErr.Code.Class() {
@@ -137,7 +146,7 @@ func Unavailable(err error) bool {
 		}
 		return false
 	}
-	for _, own := range []error{ErrNotFound, ErrHistoryGone, ErrInvalidID, ErrNotLeader} {
+	for _, own := range []error{sql.ErrNoRows, ErrNotFound, ErrHistoryGone, ErrInvalidID, ErrNotLeader} {
 		if errors.Is(err, own) {
 			return false
 		}
@@ -151,7 +160,7 @@ func Unavailable(err error) bool {
 func connectionString(databaseURL string) (string, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", fmt.Errorf("DATABASE_URL must look like postgres://user:password@host:5432/database?sslmode=require")
+		return "", misconfigured{"DATABASE_URL must look like postgres://user:password@host:5432/database?sslmode=require"}
 	}
 	q := u.Query()
 	for name, value := range map[string]string{

@@ -49,11 +49,12 @@ type Change struct {
 
 // Log is the log of committed changes, in an order that is the same for every reader and never changes.
 type Log struct {
-	pool *sqlx.DB
+	pool  *sqlx.DB
+	guard breaker // of the questions that requests ask; the feed always asks
 }
 
 // NewLog returns the log in the database behind pool.
-func NewLog(pool *sqlx.DB) *Log { return &Log{pool: pool} }
+func NewLog(pool *sqlx.DB) *Log { return &Log{pool: pool, guard: newBreaker()} }
 
 // State is where the log begins and ends: Epoch names this history of this database, Head is the newest batch.
 type State struct {
@@ -185,10 +186,18 @@ CROSS JOIN LATERAL (
 func (l *Log) Owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	err = l.guard.do(func() error {
+		changes, more, err = l.owner(ctx, ownerID, after, limit)
+		return err
+	})
+	return changes, more, err
+}
+
+func (l *Log) owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
 	first, err := l.batchAt(ctx, after)
 	if errors.Is(err, ErrHistoryGone) {
 		// Older than the log, and still complete if the owner's last event is the one at this position.
-		if last, lastErr := l.Last(ctx, ownerID); lastErr != nil || after.Compare(last) < 0 {
+		if last, lastErr := l.last(ctx, ownerID); lastErr != nil || after.Compare(last) < 0 {
 			return nil, false, cmp.Or(lastErr, err)
 		}
 		return nil, false, nil
@@ -270,9 +279,30 @@ func (l *Log) expired(ctx context.Context, ownerID string) (Position, error) {
 
 // Last returns the position of an owner's newest message, numbered so far: the zero Position if there never was one.
 // What a query reads after Last was called lacks nothing up to it.
-func (l *Log) Last(ctx context.Context, ownerID string) (Position, error) {
+func (l *Log) Last(ctx context.Context, ownerID string) (last Position, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
+	err = l.guard.do(func() error {
+		last, err = l.last(ctx, ownerID)
+		return err
+	})
+	return last, err
+}
+
+// Oldest returns a position before the oldest event that the log still holds.
+func (l *Log) Oldest(ctx context.Context) (oldest Position, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	err = l.guard.do(func() error {
+		return l.pool.GetContext(ctx, &oldest.Batch, `SELECT floor FROM realtime.installation`)
+	})
+	if err != nil {
+		return oldest, fmt.Errorf("read the log's floor: %w", err)
+	}
+	return oldest, nil
+}
+
+func (l *Log) last(ctx context.Context, ownerID string) (Position, error) {
 	// The owner's newest numbered transaction is in some batch; in a later one can only be what that batch did not see.
 	var b batch
 	err := l.pool.GetContext(ctx, &b, `

@@ -23,54 +23,95 @@ const migrateLockTimeout = "5s"
 
 // Migrate installs or updates all that is ours in the database: the schema realtime and the triggers on the portal's
 // tables, adapted to the columns they have. It is safe to call at every start and from several servers at once: an
-// advisory lock admits one.
+// advisory lock admits one. A first installation that fails leaves nothing behind.
 func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return withMigrator(ctx, databaseURL, log, func(pool *sqlx.DB, provider func() (*goose.Provider, error)) error {
-		if _, err := pool.ExecContext(ctx, `CREATE SCHEMA IF NOT EXISTS realtime`); err != nil {
-			return fmt.Errorf("create schema realtime: %w", explain(err))
-		}
-		p, err := provider()
+		installed, err := isInstalled(ctx, pool)
 		if err != nil {
 			return err
 		}
-		results, err := p.Up(ctx)
-		if err != nil {
-			return fmt.Errorf("apply migrations: %w", unwrapPartial(err))
+		if err = install(ctx, pool, provider, installed, log); err != nil && !installed {
+			// What is left would belong to a role that could not finish it, and be in the way of one that can.
+			cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementTimeout)
+			defer cancel()
+			if leftover := uninstall(cleaning, pool, provider); leftover != nil {
+				log.Warn("a part of the schema realtime is left; `hangarshare migrate --down` removes it", "error", leftover)
+			}
 		}
-		for _, r := range results {
-			log.Info("migration applied", "file", r.Source.Path, "duration", r.Duration)
-		}
-		if _, err := pool.ExecContext(ctx, `SELECT realtime.attach()`); err != nil {
-			return fmt.Errorf("install triggers: %w", hint(err))
-		}
-		return nil
+		return err
 	})
 }
 
 // Unmigrate removes everything of ours from the database and leaves the portal's tables as they were.
 func Unmigrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return withMigrator(ctx, databaseURL, log, func(pool *sqlx.DB, provider func() (*goose.Provider, error)) error {
-		var installed bool
-		if err := pool.GetContext(ctx, &installed, `SELECT to_regnamespace('realtime') IS NOT NULL`); err != nil {
-			return fmt.Errorf("look for schema realtime: %w", explain(err))
+		installed, err := isInstalled(ctx, pool)
+		if err != nil {
+			return err
 		}
 		if !installed {
 			log.Info("nothing to remove: there is no schema realtime")
 			return nil
 		}
-		p, err := provider()
-		if err != nil {
+		if err := uninstall(ctx, pool, provider); err != nil {
 			return err
-		}
-		if _, err := p.DownTo(ctx, 0); err != nil {
-			return fmt.Errorf("revert migrations: %w", unwrapPartial(err))
-		}
-		if _, err := pool.ExecContext(ctx, `DROP SCHEMA realtime CASCADE`); err != nil {
-			return fmt.Errorf("drop schema realtime: %w", explain(err))
 		}
 		log.Info("everything of ours was removed")
 		return nil
 	})
+}
+
+func isInstalled(ctx context.Context, pool *sqlx.DB) (installed bool, err error) {
+	if err := pool.GetContext(ctx, &installed, `SELECT to_regnamespace('realtime') IS NOT NULL`); err != nil {
+		return false, fmt.Errorf("look for schema realtime: %w", explain(err))
+	}
+	return installed, nil
+}
+
+func install(ctx context.Context, pool *sqlx.DB, provider func() (*goose.Provider, error), installed bool, log *slog.Logger) error {
+	if !installed {
+		if _, err := pool.ExecContext(ctx, `CREATE SCHEMA realtime`); err != nil {
+			return fmt.Errorf("create schema realtime: %w", explain(err))
+		}
+	}
+	p, err := provider()
+	if err != nil {
+		return err
+	}
+	results, err := p.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("apply migrations: %w", unwrapPartial(err))
+	}
+	for _, r := range results {
+		log.Info("migration applied", "file", r.Source.Path, "duration", r.Duration)
+	}
+	if _, err := pool.ExecContext(ctx, `CALL realtime.attach()`); err != nil {
+		return fmt.Errorf("install triggers: %w", hint(err))
+	}
+	return nil
+}
+
+func uninstall(ctx context.Context, pool *sqlx.DB, provider func() (*goose.Provider, error)) error {
+	var attached bool
+	if err := pool.GetContext(ctx, &attached, `SELECT to_regprocedure('realtime.detach(regclass[])') IS NOT NULL`); err != nil {
+		return fmt.Errorf("look for triggers: %w", explain(err))
+	}
+	if attached {
+		if _, err := pool.ExecContext(ctx, `CALL realtime.detach()`); err != nil {
+			return fmt.Errorf("remove triggers: %w", hint(err))
+		}
+	}
+	p, err := provider()
+	if err != nil {
+		return err
+	}
+	if _, err := p.DownTo(ctx, 0); err != nil {
+		return fmt.Errorf("revert migrations: %w", unwrapPartial(err))
+	}
+	if _, err := pool.ExecContext(ctx, `DROP SCHEMA IF EXISTS realtime CASCADE`); err != nil {
+		return fmt.Errorf("drop schema realtime: %w", explain(err))
+	}
+	return nil
 }
 
 func withMigrator(ctx context.Context, databaseURL string, log *slog.Logger,

@@ -15,7 +15,7 @@ import (
 )
 
 // queryTimeout bounds one question to the database.
-const queryTimeout = 10 * time.Second
+const queryTimeout = 5 * time.Second
 
 // Decimal is an exact decimal number as PostgreSQL writes it. It is a JSON number on the wire and never a float here.
 type Decimal string
@@ -81,6 +81,7 @@ type Store struct {
 	loc   *time.Location
 	shape shape
 	sql   queries
+	guard breaker
 }
 
 // NewStore reads what the portal's tables look like and returns a Store over them; days begin and end in loc.
@@ -90,7 +91,16 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 	if err != nil {
 		return nil, err
 	}
-	return &Store{pool: pool, loc: loc, shape: s, sql: newQueries(s)}, nil
+	return &Store{pool: pool, loc: loc, shape: s, sql: newQueries(s), guard: newBreaker()}, nil
+}
+
+// get reads one row, and list any number, unless the database is away.
+func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
+	return s.guard.do(func() error { return s.pool.GetContext(ctx, into, query, args...) })
+}
+
+func (s *Store) list(ctx context.Context, into any, query string, args ...any) error {
+	return s.guard.do(func() error { return s.pool.SelectContext(ctx, into, query, args...) })
 }
 
 // Location returns the zone in which days begin and end.
@@ -112,7 +122,7 @@ func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (Rea
 		RealTimeMetrics
 		ScheduledOn sql.NullTime `db:"scheduled_on"`
 	}
-	err := s.pool.GetContext(ctx, &row, s.sql.metrics, ownerID,
+	err := s.get(ctx, &row, s.sql.metrics, ownerID,
 		now, today, tomorrow, week, earlier, todayDate, tomorrowDate, weekDate, earlierDate)
 	if err != nil {
 		return RealTimeMetrics{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
@@ -149,7 +159,7 @@ func (s *Store) Bookings(ctx context.Context, ownerID string, limit int) ([]Book
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	bookings := []Booking{}
-	if err := s.pool.SelectContext(ctx, &bookings, s.sql.bookings, ownerID, s.loc.String(), limit); err != nil {
+	if err := s.list(ctx, &bookings, s.sql.bookings, ownerID, s.loc.String(), limit); err != nil {
 		return nil, fmt.Errorf("read bookings of owner %s: %w", ownerID, err)
 	}
 	for i := range bookings {
@@ -181,7 +191,7 @@ func (s *Store) Listings(ctx context.Context, ownerID string, now time.Time) ([]
 	defer cancel()
 	listings := []Listing{}
 	date := now.In(s.loc).Format(time.DateOnly)
-	if err := s.pool.SelectContext(ctx, &listings, s.sql.listings, ownerID, now, date); err != nil {
+	if err := s.list(ctx, &listings, s.sql.listings, ownerID, now, date); err != nil {
 		return nil, fmt.Errorf("read listings of owner %s: %w", ownerID, err)
 	}
 	return listings, nil
@@ -192,7 +202,7 @@ func (s *Store) Accounts(ctx context.Context, userID string) ([]Account, error) 
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	accounts := []Account{}
-	if err := s.pool.SelectContext(ctx, &accounts, s.sql.accounts, userID); err != nil {
+	if err := s.list(ctx, &accounts, s.sql.accounts, userID); err != nil {
 		return nil, fmt.Errorf("read accounts of user: %w", err)
 	}
 	return accounts, nil
@@ -203,7 +213,7 @@ func (s *Store) MayView(ctx context.Context, userID, ownerID string) (bool, erro
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	var may bool
-	if err := s.pool.GetContext(ctx, &may, s.sql.mayView, ownerID, userID); err != nil {
+	if err := s.get(ctx, &may, s.sql.mayView, ownerID, userID); err != nil {
 		return false, fmt.Errorf("check access to owner %s: %w", ownerID, err)
 	}
 	return may, nil
@@ -214,7 +224,7 @@ func (s *Store) User(ctx context.Context, userID string) (User, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	var u User
-	err := s.pool.GetContext(ctx, &u, s.sql.user, userID)
+	err := s.get(ctx, &u, s.sql.user, userID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return u, ErrNotFound
 	}

@@ -35,8 +35,10 @@ type transport interface {
 	// tryWrite writes frames without waiting and reports whether all of them went; flush waits for the rest.
 	tryWrite(frames net.Buffers) (done bool, err error)
 	flush(deadline time.Time) error
-	// heartbeat asks the peer for a sign of life, and reports when it last gave one; the zero time where it cannot.
-	heartbeat() (heard time.Time)
+	// ask asks the peer for a sign of life, where the heartbeat's own message does not. heard reports when the peer last
+	// gave one; the zero time where the transport cannot know.
+	ask()
+	heard() time.Time
 	// close ends the connection with a code, as far as the transport can say it. It may wait for the peer; abort, from
 	// any goroutine, does not, and ends such a wait.
 	close(e ending)
@@ -71,6 +73,7 @@ type session struct {
 	warned    bool // token_expiring was sent
 	ending    *ending
 	nextBeat  time.Time
+	asked     time.Time // when the last heartbeat was due, until its answer is
 
 	established *realtime.Event // sent first
 }
@@ -339,9 +342,15 @@ func (s *session) finish(e ending) {
 func (s *session) tick(now time.Time) {
 	s.mu.Lock()
 	beat := !now.Before(s.nextBeat)
+	// A heartbeat is answered shortly before the next at the latest: whoever vanishes is found out within two.
+	slack := s.stream.Heartbeat / 8
+	asked, due := s.asked, !s.asked.IsZero() && !now.Before(s.asked.Add(s.stream.Heartbeat-slack))
+	if due {
+		s.asked = time.Time{}
+	}
 	if beat {
 		s.heartbeat = true
-		s.nextBeat = now.Add(s.stream.Heartbeat)
+		s.nextBeat, s.asked = now.Add(s.stream.Heartbeat), now
 	}
 	expires := s.viewer.Expires
 	warn := !s.warned && !expires.IsZero() && now.After(expires.Add(-tokenWarning))
@@ -355,11 +364,13 @@ func (s *session) tick(now time.Time) {
 	case warn:
 		s.say("token_expiring", map[string]any{"expiresAt": expires.UnixMilli()})
 	}
-	if beat {
-		heard := s.transport.heartbeat()
-		if !heard.IsZero() && now.Sub(heard) > 2*s.stream.Heartbeat {
+	if due {
+		if heard := s.transport.heard(); !heard.IsZero() && heard.Before(asked.Add(-slack)) {
 			s.end(lost)
 		}
+	}
+	if beat {
+		s.transport.ask()
 		s.wake()
 	}
 }

@@ -27,25 +27,42 @@ type Present interface {
 	Listings(ctx context.Context, ownerID string, now time.Time) ([]db.Listing, error)
 }
 
+// History is the log, with its oldest end.
+type History interface {
+	realtime.History
+	Oldest(ctx context.Context) (db.Position, error)
+}
+
 // Snapshot serves the present of an owner account: position first, then rows, so that a stream that starts after the
 // position lacks nothing.
 type Snapshot struct {
 	Present  Present
 	Accounts Accounts
-	History  realtime.History
+	History  History
 	Bus      *realtime.Bus
 	Now      func() time.Time
 	Log      *slog.Logger
+
+	shared coalescer
 }
+
+// answer is a snapshot as it is sent: position first, then rows.
+type answer struct {
+	position string
+	body     []byte
+	refused  *refusal
+}
+
+// errPanicked is what those get who share a computation that panicked.
+var errPanicked = errors.New("a computation of ours panicked")
 
 // positionHeader carries the position of a snapshot.
 const positionHeader = "Last-Event-ID"
 
 // Metrics serves RealTimeMetrics.
 func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(ctx context.Context, ownerID string) (any, *refusal) {
-		m, err := s.Present.Metrics(ctx, ownerID, s.Now())
-		return m, maybe(err)
+	s.serve(w, r, "metrics", func(ctx context.Context, ownerID string) (any, error) {
+		return s.Present.Metrics(ctx, ownerID, s.Now())
 	})
 }
 
@@ -59,11 +76,12 @@ type bookingItem struct {
 
 // Bookings serves an owner's newest bookings.
 func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(ctx context.Context, ownerID string) (any, *refusal) {
-		limit, refused := limitOf(r)
-		if refused != nil {
-			return nil, refused
-		}
+	limit, refused := limitOf(r)
+	if refused != nil {
+		respondRefusal(r.Context(), w, s.Log, refused)
+		return
+	}
+	s.serve(w, r, fmt.Sprint("bookings ", limit), func(ctx context.Context, ownerID string) (any, error) {
 		rows, err := s.Present.Bookings(ctx, ownerID, limit)
 		items := make([]bookingItem, 0, len(rows))
 		for _, b := range rows {
@@ -76,15 +94,15 @@ func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
 				HangarID: b.HangarID, PaymentMethod: b.PaymentMethod, Paid: b.Paid,
 			})
 		}
-		return map[string]any{"bookings": items}, maybe(err)
+		return map[string]any{"bookings": items}, err
 	})
 }
 
 // Listings serves an owner's hangars and who is in them.
 func (s *Snapshot) Listings(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(ctx context.Context, ownerID string) (any, *refusal) {
+	s.serve(w, r, "listings", func(ctx context.Context, ownerID string) (any, error) {
 		rows, err := s.Present.Listings(ctx, ownerID, s.Now())
-		return map[string]any{"listings": rows}, maybe(err)
+		return map[string]any{"listings": rows}, err
 	})
 }
 
@@ -98,86 +116,113 @@ type eventPage struct {
 
 // Events serves the events after a position, oldest first; without one, those that the log still holds.
 func (s *Snapshot) Events(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, func(ctx context.Context, ownerID string) (any, *refusal) {
-		limit, refused := limitOf(r)
-		if refused != nil {
-			return nil, refused
-		}
-		enc := s.Bus.Encoder()
-		page := eventPage{Events: []json.RawMessage{}, LastEventID: w.Header().Get(positionHeader)}
-		text := r.URL.Query().Get("after")
-		after, err := enc.Epoch.Parse(ownerID, text)
-		switch {
-		case text == "":
-			after = db.Position{}
-		case errors.Is(err, realtime.ErrOtherEpoch):
-			page.Resync = true
-			return page, nil
-		case err != nil:
-			return nil, refuse(err, "after")
-		}
-		changes, more, err := s.History.Owner(ctx, ownerID, after, limit)
-		if errors.Is(err, db.ErrHistoryGone) {
-			page.Resync = true
-			return page, nil
-		}
-		if err != nil {
-			return nil, refuse(err, "after")
-		}
-		page.HasMore = more
-		if text != "" {
-			page.LastEventID = text
-		}
-		for _, c := range changes {
-			e, err := enc.Encode(c)
-			if err != nil {
-				return nil, refuse(err, "")
-			}
-			page.Events = append(page.Events, e.JSON)
-			page.LastEventID = e.ID
-		}
-		w.Header().Set(positionHeader, page.LastEventID)
-		return page, nil
-	})
-}
-
-// serve admits the viewer to the account in the path, sets the position, and answers with what read returns.
-func (s *Snapshot) serve(w http.ResponseWriter, r *http.Request, read func(context.Context, string) (any, *refusal)) {
 	ctx := r.Context()
-	viewer, ok := ViewerFrom(ctx)
-	if !ok {
-		respondRefusal(ctx, w, s.Log, unauthorized("send an access token: Authorization: Bearer …"))
-		return
-	}
-	ownerID, refused := owner(ctx, s.Accounts, viewer, r.PathValue("ownerId"))
-	if refused == nil && s.Bus.Encoder().Location == nil {
-		refused = refuse(realtime.ErrNotReady, "")
+	ownerID, refused := s.admit(r)
+	var page eventPage
+	if refused == nil {
+		page, refused = s.page(ctx, r, ownerID)
 	}
 	if refused != nil {
 		respondRefusal(ctx, w, s.Log, refused)
 		return
 	}
+	w.Header().Set(positionHeader, page.LastEventID)
+	RespondJSON(w, http.StatusOK, page)
+}
+
+// page reads a page of history. Where history does not reach back to the given position there are no events: never a part
+// of them. LastEventID is then the present.
+func (s *Snapshot) page(ctx context.Context, r *http.Request, ownerID string) (eventPage, *refusal) {
+	text := r.URL.Query().Get("after")
+	page := eventPage{Events: []json.RawMessage{}, LastEventID: text}
+	limit, refused := limitOf(r)
+	if refused != nil {
+		return page, refused
+	}
+	enc := s.Bus.Encoder()
+	after, err := enc.Epoch.Parse(ownerID, text)
+	if text == "" {
+		after, err = s.History.Oldest(ctx)
+		page.LastEventID = enc.Epoch.Format(ownerID, after)
+	}
+	var changes []db.Change
+	if err == nil {
+		changes, page.HasMore, err = s.History.Owner(ctx, ownerID, after, limit)
+	}
+	if errors.Is(err, realtime.ErrOtherEpoch) || errors.Is(err, db.ErrHistoryGone) {
+		page.Resync = true
+		last, err := s.History.Last(ctx, ownerID)
+		if err != nil {
+			return page, refuse(err, "")
+		}
+		page.LastEventID = enc.Epoch.Format(ownerID, last)
+		return page, nil
+	}
+	if err != nil {
+		return page, refuse(err, "after")
+	}
+	for _, c := range changes {
+		e, err := enc.Encode(c)
+		if err != nil {
+			return page, refuse(err, "")
+		}
+		page.Events = append(page.Events, e.JSON)
+		page.LastEventID = e.ID
+	}
+	return page, nil
+}
+
+// admit says for which owner account a request may be answered.
+func (s *Snapshot) admit(r *http.Request) (string, *refusal) {
+	viewer, ok := ViewerFrom(r.Context())
+	switch {
+	case !ok:
+		return "", unauthorized("send an access token: Authorization: Bearer …")
+	case viewer.Rejected != "":
+		return "", unauthorized(viewer.Rejected)
+	case s.Bus.Encoder().Location == nil:
+		return "", refuse(realtime.ErrNotReady, "")
+	}
+	return owner(r.Context(), s.Accounts, viewer, r.PathValue("ownerId"))
+}
+
+// serve answers with what read returns for the account in the path, together with all who ask the same now.
+func (s *Snapshot) serve(w http.ResponseWriter, r *http.Request, what string, read func(context.Context, string) (any, error)) {
+	ctx := r.Context()
+	ownerID, refused := s.admit(r)
+	if refused != nil {
+		respondRefusal(ctx, w, s.Log, refused)
+		return
+	}
+	a := s.shared.do(what+" "+ownerID, func() answer {
+		return s.answer(context.WithoutCancel(ctx), ownerID, read) // others may be waiting for it too
+	})
+	if a.refused != nil {
+		respondRefusal(ctx, w, s.Log, a.refused)
+		return
+	}
+	w.Header().Set(positionHeader, a.position)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(a.body)
+}
+
+// answer reads the position and then the rows.
+func (s *Snapshot) answer(ctx context.Context, ownerID string, read func(context.Context, string) (any, error)) answer {
 	epoch := s.Bus.Encoder().Epoch
 	position, err := s.History.Last(ctx, ownerID)
-	if err != nil {
-		respondRefusal(ctx, w, s.Log, refuse(err, ""))
-		return
-	}
-	w.Header().Set(positionHeader, epoch.Format(ownerID, position))
-	value, refused := read(ctx, ownerID)
-	if refused != nil {
-		w.Header().Del(positionHeader)
-		respondRefusal(ctx, w, s.Log, refused)
-		return
-	}
-	RespondJSON(w, http.StatusOK, value)
-}
-
-func maybe(err error) *refusal {
+	var value any
 	if err == nil {
-		return nil
+		value, err = read(ctx, ownerID)
 	}
-	return refuse(err, "")
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(value)
+	}
+	if err != nil {
+		return answer{refused: refuse(err, "")}
+	}
+	return answer{position: epoch.Format(ownerID, position), body: append(body, '\n')}
 }
 
 func limitOf(r *http.Request) (int, *refusal) {

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -19,9 +20,10 @@ const sendBuffer = 128 << 10
 // even the WebSocket library's own control frames with ours.
 type socket struct {
 	net.Conn
-	raw     syscall.RawConn         // nil where the connection is no plain socket: TLS
-	heard   atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
-	session atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
+	tcp      syscall.RawConn         // the connection below, also below TLS; nil where there is none
+	raw      syscall.RawConn         // tcp where frames can be written to it directly: not with TLS
+	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
+	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
 
 	mu       sync.Mutex // guards what follows
 	backlog  net.Buffers
@@ -32,22 +34,37 @@ type socket struct {
 // connection up, where the system can say so.
 func newSocket(conn net.Conn, silence time.Duration) *socket {
 	s := &socket{Conn: conn}
-	s.heard.Store(time.Now().UnixNano())
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	s.lastRead.Store(time.Now().UnixNano())
+	below := conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		below = secure.NetConn()
+	}
+	if tcp, ok := below.(*net.TCPConn); ok {
 		tcp.SetWriteBuffer(sendBuffer)
 		if raw, err := tcp.SyscallConn(); err == nil {
-			s.raw = raw
+			s.tcp = raw
 			setUserTimeout(raw, silence)
 		}
 	}
+	if below == conn {
+		s.raw = s.tcp
+	}
 	return s
+}
+
+// acknowledged returns when the peer's kernel last acknowledged anything; the zero time where this one does not say.
+func (s *socket) acknowledged() time.Time {
+	if s.tcp == nil {
+		return time.Time{}
+	}
+	return lastAcknowledged(s.tcp)
 }
 
 // Read implements net.Conn and notes that the peer lives.
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
 	if n > 0 {
-		s.heard.Store(time.Now().UnixNano())
+		s.lastRead.Store(time.Now().UnixNano())
 	}
 	return n, err
 }

@@ -13,3 +13,14 @@ func setUserTimeout(raw syscall.RawConn, silence time.Duration) {
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
 	})
 }
+
+// lastAcknowledged returns when the kernel last received an acknowledgement (TCP_INFO, tcp(7)).
+func lastAcknowledged(raw syscall.RawConn) (at time.Time) {
+	raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			at = time.Now().Add(-time.Duration(info.Last_ack_recv) * time.Millisecond)
+		}
+	})
+	return at
+}

@@ -44,8 +44,12 @@ type eventStream struct {
 
 func (*eventStream) frame(e *realtime.Event) []byte { return e.Frame(eventStreamFrames, eventFrame) }
 
-// heartbeat has no way to ask: the kernel gives up a connection whose data stays unacknowledged, and the reading ends.
-func (*eventStream) heartbeat() time.Time { return time.Time{} }
+// ask does nothing: the peer's kernel acknowledges the heartbeat itself.
+func (*eventStream) ask() {}
+
+// heard is as far as this transport can know: a client never says anything, but its kernel, or that of a proxy before
+// it, acknowledges what arrives.
+func (es *eventStream) heard() time.Time { return es.acknowledged() }
 
 func (es *eventStream) close(e ending) {
 	if e.code != 0 && e.reason != "" && e.code != closeNormal {
@@ -70,7 +74,9 @@ type responseStream struct {
 
 func (*responseStream) frame(e *realtime.Event) []byte { return e.Frame(eventStreamFrames, eventFrame) }
 
-func (rs *responseStream) heartbeat() time.Time { return time.Time{} }
+func (*responseStream) ask() {}
+
+func (*responseStream) heard() time.Time { return time.Time{} }
 
 func (rs *responseStream) tryWrite(frames net.Buffers) (bool, error) {
 	rs.backlog = append(rs.backlog, frames...)

@@ -62,10 +62,9 @@ func textFrame(e *realtime.Event) []byte {
 // pingFrame is an empty ping (RFC 6455, section 5.5.2): every peer answers it, and the answer counts as a sign of life.
 var pingFrame = []byte{0x89, 0}
 
-func (ws *webSocket) heartbeat() time.Time {
-	ws.interject(pingFrame) // an error shows in the next turn
-	return time.Unix(0, ws.heard.Load())
-}
+func (ws *webSocket) ask() { ws.interject(pingFrame) } // an error shows in the next turn
+
+func (ws *webSocket) heard() time.Time { return time.Unix(0, ws.lastRead.Load()) }
 
 func (ws *webSocket) close(e ending) {
 	if e.code == 0 || e.reason == "" {

@@ -16,6 +16,10 @@ const (
 	feedPoll = time.Second
 	// feedRetry is the pause after a read that did not succeed.
 	feedRetry = 200 * time.Millisecond
+	// auditInterval is how often the triggers are looked after, and queueAlarm the share of the notification queue
+	// that is worth a warning.
+	auditInterval = time.Second
+	queueAlarm    = 0.25
 	// publishChunk is how many events are published at once while a large batch is read.
 	publishChunk = 512
 )
@@ -30,6 +34,7 @@ type Source interface {
 type Numbering interface {
 	Acquire(ctx context.Context) (fresh bool, err error)
 	Number(ctx context.Context) (head int64, err error)
+	Audit(ctx context.Context) (db.Health, error)
 	Release()
 }
 
@@ -47,6 +52,8 @@ type Feed struct {
 	Log       *slog.Logger
 
 	begun   atomic.Bool
+	health  atomic.Pointer[db.Health]
+	audited time.Time
 	leading bool
 	epoch   string
 	cursor  db.Position // everything up to here was published
@@ -56,6 +63,14 @@ type Feed struct {
 
 // Ready reports whether the bus has begun: subscriptions can be served.
 func (f *Feed) Ready() bool { return f.begun.Load() }
+
+// Health returns what the last look after the triggers found; it is empty on a server that does not number.
+func (f *Feed) Health() db.Health {
+	if h := f.health.Load(); h != nil {
+		return *h
+	}
+	return db.Health{}
+}
 
 // Run feeds the bus until ctx ends. It survives every absence of the database.
 func (f *Feed) Run(ctx context.Context) error {
@@ -123,7 +138,7 @@ func (f *Feed) round(ctx context.Context) error {
 func (f *Feed) lead(ctx context.Context) error {
 	fresh, err := f.Numbering.Acquire(ctx)
 	if err == nil {
-		_, err = f.Numbering.Number(ctx)
+		err = f.number(ctx)
 	}
 	if err != nil {
 		if f.leading {
@@ -140,6 +155,30 @@ func (f *Feed) lead(ctx context.Context) error {
 		f.Timetable.Start()
 	}
 	return nil
+}
+
+// number looks after the triggers, if it is time, and numbers the log.
+func (f *Feed) number(ctx context.Context) error {
+	if time.Since(f.audited) >= auditInterval {
+		h, err := f.Numbering.Audit(ctx)
+		f.audited = time.Now()
+		if db.Unavailable(err) {
+			return err
+		}
+		if err != nil { // numbering may still work, and is worth more
+			f.Log.Error("the triggers cannot be looked after", "error", err)
+		} else {
+			f.health.Store(&h)
+		}
+		if h.Lost {
+			f.Log.Error("triggers could not log some changes: browsers load their numbers again; see PostgreSQL's log for the cause", "faults", h.Faults)
+		}
+		if h.QueueUsage > queueAlarm {
+			f.Log.Error("PostgreSQL's notification queue fills up: a listener somewhere is idle in a transaction", "usage", h.QueueUsage)
+		}
+	}
+	_, err := f.Numbering.Number(ctx)
+	return err
 }
 
 // begin starts the bus at the log's head; or, when it runs and the log is still the same, leaves it alone.

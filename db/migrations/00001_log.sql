@@ -8,6 +8,9 @@ CREATE TABLE realtime.installation (
     identity     text NOT NULL DEFAULT '',
     -- Batches below this number are being removed: nothing is read from them any more.
     floor        bigint NOT NULL DEFAULT 0,
+    -- Faults of our triggers that browsers were told of, and the transaction by whose end they are told again.
+    faults_seen  bigint NOT NULL DEFAULT 0,
+    faults_until xid8,
     baselined_at timestamptz -- when occupancy was first looked at
 );
 INSERT INTO realtime.installation DEFAULT VALUES;

@@ -271,7 +271,9 @@ END $attach$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION realtime.attach() RETURNS void LANGUAGE plpgsql AS $attach$
+-- One table after the other, each in a transaction of its own: a writer who holds one of them and then needs another
+-- must not wait for us while we wait for it.
+CREATE PROCEDURE realtime.attach() LANGUAGE plpgsql AS $attach$
 DECLARE
     bookings regclass := realtime.business_table('bookings');
     listings regclass := realtime.business_table('hangar_listings');
@@ -282,8 +284,11 @@ BEGIN
         INSERT INTO realtime.events (type) VALUES ('truncated');
         PERFORM realtime.ring();$t$);
     PERFORM realtime.attach_bookings(bookings, realtime.qualified(listings), realtime.qualified(users));
+    COMMIT;
     PERFORM realtime.attach_listings(listings);
+    COMMIT;
     PERFORM realtime.attach_owners(owners);
+    COMMIT;
     PERFORM realtime.define_trigger_function('payouts_written', $t$
         INSERT INTO realtime.events (owner_id, type) SELECT DISTINCT owner_id, 'changed' FROM touched;
         PERFORM realtime.ring();$t$);
@@ -293,33 +298,35 @@ BEGIN
         'AFTER UPDATE ON {table} REFERENCING NEW TABLE AS touched FOR EACH STATEMENT', 'payouts_written');
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_deleted',
         'AFTER DELETE ON {table} REFERENCING OLD TABLE AS touched FOR EACH STATEMENT', 'payouts_written');
+    COMMIT;
     -- A table that bookings moved away from keeps no trigger of ours.
-    PERFORM realtime.detach(ARRAY[bookings, listings, owners, 'realtime.payouts'::regclass]);
+    CALL realtime.detach(ARRAY[bookings, listings, owners, 'realtime.payouts'::regclass]);
 END $attach$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
--- Removes our triggers from every table but those given.
-CREATE FUNCTION realtime.detach(keep regclass[] DEFAULT '{}') RETURNS void LANGUAGE plpgsql AS $detach$
+-- Removes our triggers from every table but those given, also one table after the other.
+CREATE PROCEDURE realtime.detach(keep regclass[] DEFAULT '{}') LANGUAGE plpgsql AS $detach$
 DECLARE t record;
 BEGIN
-    FOR t IN SELECT tg.tgname, realtime.qualified(tg.tgrelid) AS rel
+    FOR t IN SELECT string_agg(format('DROP TRIGGER %I ON %s', tg.tgname, realtime.qualified(tg.tgrelid)), '; ') AS drops
              FROM pg_catalog.pg_trigger tg JOIN pg_catalog.pg_proc p ON p.oid = tg.tgfoid
              WHERE p.pronamespace = 'realtime'::regnamespace AND NOT tg.tgisinternal AND tg.tgparentid = 0
-               AND tg.tgrelid <> ALL (keep) LOOP
-        EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.rel);
+               AND tg.tgrelid <> ALL (keep) GROUP BY tg.tgrelid LOOP
+        EXECUTE t.drops;
+        COMMIT;
     END LOOP;
 END $detach$;
 -- +goose StatementEnd
 
 -- +goose Down
-SELECT realtime.detach();
+-- The triggers went before, by detach(), which cannot run inside this transaction.
 -- +goose StatementBegin
 DO $$
 DECLARE f regprocedure;
 BEGIN
     FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'realtime'::regnamespace LOOP
-        EXECUTE format('DROP FUNCTION %s', f);
+        EXECUTE format('DROP ROUTINE %s', f);
     END LOOP;
 END $$;
 -- +goose StatementEnd

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/handlers"
+)
+
+// Wait answers on listeners while the server cannot begin yet: it is alive, and not ready. The returned function ends
+// that and leaves the listeners open for Serve.
+func Wait(listeners ...net.Listener) (end func()) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		handlers.RespondJSON(w, http.StatusOK, map[string]string{"status": "alive"})
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		handlers.RespondProblem(w, http.StatusServiceUnavailable, "the server waits for its database: try again shortly", "")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader}
+	server.SetKeepAlivesEnabled(false) // the next request is the real server's
+	done := make(chan struct{}, len(listeners))
+	for _, l := range listeners {
+		go func() {
+			server.Serve(borrowed{l})
+			done <- struct{}{}
+		}()
+	}
+	return func() {
+		server.Close()
+		for range listeners {
+			<-done
+		}
+		for _, l := range listeners {
+			interrupt(l, time.Time{})
+		}
+	}
+}
+
+// borrowed is a listener that stays open when it is closed: what waits in Accept is interrupted.
+type borrowed struct{ net.Listener }
+
+// Close implements net.Listener.
+func (b borrowed) Close() error {
+	interrupt(b.Listener, time.Now())
+	return nil
+}
+
+func interrupt(l net.Listener, at time.Time) {
+	if tcp, ok := l.(*net.TCPListener); ok {
+		tcp.SetDeadline(at)
+	}
+}
