@@ -118,7 +118,7 @@ func (t *Timetable) Run(ctx context.Context) error {
 func (t *Timetable) step(ctx context.Context) (wait time.Duration, err error) {
 	now := t.clock.Now()
 	t.mu.Lock()
-	active, full, read := t.active, t.full, t.readTo.Before(now.Add(horizon-lookAhead))
+	active, full, read := t.active, t.full, !t.readTo.After(now.Add(horizon-lookAhead))
 	t.mu.Unlock()
 	if !active {
 		return longestWait, nil

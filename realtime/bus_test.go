@@ -1,0 +1,344 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+// table is a History in memory, of any number of owners.
+type table struct {
+	mu      sync.Mutex
+	changes []db.Change
+	gone    db.Position // what lies before is not there any more
+	asked   int
+}
+
+func (h *table) append(c db.Change) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.changes = append(h.changes, c)
+}
+
+func (h *table) Owner(_ context.Context, ownerID string, after db.Position, limit int) ([]db.Change, bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked++
+	if after.Compare(h.gone) < 0 {
+		return nil, false, db.ErrHistoryGone
+	}
+	var found []db.Change
+	for _, c := range h.changes {
+		if c.OwnerID == ownerID && c.Compare(after) > 0 {
+			found = append(found, c)
+		}
+	}
+	if len(found) > limit {
+		return found[:limit], true, nil
+	}
+	return found, false, nil
+}
+
+func (h *table) Last(_ context.Context, ownerID string) (last db.Position, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.changes {
+		if c.OwnerID == ownerID {
+			last = c.Position
+		}
+	}
+	return last, nil
+}
+
+// rig is a bus over a table, fed one batch an event.
+type rig struct {
+	*Bus
+	history *table
+	batch   int64
+}
+
+func newRig() *rig {
+	r := &rig{history: &table{}}
+	r.Bus = NewBus(r.history)
+	r.Begin(Encoder{Epoch: NewEpoch("test"), Location: time.UTC}, 0)
+	return r
+}
+
+// commit makes one event of an owner, in the table first and then on the bus, as the feed does.
+func (r *rig) commit(t *testing.T, ownerID string) db.Position {
+	t.Helper()
+	r.batch++
+	c := db.Change{Position: db.Position{Batch: r.batch, Turn: r.batch, ID: r.batch}, OwnerID: ownerID, Type: BookingCreated, Data: json.RawMessage(`{}`)}
+	r.history.append(c)
+	e, err := r.Encoder().Encode(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Publish([]*Event{e})
+	r.Advance(r.batch)
+	return c.Position
+}
+
+// drain reads until nothing is left, from memory or from the table.
+func drain(t *testing.T, s *Subscription) (batches []int64) {
+	t.Helper()
+	for {
+		events, err := s.Next(3)
+		if errors.Is(err, ErrBehind) {
+			events, err = s.Replay(t.Context(), 3)
+			if err == nil && len(events) == 0 {
+				continue // the memory has the rest
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) == 0 {
+			return batches
+		}
+		for _, e := range events {
+			if e.ID != "" {
+				batches = append(batches, e.Position.Batch)
+			}
+		}
+	}
+}
+
+func (r *rig) subscribe(t *testing.T, ownerID, text string) (*Subscription, bool) {
+	t.Helper()
+	s, recovered, err := r.Subscribe(t.Context(), ownerID, text, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s, recovered
+}
+
+func TestCursors(t *testing.T) {
+	t.Parallel()
+
+	t.Run("a stream without a position begins now", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		last := r.commit(t, "1")
+		s, recovered := r.subscribe(t, "1", "")
+		if want := r.Encoder().Epoch.Format("1", last); s.LastID() != want || !recovered {
+			t.Errorf("begins at %s, want %s", s.LastID(), want)
+		}
+		r.commit(t, "2")
+		r.commit(t, "1")
+		if got := drain(t, s); !slices.Equal(got, []int64{3}) {
+			t.Errorf("got %v", got)
+		}
+	})
+
+	t.Run("a cursor goes on after any position, in memory or not", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		var positions []db.Position
+		for range ownerCapacity + 50 {
+			positions = append(positions, r.commit(t, "1"))
+		}
+		for _, i := range []int{0, 10, 49, 50, 51, ownerCapacity, len(positions) - 1} {
+			s, recovered := r.subscribe(t, "1", r.Encoder().Epoch.Format("1", positions[i]))
+			if got := drain(t, s); !recovered || len(got) != len(positions)-1-i || len(got) > 0 && got[0] != int64(i+2) {
+				t.Errorf("after %d: recovered %v, %d events", i, recovered, len(got))
+			}
+		}
+		s, recovered := r.subscribe(t, "1", r.Encoder().Epoch.Format("1", db.Position{}))
+		if got := drain(t, s); !recovered || len(got) != len(positions) {
+			t.Errorf("from the beginning: %d of %d", len(got), len(positions))
+		}
+	})
+
+	t.Run("a reader that falls behind the memory goes on from the table", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		s, _ := r.subscribe(t, "1", "")
+		for range ownerCapacity + 100 {
+			r.commit(t, "1")
+		}
+		if got := drain(t, s); len(got) != ownerCapacity+100 || got[0] != 1 {
+			t.Errorf("%d events from %v", len(got), got[:1])
+		}
+	})
+
+	t.Run("who asks for the newest position does not ask the table", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		last := r.Encoder().Epoch.Format("1", r.commit(t, "1"))
+		r.commit(t, "2")
+		for range 100 {
+			if _, recovered := r.subscribe(t, "1", last); !recovered {
+				t.Error("not recovered")
+			}
+		}
+		if r.history.asked != 0 {
+			t.Errorf("the table was asked %d times", r.history.asked)
+		}
+	})
+
+	t.Run("history that does not reach back begins now", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		r.history.gone = db.Position{Batch: 5}
+		old := r.Encoder().Epoch.Format("1", db.Position{Batch: 2, Turn: 2, ID: 2})
+		r.Begin(r.Encoder(), 9)
+		s, recovered := r.subscribe(t, "1", old)
+		if recovered || len(drain(t, s)) != 0 {
+			t.Error("partial history was given")
+		}
+	})
+
+	t.Run("a loss is told to everybody, who then goes on", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		r.commit(t, "1")
+		s, _ := r.subscribe(t, "1", "")
+		r.batch++
+		lost := db.Position{Batch: r.batch, Turn: 1, ID: 1}
+		r.Lose(lost)
+		r.Advance(r.batch)
+		if _, err := s.Next(10); !errors.Is(err, db.ErrHistoryGone) {
+			t.Fatalf("got %v, want ErrHistoryGone", err)
+		}
+		if err := s.Restart(t.Context()); err != nil || s.LastID() != r.Encoder().Epoch.Format("1", lost) {
+			t.Errorf("goes on at %s (%v)", s.LastID(), err)
+		}
+		r.commit(t, "1")
+		if got := drain(t, s); len(got) != 1 {
+			t.Errorf("got %v", got)
+		}
+	})
+
+	t.Run("a new epoch is told to everybody, who then goes on", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		r.commit(t, "1")
+		s, _ := r.subscribe(t, "1", "")
+		r.history.mu.Lock()
+		r.history.changes = nil
+		r.history.mu.Unlock()
+		r.batch = 0
+		r.Begin(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
+		if _, err := s.Next(10); !errors.Is(err, db.ErrHistoryGone) {
+			t.Fatalf("got %v, want ErrHistoryGone", err)
+		}
+		if err := s.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.commit(t, "1")
+		if got := drain(t, s); !slices.Equal(got, []int64{1}) {
+			t.Errorf("got %v", got)
+		}
+	})
+
+	t.Run("memory for all owners together is bounded", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		const owners = 100
+		for i := range busCapacity + 5000 {
+			r.commit(t, fmt.Sprint(i%owners))
+		}
+		kept := 0
+		for _, o := range r.owners {
+			kept += len(o.events)
+		}
+		if kept > busCapacity || len(r.recent) > busCapacity {
+			t.Errorf("%d events are kept, %d listed", kept, len(r.recent))
+		}
+	})
+
+	t.Run("a bus that has not begun refuses", func(t *testing.T) {
+		t.Parallel()
+		if _, _, err := NewBus(&table{}).Subscribe(t.Context(), "1", "", func() {}); !errors.Is(err, ErrNotReady) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestMetricsAreLatestWins(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	asked := 0
+	r.OnDemand(func(string) { asked++ })
+	publish := func(revenue string) {
+		e, err := NewMessage(MetricsUpdated, "1", time.Unix(0, 0), db.RealTimeMetrics{RevenueToday: db.Decimal(revenue)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.PublishMetrics(e)
+	}
+	publish("1.00") // nobody is there
+	s, _ := r.subscribe(t, "1", "")
+	if events, _ := s.Next(9); len(events) != 0 || asked != 1 {
+		t.Errorf("%d events; asked %d times", len(events), asked)
+	}
+	publish("2.00")
+	publish("3.00")
+	events, err := s.Next(9)
+	if err != nil || len(events) != 1 || !slices.Contains([]string{MetricsUpdated}, events[0].Type) || events[0].ID != "" {
+		t.Fatalf("got %v (%v)", events, err)
+	}
+	if events, _ := s.Next(9); len(events) != 0 {
+		t.Errorf("the same metrics come twice")
+	}
+	second, _ := r.subscribe(t, "1", "")
+	if events, _ := second.Next(9); len(events) != 1 || asked != 1 {
+		t.Errorf("who comes later gets %d metrics; asked %d times", len(events), asked)
+	}
+}
+
+// TestJoinWhileWriting subscribes, reads and closes at random moments while events are published at full rate, and finds
+// no gap and nothing twice.
+func TestJoinWhileWriting(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	const events = 3000
+	var group sync.WaitGroup
+	finished := make(chan struct{})
+	group.Go(func() {
+		defer close(finished)
+		for range events {
+			r.commit(t, "1")
+		}
+	})
+	for range 200 {
+		group.Go(func() {
+			wake := make(chan struct{}, 1)
+			s, _, err := r.Subscribe(t.Context(), "1", "", func() {
+				select {
+				case wake <- struct{}{}:
+				default:
+				}
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			previous := s.last.Batch
+			for previous < events {
+				for _, batch := range drain(t, s) {
+					if batch != previous+1 {
+						t.Errorf("%d follows %d", batch, previous)
+						return
+					}
+					previous = batch
+				}
+				if previous < events {
+					<-wake
+				}
+			}
+		})
+	}
+	group.Wait()
+	<-finished
+}

@@ -1,0 +1,31 @@
+package realtime
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+func TestPositionText(t *testing.T) {
+	t.Parallel()
+	epoch := NewEpoch("one")
+	for _, p := range []db.Position{{}, {Batch: 1}, {Batch: 7, Turn: 9, ID: 9}, {Batch: 7, Turn: 9, ID: 8}, {Batch: math.MaxInt32, Turn: 1 << 40, ID: 1 << 39}} {
+		text := epoch.Format("42", p)
+		if got, err := epoch.Parse("42", text); err != nil || got != p {
+			t.Errorf("%v is written %s and read %v (%v)", p, text, got, err)
+		}
+		if _, err := epoch.Parse("43", text); !errors.Is(err, ErrForeign) {
+			t.Errorf("another owner's position gives %v", err)
+		}
+		if _, err := NewEpoch("two").Parse("42", text); !errors.Is(err, ErrOtherEpoch) {
+			t.Errorf("another epoch's position gives %v", err)
+		}
+		for _, wrong := range []string{text + "A", text[:len(text)-1], "x" + text, text + "=", " " + text, ""} {
+			if got, err := epoch.Parse("42", wrong); !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrOtherEpoch) {
+				t.Errorf("%q is read as %v (%v)", wrong, got, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package realtime
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// numbers is a MetricsSource that notes when it was asked. Inside a synctest bubble the system's clock is the test's.
+type numbers struct {
+	mu    sync.Mutex
+	asked []time.Time
+	fail  error
+}
+
+func (n *numbers) Metrics(_ context.Context, _ string, now time.Time) (db.RealTimeMetrics, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, now)
+	return db.RealTimeMetrics{}, n.fail
+}
+
+func TestMetricsPace(t *testing.T) {
+	t.Parallel()
+	start := func(t *testing.T, loc *time.Location) (*numbers, *Metrics) {
+		r, source := newRig(), &numbers{}
+		m := NewMetrics(source, r.Bus, loc, SystemClock{}, quiet)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); m.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-done })
+		r.subscribe(t, "1", "")
+		return source, m
+	}
+
+	t.Run("a burst of changes becomes one computation each 100 ms, and the last change is seen", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			source, m := start(t, time.UTC)
+			for range 1000 { // a second of changes
+				m.Changed("1")
+				m.Changed("nobody watches this one")
+				time.Sleep(time.Millisecond)
+			}
+			last := time.Now()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if n := len(source.asked); n < 10 || n > 12 {
+				t.Errorf("%d computations for a second of changes", n)
+			}
+			if source.asked[len(source.asked)-1].Before(last.Add(-time.Millisecond)) {
+				t.Error("the last change was not computed")
+			}
+		})
+	})
+
+	t.Run("a new day is computed at midnight of the zone, daylight saving or not", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			loc, err := time.LoadLocation("America/Sao_Paulo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, _ := start(t, loc)
+			for range 80 { // over 2000-02-27 00:00, when daylight saving ended
+				time.Sleep(24 * time.Hour)
+			}
+			synctest.Wait()
+			days := source.asked[:0]
+			for _, at := range source.asked {
+				if h, m, s := at.In(loc).Clock(); h == 0 && m == 0 && s == 0 {
+					days = append(days, at)
+				}
+			}
+			if len(days) != 80 {
+				t.Errorf("%d of 80 midnights were computed", len(days))
+			}
+		})
+	})
+
+	t.Run("an error is tried again", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			source, m := start(t, time.UTC)
+			synctest.Wait()
+			source.mu.Lock()
+			source.fail, source.asked = errors.New("away"), nil
+			source.mu.Unlock()
+			time.Sleep(time.Minute)
+			m.Changed("1")
+			time.Sleep(3500 * time.Millisecond)
+			source.mu.Lock()
+			source.fail = nil
+			before := len(source.asked)
+			source.mu.Unlock()
+			if before < 3 || before > 5 {
+				t.Errorf("tried %d times in 3.5 s", before)
+			}
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			if len(source.asked) != before+1 {
+				t.Errorf("computed %d times after it worked again", len(source.asked)-before)
+			}
+		})
+	})
+}
+
+// hangarSpy notes what was settled, and when.
+type hangarSpy struct {
+	mu      sync.Mutex
+	settled []settlement
+	due     []db.Boundary
+	fail    error
+}
+
+type settlement struct {
+	at               time.Time
+	hangars, reached []string
+}
+
+func (h *hangarSpy) Settle(_ context.Context, now time.Time, hangars, reached []string) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	slices.Sort(hangars)
+	h.settled = append(h.settled, settlement{now, hangars, reached})
+	return len(hangars), h.fail
+}
+
+func (h *hangarSpy) Due(_ context.Context, from, until time.Time) (due []db.Boundary, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, b := range h.due {
+		if b.At.After(from) && !b.At.After(until) {
+			due = append(due, b)
+		}
+	}
+	return due, h.fail
+}
+
+func (h *hangarSpy) take() []settlement {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.settled
+	h.settled = nil
+	return s
+}
+
+func TestTimetable(t *testing.T) {
+	t.Parallel()
+	start := func(t *testing.T, spy *hangarSpy) (*Timetable, *int) {
+		rung := new(int)
+		table := NewTimetable(spy, SystemClock{}, func() { *rung++ }, quiet)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); table.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-done })
+		return table, rung
+	}
+
+	t.Run("the hour of a stay comes, today, in a week, and for a stay made since", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			now := time.Now()
+			spy := &hangarSpy{due: []db.Boundary{{HangarID: "1", At: now.Add(time.Hour)}, {HangarID: "2", At: now.Add(7 * 24 * time.Hour)}}}
+			table, rung := start(t, spy)
+			table.Start()
+			if all := spy.take(); len(all) != 1 || all[0].hangars != nil {
+				t.Errorf("the first settlement is %v, want all hangars", all)
+			}
+			table.Changed("3", now.Add(30*time.Minute), now.Add(48*time.Hour))
+			spy.take()
+			for _, want := range []struct {
+				hangar string
+				at     time.Duration
+			}{{"3", 30 * time.Minute}, {"1", time.Hour}, {"2", 7 * 24 * time.Hour}} {
+				time.Sleep(time.Until(now.Add(want.at)))
+				got := spy.take()
+				if len(got) != 1 || !slices.Equal(got[0].reached, []string{want.hangar}) || !got[0].at.Equal(now.Add(want.at)) {
+					t.Errorf("at %s: settled %v, want hangar %s", want.at, got, want.hangar)
+				}
+			}
+			if *rung == 0 {
+				t.Error("the feed was not rung")
+			}
+		})
+	})
+
+	t.Run("what could not be settled is settled later", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			spy := &hangarSpy{}
+			table, _ := start(t, spy)
+			table.Start()
+			spy.take()
+			spy.mu.Lock()
+			spy.fail = errors.New("away")
+			spy.mu.Unlock()
+			table.Changed("1")
+			table.Changed("2")
+			synctest.Wait()
+			time.Sleep(5 * time.Second)
+			spy.mu.Lock()
+			spy.fail, spy.settled = nil, nil
+			spy.mu.Unlock()
+			time.Sleep(2 * time.Second)
+			if got := spy.take(); len(got) != 1 || !slices.Equal(got[0].hangars, []string{"1", "2"}) {
+				t.Errorf("settled %v", got)
+			}
+		})
+	})
+
+	t.Run("a server that does not number does not settle", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			spy := &hangarSpy{}
+			table, _ := start(t, spy)
+			table.Changed("1")
+			table.Start()
+			spy.take()
+			table.Stop()
+			table.Changed("2")
+			time.Sleep(48 * time.Hour)
+			if got := spy.take(); len(got) != 0 {
+				t.Errorf("settled %v", got)
+			}
+		})
+	})
+}
