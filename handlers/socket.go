@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -145,4 +146,16 @@ func consume(frames net.Buffers, n int) net.Buffers {
 		frames[0] = frames[0][n:]
 	}
 	return frames
+}
+
+// awaitEnd reads from a client that has nothing more to say, until the connection ends.
+func (s *socket) awaitEnd() ending {
+	var nothing [64]byte
+	for {
+		if _, err := s.Read(nothing[:]); errors.Is(err, io.EOF) {
+			return ending{reason: "closed by the client"}
+		} else if err != nil {
+			return lost
+		}
+	}
 }

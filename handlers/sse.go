@@ -3,7 +3,6 @@ package handlers
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -166,13 +165,10 @@ func (s *Stream) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admis
 		conn.Close()
 		return
 	}
-	_, err = io.Copy(io.Discard, sock) // a client has nothing more to say: this ends with the connection
-	if err == nil {
-		session.end(ending{reason: "closed by the client"})
-	} else {
-		session.end(lost)
-	}
-	<-session.done
+	s.readers.Go(func() {
+		session.end(sock.awaitEnd())
+		<-session.done
+	})
 }
 
 // responseHead is the head of a response whose body ends with the connection (RFC 9112, section 6.3).

@@ -38,6 +38,9 @@ type Stream struct {
 	sessions map[*session]struct{}
 	stopping bool
 	opening  sync.WaitGroup // requests that are being served
+	// readers read from connections that were taken over: in goroutines of their own, because a request's keeps a large
+	// stack and all of the request. They are started by requests.
+	readers sync.WaitGroup
 }
 
 // Start starts the writers and the clock; Shutdown ends them.
@@ -218,6 +221,7 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 		<-session.done
 	}
 	s.opening.Wait()
+	s.readers.Wait()
 	s.carriers.Wait()
 	s.queue.close()
 	s.workers.Wait()

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the library is frozen and still correct; this is one of the few files that know it
+
 package handlers
 
 import (
@@ -13,7 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-	"nhooyr.io/websocket" //lint:ignore SA1019 frozen and still correct; this file is the only one that knows it
+	"nhooyr.io/websocket"
 
 	"github.com/hangarshare/hangarshare-realtime/realtime"
 )
@@ -155,8 +157,10 @@ func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 		conn.Close(websocket.StatusCode(closeGoingAway), "the server is stopping")
 		return
 	}
-	session.end(session.receive(ctx, conn))
-	<-session.done
+	s.readers.Go(func() {
+		session.end(session.receive(context.Background(), conn))
+		<-session.done
+	})
 }
 
 // clientMessage is anything that a client may send.
