@@ -81,7 +81,7 @@ func start(t *testing.T, binary, dir string) (p *program, kill func()) {
 			t.Logf("the program said:\n%s", out)
 		}
 	})
-	p = &program{output: out, base: out.await(t, "HangarShare Realtime is at ")}
+	p = &program{client: http.DefaultClient, output: out, base: out.await(t, "HangarShare Realtime is at ")}
 	p.dbURL = strings.Trim(out.await(t, "Its PostgreSQL: psql "), "'")
 	p.ready(t)
 	return p, func() { command.Process.Kill(); <-ended }

@@ -27,6 +27,7 @@ func (s *Server) Router() chi.Router {
 	r.Method(http.MethodGet, "/client/*", s.Site)
 	r.Method(http.MethodGet, "/docs", s.Site)
 	r.Get("/openapi.yaml", s.openAPI)
+	r.Get("/openapi.json", s.openAPIJSON())
 	r.Get("/healthz", s.healthz)
 	r.Get("/readyz", s.readyz)
 
@@ -61,10 +62,4 @@ func (s *Server) cors() func(http.Handler) http.Handler {
 		AllowCredentials: true,
 		MaxAge:           600,
 	})
-}
-
-func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/yaml")
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(s.OpenAPI)
 }

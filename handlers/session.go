@@ -215,6 +215,7 @@ func (s *session) carry() {
 				s.end(ending{closeGoingAway, "the server is stopping"})
 			} else {
 				s.stream.log.Warn("a session cannot go on; its client may return", "connection", s.id, "error", err)
+				s.say("server_closing", map[string]any{"retryMs": returnWithin.Milliseconds()})
 				s.end(ending{closeGoingAway, "the database is away for a moment: come back"})
 			}
 			continue

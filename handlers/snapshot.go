@@ -70,6 +70,7 @@ func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
 type bookingItem struct {
 	realtime.BookingNotification
 	HangarID      string `json:"hangarId"`
+	Status        string `json:"status"`
 	PaymentMethod string `json:"paymentMethod"`
 	Paid          bool   `json:"paid"`
 }
@@ -89,9 +90,9 @@ func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
 				BookingNotification: realtime.BookingNotification{
 					ID: b.BookingID, BookingID: b.BookingID, HangarNumber: b.HangarNumber, GuestName: b.GuestName,
 					Amount: b.Amount, Duration: b.Nights, CheckInDate: b.CheckIn.Format(time.RFC3339),
-					CheckOutDate: b.CheckOut.Format(time.RFC3339), Timestamp: b.CreatedAt.UnixMilli(), Status: b.Status,
+					CheckOutDate: b.CheckOut.Format(time.RFC3339), Timestamp: b.CreatedAt.UnixMilli(),
 				},
-				HangarID: b.HangarID, PaymentMethod: b.PaymentMethod, Paid: b.Paid,
+				HangarID: b.HangarID, Status: b.Status, PaymentMethod: b.PaymentMethod, Paid: b.Paid,
 			})
 		}
 		return map[string]any{"bookings": items}, err

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -117,6 +118,14 @@ func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 			s.refuseEarly(w, r, refused)
 			return
 		}
+	}
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		if admitted != nil {
+			admitted.session.sub.Close()
+		}
+		w.Header().Set("Upgrade", "websocket")
+		RespondProblem(w, http.StatusUpgradeRequired, "this address speaks WebSocket; for Server-Sent Events use /api/sse", "")
+		return
 	}
 	take := &takeover{ResponseWriter: w, silence: 2 * s.Heartbeat}
 	conn, err := websocket.Accept(take, r, &websocket.AcceptOptions{

@@ -74,20 +74,25 @@ func NewMessage(typ, ownerID string, at time.Time, data any) (*Event, error) {
 	return &Event{OwnerID: ownerID, Type: typ, JSON: text}, nil
 }
 
-// BookingNotification is the data of booking_created; booking_updated and booking_completed add two fields. Amount is
+// BookingNotification is the data of booking_created. Amount is
 // BRL, duration days, dates are RFC 3339 with the zone's offset, timestamp is Unix milliseconds.
 type BookingNotification struct {
-	ID             string     `json:"id"`
-	BookingID      string     `json:"bookingId"`
-	HangarNumber   string     `json:"hangarNumber"`
-	GuestName      string     `json:"guestName"`
-	Amount         db.Decimal `json:"amount"`
-	Duration       int        `json:"duration"`
-	CheckInDate    string     `json:"checkInDate"`
-	CheckOutDate   string     `json:"checkOutDate"`
-	Timestamp      int64      `json:"timestamp"`
-	Status         string     `json:"status,omitempty"`
-	PreviousStatus string     `json:"previousStatus,omitempty"`
+	ID           string     `json:"id"`
+	BookingID    string     `json:"bookingId"`
+	HangarNumber string     `json:"hangarNumber"`
+	GuestName    string     `json:"guestName"`
+	Amount       db.Decimal `json:"amount"`
+	Duration     int        `json:"duration"`
+	CheckInDate  string     `json:"checkInDate"`
+	CheckOutDate string     `json:"checkOutDate"`
+	Timestamp    int64      `json:"timestamp"`
+}
+
+// BookingChange is the data of booking_updated and booking_completed. A deleted booking has the status "deleted".
+type BookingChange struct {
+	BookingNotification
+	Status         string `json:"status"`
+	PreviousStatus string `json:"previousStatus"`
 }
 
 // Revenue is the data of revenue_received.
@@ -144,10 +149,9 @@ func (enc Encoder) Encode(c db.Change) (*Event, error) {
 	var data any
 	switch c.Type {
 	case BookingCreated:
-		l.Status, l.PreviousStatus = "", "" // a notification has exactly its own fields
 		data = enc.booking(id, at, l)
 	case BookingUpdated, BookingCompleted:
-		data = enc.booking(id, at, l)
+		data = BookingChange{enc.booking(id, at, l), l.Status, l.PreviousStatus}
 	case RevenueReceived:
 		data = Revenue{l.BookingID, l.HangarNumber, l.Amount, l.PaymentMethod, at}
 	case OccupancyChanged:
@@ -170,7 +174,7 @@ func (enc Encoder) booking(id string, at int64, l logged) BookingNotification {
 	return BookingNotification{
 		ID: id, BookingID: l.BookingID, HangarNumber: l.HangarNumber, GuestName: l.GuestName,
 		Amount: l.Amount, Duration: l.Duration, CheckInDate: enc.date(l.CheckIn), CheckOutDate: enc.date(l.CheckOut),
-		Timestamp: at, Status: l.Status, PreviousStatus: l.PreviousStatus,
+		Timestamp: at,
 	}
 }
 

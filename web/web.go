@@ -11,6 +11,7 @@ package web
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -74,7 +75,7 @@ func New(opts Options) *Site {
 	return &Site{tree: t}
 }
 
-// ServeHTTP answers GET and HEAD for / and /client/…; anything else is 404.
+// ServeHTTP answers GET and HEAD for /, /docs and /client/…; anything else is 404.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", ContentSecurityPolicy)
@@ -82,7 +83,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Referrer-Policy", "same-origin")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		respondProblem(w, http.StatusMethodNotAllowed, "files are read with GET")
 		return
 	}
 	t, err := s.current()
@@ -93,8 +94,12 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, cache := t.resolve(r.URL.Path)
 	file, found := t.files[name]
 	if !found {
+		file, found = docsFiles()[r.URL.Path]
+		cache = cacheNever
+	}
+	if !found {
 		header.Set("Cache-Control", "no-store")
-		http.Error(w, "not found", http.StatusNotFound)
+		respondProblem(w, http.StatusNotFound, "there is no such file: load the page again")
 		return
 	}
 	header.Set("Cache-Control", cache)
@@ -182,4 +187,11 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("ETag", `"`+etag+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// respondProblem answers with an error as RFC 9457 wants it.
+func respondProblem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "detail": detail})
 }

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"nhooyr.io/websocket"
+
+	"github.com/hangarshare/hangarshare-realtime/api"
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+	"github.com/hangarshare/hangarshare-realtime/realtime"
+)
+
+func init() { // what the pages are written in, for the library that checks responses
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/javascript", openapi3filter.PlainBodyDecoder)
+}
+
+// description is openapi.yaml, as what a program's answers and messages are measured against.
+type description struct {
+	document *openapi3.T
+	router   routers.Router
+}
+
+func readDescription(t *testing.T) description {
+	t.Helper()
+	document, err := openapi3.NewLoader().LoadFromData(openAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return description{document, router}
+}
+
+// question is a request, and the status that it must be answered with.
+type question struct {
+	want         int
+	method, path string
+	body         string
+	header       http.Header
+}
+
+// ask sends a request and checks the answer against the description, and its status.
+func (d description) ask(t *testing.T, p *program, q question) (answer string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), q.method, p.base+strings.TrimPrefix(q.path, "/"), strings.NewReader(q.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, values := range q.header {
+		request.Header[name] = values
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != q.want {
+		t.Errorf("%s %s: %s, want %d: %s", q.method, q.path, response.Status, q.want, body)
+	}
+	if err := d.check(request, response, body); err != nil {
+		t.Errorf("%s %s: %s is not as described: %v\n%.500s", q.method, q.path, response.Status, err, body)
+	}
+	return string(body)
+}
+
+// check compares an answer with its operation, or, where no operation is described, with what any address may answer.
+func (d description) check(request *http.Request, response *http.Response, body []byte) error {
+	route, parameters, err := d.router.FindRoute(request)
+	if err != nil {
+		return d.checkAnywhere(response, body)
+	}
+	return openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, PathParams: parameters, Route: route},
+		Status:                 response.StatusCode,
+		Header:                 response.Header,
+		Body:                   io.NopCloser(bytes.NewReader(body)),
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true,
+			ExcludeResponseBody: response.Header.Get("Content-Type") == "text/event-stream"}, // its messages are inspected one by one
+	})
+}
+
+func (d description) checkAnywhere(response *http.Response, body []byte) error {
+	operation := &openapi3.Operation{Responses: openapi3.NewResponses(
+		openapi3.WithStatus(http.StatusNotFound, d.document.Components.Responses["NotFound"]),
+		openapi3.WithStatus(http.StatusMethodNotAllowed, d.document.Components.Responses["MethodNotAllowed"]))}
+	request := response.Request
+	return openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: &routers.Route{Spec: d.document, Operation: operation}},
+		Status:                 response.StatusCode,
+		Header:                 response.Header,
+		Body:                   io.NopCloser(bytes.NewReader(body)),
+		Options:                &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	})
+}
+
+// matches reports what of a JSON text is not as a schema says.
+func (d description) matches(schema string, text []byte) error {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return err
+	}
+	return d.document.Components.Schemas[schema].Value.VisitJSON(value, openapi3.MultiErrors())
+}
+
+func TestAnswersAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	d := readDescription(t)
+	p := serve(t, dbtest.New(t), "--demo", "--demo-interval", "1h")
+	var session struct {
+		Token    string
+		OwnerID  string
+		Accounts []api.DemoOwner
+	}
+	fromJSON(t, strings.NewReader(d.ask(t, p, question{want: 200, method: "POST", path: "/api/auth/demo"})), &session)
+	other := session.Accounts[slices.IndexFunc(session.Accounts, func(o api.DemoOwner) bool { return o.OwnerID != session.OwnerID })].OwnerID
+	owner, bearer := "/api/owners/"+session.OwnerID, http.Header{"Authorization": {"Bearer " + session.Token}}
+	bad := http.Header{"Authorization": {"Bearer garbage"}}
+	elsewhere := realtime.NewEpoch("another history")
+	state, err := db.NewLog(p.portal.Pool).State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := realtime.NewEpoch(state.Epoch)
+	for _, q := range []question{
+		{200, "GET", owner + "/metrics", "", bearer},
+		{200, "GET", owner + "/bookings", "", bearer},
+		{200, "GET", owner + "/bookings?limit=1000", "", bearer},
+		{200, "GET", owner + "/listings", "", bearer},
+		{200, "GET", owner + "/events", "", bearer},
+		{200, "GET", owner + "/events?limit=1&after=" + here.Format(session.OwnerID, db.Position{}), "", bearer},
+		{200, "GET", owner + "/events?after=" + elsewhere.Format(session.OwnerID, db.Position{Batch: 9}), "", bearer},
+		{400, "GET", owner + "/bookings?limit=0", "", bearer},
+		{400, "GET", owner + "/events?limit=1001", "", bearer},
+		{400, "GET", owner + "/events?after=garbage", "", bearer},
+		{403, "GET", owner + "/events?after=" + here.Format(other, db.Position{}), "", bearer},
+		{400, "GET", "/api/owners/none/metrics", "", bearer},
+		{401, "GET", owner + "/metrics", "", nil},
+		{401, "GET", owner + "/listings", "", bad},
+		{401, "GET", owner + "/metrics?token=" + session.Token, "", nil},
+		{403, "GET", "/api/owners/" + other + "/metrics", "", bearer},
+		{403, "GET", "/api/owners/999999/listings", "", bearer},
+		{403, "GET", owner + "/bookings", "", http.Header{"Cookie": {"jwt=" + session.Token}, "Origin": {"https://evil.example"}}},
+		{405, "POST", owner + "/metrics", "", bearer},
+		{405, "DELETE", "/", "", nil},
+		{404, "GET", owner + "/nothing", "", bearer},
+		{404, "GET", "/nothing", "", nil},
+		{200, "GET", "/api/auth/me", "", bearer},
+		{401, "GET", "/api/auth/me", "", nil},
+		{200, "POST", "/api/auth/demo", `{"ownerId":"` + other + `"}`, nil},
+		{400, "POST", "/api/auth/demo", `{"ownerId":"none"}`, nil},
+		{400, "POST", "/api/auth/demo", `{`, nil},
+		{401, "POST", "/api/auth/demo", "", bad},
+		{400, "GET", "/api/sse?lastEventId=garbage", "", bearer},
+		{401, "GET", "/api/sse", "", nil},
+		{403, "GET", "/api/sse?ownerId=" + other, "", bearer},
+		{400, "GET", "/api/ws?ownerId=none", "", bearer},
+		{401, "GET", "/api/ws", "", bad},
+		{403, "GET", "/api/ws?ownerId=" + other, "", bearer},
+		{426, "GET", "/api/ws", "", nil},
+		{200, "GET", "/healthz", "", nil},
+		{200, "GET", "/readyz", "", nil},
+		{200, "GET", "/", "", nil},
+		{200, "GET", "/docs", "", nil},
+		{200, "GET", "/client/page.js", "", nil},
+		{404, "GET", "/client/nothing.js", "", nil},
+		{200, "GET", "/openapi.yaml", "", nil},
+		{200, "GET", "/openapi.json", "", nil},
+	} {
+		d.ask(t, p, q)
+	}
+}
+
+func TestAnswersWithoutDatabaseAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	d := readDescription(t)
+	portal := dbtest.New(t)
+	o := portal.AddOwner(t, 1)
+	between, through := beforeDatabase(t, portal.URL)
+	p := serve(t, &dbtest.Portal{URL: through, Pool: portal.Pool})
+	bearer := http.Header{"Authorization": {"Bearer " + tokenFor(t, o.UserID, time.Hour)}}
+	between.set(refuse)
+	between.cut()
+	for _, path := range []string{"/api/owners/" + o.ID + "/metrics", "/api/owners/" + o.ID + "/events", "/api/sse", "/api/ws", "/api/auth/me", "/readyz"} {
+		d.ask(t, p, question{want: 503, method: "GET", path: path, header: bearer})
+	}
+	d.ask(t, p, question{want: 200, method: "GET", path: "/healthz"})
+}
+
+// inspector checks messages as they arrive, and keeps which types there were.
+type inspector struct {
+	t    *testing.T
+	d    description
+	seen map[string]bool
+}
+
+// inspect checks one message and returns its type.
+func (i inspector) inspect(text []byte) string {
+	if err := i.d.matches("Message", text); err != nil {
+		i.t.Errorf("a message is not as described: %v\n%s", err, text)
+	}
+	typ := parse(text).Type
+	i.seen[typ] = true
+	return typ
+}
+
+// readEvents opens an event stream and inspects it until each returns false, or to its end.
+func (i inspector) readEvents(p *program, token, query string, each func(typ string) bool) {
+	i.t.Helper()
+	ctx, cancel := context.WithTimeout(i.t.Context(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+"api/sse"+query, nil)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := i.d.check(request, response, nil); err != nil {
+		i.t.Errorf("the head of the stream: %v", err)
+	}
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: ")); ok && !each(i.inspect(data)) {
+			return
+		}
+	}
+	if lines.Err() != nil {
+		i.t.Errorf("the stream broke: %v; so far %v", lines.Err(), i.seen)
+	}
+}
+
+// TestMessagesAreAsDescribed receives every type of message that is described at least once, from the running program.
+func TestMessagesAreAsDescribed(t *testing.T) {
+	t.Parallel()
+	i := inspector{t, readDescription(t), make(map[string]bool)}
+	s := setStage(t, "--heartbeat-interval", "100ms")
+	old := "&lastEventId=" + realtime.NewEpoch("another history").Format(s.owner.ID, db.Position{Batch: 9})
+
+	waiting := []string{"heartbeat", "metrics_updated", "occupancy_changed", "revenue_received", "booking_completed", "resync"}
+	i.readEvents(s.program, s.token, "?ownerId="+s.owner.ID+old, func(typ string) bool {
+		if typ == "connection_established" {
+			booking := s.portal.Book(t, s.owner.Hangars[0], s.guest)
+			s.portal.Exec(t, `UPDATE bookings SET status = 'confirmed', check_in = check_in - interval '1 hour',
+				payment_date = now(), payment_method = 'pix' WHERE id = `+booking)
+			s.portal.Exec(t, `UPDATE bookings SET status = 'completed' WHERE id = `+booking)
+			s.portal.Exec(t, `DELETE FROM bookings WHERE id = `+booking)
+			s.portal.Exec(t, `UPDATE bookings SET status = 'confirmed' WHERE id = `+s.portal.Book(t, s.owner.Hangars[1], s.guest))
+		}
+		waiting = slices.DeleteFunc(waiting, func(wanted string) bool { return wanted == typ })
+		return len(waiting) > 0
+	})
+	i.d.ask(t, s.program, question{want: 200, method: "GET", path: "/api/owners/" + s.owner.ID + "/events",
+		header: http.Header{"Authorization": {"Bearer " + s.token}}})
+
+	i.converse(s)
+	i.readEvents(s.program, tokenFor(t, s.owner.UserID, time.Second), "", func(string) bool { return true }) // to its token's end
+	stopped := false
+	i.readEvents(s.program, s.token, "", func(typ string) bool {
+		if !stopped {
+			stopped = true
+			go s.stop()
+		}
+		return true
+	})
+	for typ := range i.d.document.Components.Schemas["Message"].Value.Discriminator.Mapping {
+		if !i.seen[typ] {
+			t.Errorf("no message of type %s arrived", typ)
+		}
+	}
+}
+
+// converse says on a WebSocket all that a client may, and inspects the answers.
+func (i inspector) converse(s stage) {
+	i.t.Helper()
+	ctx, cancel := context.WithTimeout(i.t.Context(), patience)
+	defer cancel()
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(s.base, "http")+"api/ws", nil)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	for _, exchange := range []struct{ say, answer string }{
+		{`{"type":"auth","ownerId":"` + s.owner.ID + `","token":"` + s.token + `"}`, "connection_established"},
+		{`{"type":"ping"}`, "pong"},
+		{`{"type":"refresh","token":"` + tokenFor(i.t, s.owner.UserID, 2*time.Hour) + `"}`, "refreshed"},
+		{`{"type":"hello"}`, "error"},
+	} {
+		if err := i.d.matches("ClientMessage", []byte(exchange.say)); (err == nil) == (exchange.answer == "error") {
+			i.t.Errorf("%s is described as %v", exchange.say, err)
+		}
+		if err := conn.Write(ctx, websocket.MessageText, []byte(exchange.say)); err != nil {
+			i.t.Fatal(err)
+		}
+		for typ := ""; typ != exchange.answer; {
+			_, text, err := conn.Read(ctx)
+			if err != nil {
+				i.t.Fatalf("no %s: %v", exchange.answer, err)
+			}
+			typ = i.inspect(text)
+		}
+	}
+}
