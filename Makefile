@@ -4,7 +4,7 @@ GO ?= go
 BIN := bin/hangarshare
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test test-go test-web bench lint fmt clean
+.PHONY: help run build test test-go test-web bench soak lint fmt clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test-web: build
 bench: ## benchmarks, with their ratios to a floor measured in the same run
 	@./.ci/need postgres
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faults; prints what it found
+	@./.ci/need postgres
+	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^TestSoak$$' -v .
 
 lint: ## vet, staticcheck, types of the browser side
 	$(GO) vet ./...

@@ -6,13 +6,16 @@ import (
 )
 
 // dayStart returns the first instant of a date in loc. Where clocks jump over midnight that is the moment of the
-// jump, and where midnight comes twice it is the first of the two; time.Date promises neither.
+// jump, and where midnight comes twice it is the first of the two; time.Date promises neither. A date that a zone
+// skipped altogether has no length: it starts with the next.
 func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time {
 	guess := time.Date(year, month, day, 0, 0, 0, 0, loc)
-	y, m, d := time.Date(year, month, day, 12, 0, 0, 0, time.UTC).Date()
+	noon := time.Date(year, month, day, 12, 0, 0, 0, time.UTC)
+	y, m, d := noon.Date()
 	first := time.Time{}
 	consider := func(t time.Time) {
-		if ty, tm, td := t.Date(); ty == y && tm == m && td == d && (first.IsZero() || t.Before(first)) {
+		ty, tm, td := t.Date()
+		if reached := !time.Date(ty, tm, td, 12, 0, 0, 0, time.UTC).Before(noon); reached && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
@@ -27,9 +30,6 @@ func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time
 				consider(change)
 			}
 		}
-	}
-	if first.IsZero() { // a date that a zone skipped altogether
-		return guess
 	}
 	return first
 }

@@ -170,6 +170,9 @@ func connectionString(databaseURL string) (string, error) {
 		"statement_timeout": fmt.Sprint(statementTimeout.Milliseconds()),
 		"datestyle":         "ISO, MDY",
 		"timezone":          "UTC",
+		// Whatever the portal's default is: a serializable server could be a reason for writers to fail.
+		"default_transaction_isolation": "read committed",
+		"default_transaction_read_only": "off",
 	} {
 		if !q.Has(name) {
 			q.Set(name, value)

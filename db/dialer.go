@@ -10,22 +10,29 @@ import (
 // Dialer dials for lib/pq, remembers what is open, and can cut all of it: a query on a connection that is open and
 // dead ends at once instead of at its time limit. It implements pq.Dialer and pq.DialerContext.
 type Dialer struct {
-	mu    sync.Mutex // guards conns
-	conns map[*dialed]time.Time
+	mu     sync.Mutex // guards what follows, and the Conn of those that are being dialled
+	conns  map[*dialed]time.Time
+	closed bool
 }
 
-// dialed is a connection that its dialer knows while it is open.
+// dialed is a connection, or the attempt at one, that its dialer knows until it is closed.
 type dialed struct {
 	net.Conn
 	dialer *Dialer
+	cancel context.CancelFunc
 }
 
 // Close implements net.Conn.
 func (c *dialed) Close() error {
 	c.dialer.mu.Lock()
 	delete(c.dialer.conns, c)
+	conn := c.Conn
 	c.dialer.mu.Unlock()
-	return c.Conn.Close()
+	c.cancel()
+	if conn == nil {
+		return nil
+	}
+	return conn.Close()
 }
 
 // Dial implements pq.Dialer.
@@ -42,22 +49,34 @@ func (d *Dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 
 // DialContext implements pq.DialerContext.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	var plain net.Dialer
-	conn, err := plain.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	c := &dialed{conn, d}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &dialed{dialer: d, cancel: cancel}
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.conns == nil {
 		d.conns = make(map[*dialed]time.Time)
 	}
-	d.conns[c] = time.Now()
+	if !d.closed {
+		d.conns[c] = time.Now()
+	}
+	d.mu.Unlock()
+	var plain net.Dialer
+	conn, err := plain.DialContext(ctx, network, address)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	d.mu.Lock()
+	c.Conn = conn
+	_, wanted := d.conns[c]
+	d.mu.Unlock()
+	if !wanted { // cut before it was there
+		c.Close()
+		return nil, net.ErrClosed
+	}
 	return c, nil
 }
 
-// Cut closes every connection that was dialled before a moment. Whoever waits on one gets an error.
+// Cut closes every connection that was dialled before a moment, and ends the attempts. Whoever waits on one gets an error.
 func (d *Dialer) Cut(before time.Time) {
 	d.mu.Lock()
 	var old []*dialed
@@ -70,4 +89,18 @@ func (d *Dialer) Cut(before time.Time) {
 	for _, c := range old {
 		c.Close()
 	}
+}
+
+// Close cuts everything and dials no more.
+func (d *Dialer) Close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.Cut(time.Now())
+}
+
+// cutAtEnd cuts everything of the dialer when ctx ends before stop is called. Without it a connection that swallows what
+// is sent keeps its user beyond his context: lib/pq looks at that only while the network answers.
+func (d *Dialer) cutAtEnd(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { d.Cut(time.Now()) })
 }

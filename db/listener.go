@@ -73,12 +73,14 @@ func (l *Listener) Proven() bool {
 
 // Run listens until ctx ends. It survives every loss of the connection.
 func (l *Listener) Run(ctx context.Context) error {
-	proofs, err := openPool(l.main, l.shared)
+	var prover Dialer // of a connection of its own: a busy pool must not look like a dead one
+	defer prover.Close()
+	proofs, err := openPool(l.main, &prover)
 	if err != nil {
 		return err
 	}
 	defer proofs.Close()
-	proofs.SetMaxOpenConns(1) // of its own: a busy pool must not look like a dead one
+	proofs.SetMaxOpenConns(1)
 	pl := pq.NewDialListener(&l.dialer, l.dsn, minReconnect, maxReconnect, l.observe)
 	notifications := pl.NotificationChannel()
 	var group sync.WaitGroup
@@ -91,14 +93,14 @@ func (l *Listener) Run(ctx context.Context) error {
 		}
 		l.Ring() // what came before LISTEN was heard by nobody
 	})
-	group.Go(func() { l.prove(ctx, proofs) })
+	group.Go(func() { l.prove(ctx, proofs, &prover) })
 	group.Go(func() { // its own goroutine, because Close waits while nobody drains
 		for n := range notifications {
 			l.receive(n)
 		}
 	})
 	<-ctx.Done()
-	l.dialer.Cut(time.Now()) // lib/pq holds its lock while it waits for the network: only a closed connection frees it
+	l.dialer.Close() // lib/pq holds its lock while it waits for the network: only a closed connection frees it
 	pl.Close()
 	group.Wait()
 	return nil
@@ -130,7 +132,7 @@ func (l *Listener) observe(event pq.ListenerEventType, err error) {
 }
 
 // prove notifies this listener again and again, and revives the connections when the notification does not arrive.
-func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB) {
+func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 	timer := time.NewTimer(minReconnect)
 	defer timer.Stop()
 	for {
@@ -144,7 +146,7 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB) {
 		default:
 		}
 		asked, pause := time.Now(), proofInterval
-		if l.proofArrives(ctx, proofs) {
+		if l.proofArrives(ctx, proofs, prover) {
 			l.proven.Store(time.Now().UnixNano())
 		} else if ctx.Err() == nil {
 			if l.proven.Swap(0) != 0 {
@@ -164,7 +166,9 @@ func (l *Listener) revive(ctx context.Context, asked time.Time) {
 	l.dialer.Cut(asked.Add(-proofTimeout))
 	trying, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
-	probe, err := OpenThrough(trying, l.dsn, &Dialer{})
+	var dialer Dialer
+	defer dialer.cutAtEnd(trying)()
+	probe, err := OpenThrough(trying, l.dsn, &dialer)
 	if err != nil {
 		return
 	}
@@ -173,9 +177,10 @@ func (l *Listener) revive(ctx context.Context, asked time.Time) {
 	l.dialer.Cut(asked)
 }
 
-func (l *Listener) proofArrives(ctx context.Context, proofs *sqlx.DB) bool {
+func (l *Listener) proofArrives(ctx context.Context, proofs *sqlx.DB, prover *Dialer) bool {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
+	defer prover.cutAtEnd(ctx)()
 	if _, err := proofs.ExecContext(ctx, `SELECT pg_notify($1, $2)`, proofChannel, l.token); err != nil {
 		return false
 	}

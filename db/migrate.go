@@ -30,7 +30,12 @@ func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		if err = install(ctx, pool, provider, installed, log); err != nil && !installed {
+		if !installed {
+			if _, err := pool.ExecContext(ctx, `CREATE SCHEMA realtime`); err != nil {
+				return fmt.Errorf("create schema realtime: %w", explain(err))
+			}
+		}
+		if err = install(ctx, pool, provider, log); err != nil && !installed {
 			// What is left would belong to a role that could not finish it, and be in the way of one that can.
 			cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementTimeout)
 			defer cancel()
@@ -68,12 +73,7 @@ func isInstalled(ctx context.Context, pool *sqlx.DB) (installed bool, err error)
 	return installed, nil
 }
 
-func install(ctx context.Context, pool *sqlx.DB, provider func() (*goose.Provider, error), installed bool, log *slog.Logger) error {
-	if !installed {
-		if _, err := pool.ExecContext(ctx, `CREATE SCHEMA realtime`); err != nil {
-			return fmt.Errorf("create schema realtime: %w", explain(err))
-		}
-	}
+func install(ctx context.Context, pool *sqlx.DB, provider func() (*goose.Provider, error), log *slog.Logger) error {
 	p, err := provider()
 	if err != nil {
 		return err

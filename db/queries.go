@@ -84,8 +84,8 @@ func newQueries(s shape) queries {
 		"{bookings}", s.bookings, "{listings}", s.listings, "{owners}", s.owners, "{users}", s.users,
 		"{ownerType}", s.ownerID, "{spaces}", s.spaces("l"),
 		"{paid}", paid, "{paidAt}", paidAt, "{paidJoin}", paidJoin,
-		"{checkIn}", asInstant(s.checkIn, "b.check_in", "$2"), "{checkOut}", asInstant(s.checkIn, "b.check_out", "$2"),
-		"{createdAt}", asInstant(s.createdAt, "b.created_at", "$2"),
+		"{checkIn}", writable(asInstant(s.checkIn, "b.check_in", "$2")), "{checkOut}", writable(asInstant(s.checkIn, "b.check_out", "$2")),
+		"{createdAt}", writable(asInstant(s.createdAt, "b.created_at", "$2")),
 	}
 	var days []string
 	for name, params := range map[string][2]string{
@@ -109,4 +109,9 @@ func newQueries(s shape) queries {
 		user: fill(`SELECT u.id::text AS id, btrim(concat_ws(' ', u.first_name, u.last_name)) AS name,
 			coalesce(u.email::text, '') AS email FROM {users} u WHERE u.id::text = $1`, tables...),
 	}
+}
+
+// writable keeps an instant within the years that RFC 3339 can write: PostgreSQL's go further, and to infinity.
+func writable(instant string) string {
+	return "least(greatest(" + instant + ", '0001-01-02Z'::timestamptz), '9999-12-30Z'::timestamptz)"
 }

@@ -97,7 +97,7 @@ func TestClone(t *testing.T) {
 
 func TestServerSettings(t *testing.T) {
 	t.Parallel()
-	if Server(t) != Server(t) {
+	if first := Server(t); Server(t) != first {
 		t.Error("two shared clusters")
 	}
 	if got := count(t, Server(t).URL(), "select setting::integer from pg_settings where name = 'max_connections'"); got < 200 {

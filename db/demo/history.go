@@ -108,7 +108,7 @@ func (h historian) book(hangar hangar, in, out time.Time, nights int) (s stay, k
 	if s.created.After(h.now) {
 		return s, false
 	}
-	paid := s.created
+	var paid time.Time
 	switch {
 	case h.Float64() < .08: // on leaving
 		paid = out.Add(-time.Duration(h.IntN(40)) * time.Minute)

@@ -144,6 +144,9 @@ func (s *Server) databaseURL(name string) string {
 	return "postgres://" + databaseName + "@/" + name + "?" + parameters.Encode()
 }
 
+// Program returns the path of a program that belongs to this PostgreSQL, such as pg_dump.
+func (s *Server) Program(name string) string { return s.programs.path(name) }
+
 // Done is closed when PostgreSQL has ended for good: stopped, or ended by itself. Halt and Restart leave it open.
 func (s *Server) Done() <-chan struct{} { return s.done }
 

@@ -291,13 +291,18 @@ BEGIN
     COMMIT;
     PERFORM realtime.define_trigger_function('payouts_written', $t$
         INSERT INTO realtime.events (owner_id, type) SELECT DISTINCT owner_id, 'changed' FROM touched;
-        PERFORM realtime.ring();$t$);
+        IF FOUND THEN PERFORM realtime.ring(); END IF;$t$);
+    PERFORM realtime.define_trigger_function('payouts_updated', $t$
+        INSERT INTO realtime.events (owner_id, type)
+        SELECT owner_id, 'changed' FROM old_rows UNION SELECT owner_id, 'changed' FROM new_rows;
+        IF FOUND THEN PERFORM realtime.ring(); END IF;$t$);
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_inserted',
         'AFTER INSERT ON {table} REFERENCING NEW TABLE AS touched FOR EACH STATEMENT', 'payouts_written');
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_updated',
-        'AFTER UPDATE ON {table} REFERENCING NEW TABLE AS touched FOR EACH STATEMENT', 'payouts_written');
+        'AFTER UPDATE ON {table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', 'payouts_updated');
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_deleted',
         'AFTER DELETE ON {table} REFERENCING OLD TABLE AS touched FOR EACH STATEMENT', 'payouts_written');
+    PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_truncated', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'truncated');
     COMMIT;
     -- A table that bookings moved away from keeps no trigger of ours.
     CALL realtime.detach(ARRAY[bookings, listings, owners, 'realtime.payouts'::regclass]);
