@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"math"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -52,17 +53,17 @@ func (h *histogram) summary() *Latency {
 	if l.Count == 0 {
 		return nil
 	}
-	var below int64
+	l.P50, l.P95, l.P99 = h.quantile(0.50), h.quantile(0.95), h.quantile(0.99)
+	return &l
+}
+
+// quantile returns the latency that a share of all did not exceed, in milliseconds.
+func (h *histogram) quantile(share float64) float64 {
+	wanted := int64(math.Ceil(share * float64(h.count.Load())))
 	for i := range h.buckets {
-		below += h.buckets[i].Load()
-		for _, q := range []struct {
-			of    float64
-			value *float64
-		}{{.50, &l.P50}, {.95, &l.P95}, {.99, &l.P99}} {
-			if *q.value == 0 && float64(below) >= q.of*float64(l.Count) {
-				*q.value = max(float64(lowest(i))/1000, 0.001) // found, also where it rounds to nothing
-			}
+		if wanted -= h.buckets[i].Load(); wanted <= 0 {
+			return float64(lowest(i)) / 1000
 		}
 	}
-	return &l
+	return float64(h.longest.Load()) / 1000
 }
