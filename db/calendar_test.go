@@ -1,0 +1,43 @@
+package db_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+func TestParseMoment(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ zone, text, want string }{
+		{"America/Sao_Paulo", "2026-01-21", "2026-01-21T00:00:00-03:00"},
+		{"America/Sao_Paulo", "2018-11-04", "2018-11-04T01:00:00-02:00"}, // midnight was skipped
+		{"America/Sao_Paulo", "2018-02-18", "2018-02-18T00:00:00-03:00"}, // the hour before midnight came twice
+		{"America/Havana", "2024-11-03", "2024-11-03T00:00:00-04:00"},    // midnight came twice
+		{"Pacific/Kiritimati", "1994-12-31", "1995-01-01T00:00:00+14:00"},
+		{"America/Sao_Paulo", "2026-01-21T02:30:00", "2026-01-20T23:30:00-03:00"},
+		{"Asia/Kolkata", "2026-01-21T18:30:00.123456", "2026-01-22T00:00:00.123456+05:30"},
+		{"Asia/Kolkata", "2026-01-21T18:30:00+00:00", "2026-01-22T00:00:00+05:30"},
+		{"UTC", "2026-01-21T18:30:00.5-03:00", "2026-01-21T21:30:00.5Z"},
+		{"UTC", "infinity", ""},
+		{"UTC", "2026-02-30", ""},
+		{"UTC", "", ""},
+	} {
+		t.Run(test.zone+" "+test.text, func(t *testing.T) {
+			t.Parallel()
+			loc, err := time.LoadLocation(test.zone)
+			must(t, err)
+			got, err := db.ParseMoment(test.text, loc)
+			if test.want == "" {
+				if err == nil {
+					t.Errorf("read %s", got)
+				}
+				return
+			}
+			must(t, err)
+			if text := got.Format(time.RFC3339Nano); text != test.want {
+				t.Errorf("got %s, want %s", text, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,301 @@
+package db_test
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+	"github.com/hangarshare/hangarshare-realtime/db/devdb"
+)
+
+// patience is how long these tests wait for a signal that must come.
+const patience = 15 * time.Second
+
+// listen runs a listener until stop is called or the test ends; stop returns how long the end took.
+func listen(t *testing.T, databaseURL string) (listener *db.Listener, stop func() time.Duration) {
+	t.Helper()
+	dialer := &db.Dialer{}
+	listener, err := db.NewListener(databaseURL, databaseURL, dialer, quiet)
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := listener.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	stop = func() time.Duration {
+		begun := time.Now()
+		cancel()
+		<-ended
+		return time.Since(begun)
+	}
+	t.Cleanup(func() { stop() })
+	return listener, stop
+}
+
+// proven waits until a listener has proved itself, or no longer does, and forgets earlier wakes.
+func proven(t *testing.T, listener *db.Listener, want bool) {
+	t.Helper()
+	eventually(t, "the listener's proof", func() bool { return listener.Proven() == want })
+	select {
+	case <-listener.Wakes():
+	default:
+	}
+}
+
+func wakes(t *testing.T, listener *db.Listener, why string) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case <-listener.Wakes():
+	case <-limit.C:
+		t.Fatalf("the listener did not wake: %s", why)
+	}
+}
+
+func TestListenerWakes(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
+	listener, _ := listen(t, r.URL)
+	wakes(t, listener, "it listens now, and has heard nothing of before")
+	proven(t, listener, true)
+	r.Book(t, o.Hangars[0], guest)
+	wakes(t, listener, "a booking was committed")
+	r.next(t)
+	wakes(t, listener, "another server numbered it")
+	tx := begin(t, r.Portal)
+	book(t, tx, o.Hangars[0], guest)
+	listener.Ring()
+	listener.Ring() // two are one
+	wakes(t, listener, "it was rung by hand")
+	select {
+	case <-listener.Wakes():
+		t.Error("a transaction that is still open rang")
+	default:
+	}
+	commit(t, tx)
+	wakes(t, listener, "it was committed")
+}
+
+func TestListenerLosesItsConnection(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	o, guest := p.AddOwner(t, 1), p.AddGuest(t, "Ana", "Reis")
+	listener, _ := listen(t, p.URL)
+	proven(t, listener, true)
+	for range 2 {
+		var killed int
+		must(t, p.Pool.Get(&killed, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+			WHERE datname = current_database() AND query LIKE 'LISTEN%'`))
+		if killed != 1 {
+			t.Fatalf("%d connections were listening", killed)
+		}
+		wakes(t, listener, "the connection was lost and is back")
+		proven(t, listener, true)
+		p.Book(t, o.Hangars[0], guest)
+		wakes(t, listener, "a booking was committed after that")
+	}
+}
+
+func TestListenerWhileAway(t *testing.T) {
+	t.Parallel()
+	server := dbtest.Private(t)
+	listener, stop := listen(t, server.URL())
+	proven(t, listener, true)
+	for _, mode := range []devdb.Mode{devdb.Fast, devdb.Kill} {
+		must(t, server.Halt(t.Context(), mode))
+		proven(t, listener, false)
+		must(t, server.Resume(t.Context()))
+		wakes(t, listener, "PostgreSQL is back")
+		proven(t, listener, true)
+	}
+	must(t, server.Halt(t.Context(), devdb.Fast))
+	proven(t, listener, false)
+	if took := stop(); took > time.Second {
+		t.Errorf("the listener took %v to end while PostgreSQL was away", took)
+	}
+}
+
+// swallower is a TCP proxy before a PostgreSQL's socket that passes everything on until it is told to swallow: from then
+// on it takes all bytes, on connections of before and new ones, and delivers none. When it heals, new connections work,
+// and those that were swallowed stay dead.
+type swallower struct {
+	url string // the database's, through the proxy
+
+	mu        sync.Mutex // guards what follows, and whether a relay is dead
+	swallows  bool
+	taken     chan struct{} // gets a value for each connection that was swallowed from its beginning
+	relays    []*relay
+	running   sync.WaitGroup
+	listening net.Listener
+}
+
+// relay is one connection through the proxy.
+type relay struct {
+	near, far net.Conn
+	dead      bool
+}
+
+func newSwallower(t *testing.T, databaseURL string) *swallower {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	must(t, err)
+	q := u.Query()
+	socket := q.Get("host") + "/.s.PGSQL." + q.Get("port")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	must(t, err)
+	q.Set("host", host)
+	q.Set("port", port)
+	u.RawQuery = q.Encode()
+	s := &swallower{url: u.String(), taken: make(chan struct{}, 1000), listening: l}
+	s.running.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("unix", socket)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			s.relay(near, far)
+		}
+	})
+	t.Cleanup(s.close)
+	return s
+}
+
+func (s *swallower) relay(near, far net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := &relay{near, far, s.swallows}
+	s.relays = append(s.relays, r)
+	if s.swallows {
+		s.taken <- struct{}{}
+	}
+	s.running.Go(func() { s.pass(r, far, near) })
+	s.running.Go(func() { s.pass(r, near, far) })
+}
+
+// pass ends one direction of a relay, and with it the other, when either side closes.
+func (s *swallower) pass(r *relay, to, from net.Conn) {
+	buffer := make([]byte, 4096)
+	for {
+		n, err := from.Read(buffer)
+		s.mu.Lock()
+		dead := r.dead
+		s.mu.Unlock()
+		if dead && err == nil {
+			continue
+		}
+		if !dead && err == nil {
+			_, err = to.Write(buffer[:n])
+		}
+		if err != nil {
+			if !dead {
+				to.Close()
+			}
+			return
+		}
+	}
+}
+
+func (s *swallower) swallow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swallows = true
+	for _, r := range s.relays {
+		r.dead = true
+	}
+}
+
+// tries waits for attempts to connect that were swallowed.
+func (s *swallower) tries(t *testing.T, n int) {
+	t.Helper()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for range n {
+		select {
+		case <-s.taken:
+		case <-limit.C:
+			t.Fatal("there was no other attempt to connect")
+		}
+	}
+}
+
+func (s *swallower) heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swallows = false
+}
+
+func (s *swallower) close() {
+	s.listening.Close()
+	s.mu.Lock()
+	for _, r := range s.relays {
+		r.near.Close()
+		r.far.Close()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+}
+
+// TestListenerHalfOpen lets a network swallow everything for a while: the connections of before are open and dead for
+// ever, and new ones work again.
+func TestListenerHalfOpen(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	o, guest := p.AddOwner(t, 1), p.AddGuest(t, "Ana", "Reis")
+	s := newSwallower(t, p.URL)
+	listener, _ := listen(t, s.url)
+	proven(t, listener, true)
+	s.swallow()
+	proven(t, listener, false)
+	p.Book(t, o.Hangars[0], guest)
+	s.heal()
+	wakes(t, listener, "the network is back")
+	proven(t, listener, true)
+	p.Book(t, o.Hangars[0], guest)
+	wakes(t, listener, "a booking was committed after that")
+}
+
+// TestListenerEnds ends listeners whose network swallows everything, at any moment of their life. That no goroutine is left
+// is checked after all tests.
+func TestListenerEnds(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	for name, until := range map[string]func(*testing.T, *swallower, *db.Listener){
+		"at once":                 func(*testing.T, *swallower, *db.Listener) {},
+		"proven":                  func(t *testing.T, _ *swallower, l *db.Listener) { proven(t, l, true) },
+		"swallowed just now":      func(t *testing.T, s *swallower, l *db.Listener) { proven(t, l, true); s.swallow() },
+		"swallowed a while ago":   func(t *testing.T, s *swallower, l *db.Listener) { proven(t, l, true); s.swallow(); proven(t, l, false) },
+		"while it connects again": func(t *testing.T, s *swallower, l *db.Listener) { proven(t, l, true); s.swallow(); s.tries(t, 3) },
+		"from the start":          func(t *testing.T, s *swallower, _ *db.Listener) { s.tries(t, 1) },
+		"after some attempts":     func(t *testing.T, s *swallower, _ *db.Listener) { s.tries(t, 4) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSwallower(t, p.URL)
+			if name == "from the start" || name == "after some attempts" {
+				s.swallow()
+			}
+			listener, stop := listen(t, s.url)
+			until(t, s, listener)
+			if took := stop(); took > time.Second {
+				t.Errorf("the listener took %v to end", took)
+			}
+		})
+	}
+}
