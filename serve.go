@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -80,7 +81,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 			return err
 		}
 	}
-	if err := db.Migrate(ctx, databaseURL, log); err != nil {
+	if err := migrate(ctx, databaseURL, pool, log); err != nil {
 		return err
 	}
 	server, err := s.wire(ctx, pool, dialer, databaseURL, secret, loc, log)
@@ -158,6 +159,19 @@ func (s *Settings) open(ctx context.Context, databaseURL string, dialer *db.Dial
 		log.Info("the database is there")
 	}
 	return pool, err
+}
+
+// migrate brings the database up to date; a role that may not is enough where another one did so before.
+func migrate(ctx context.Context, databaseURL string, pool *sqlx.DB, log *slog.Logger) error {
+	err := db.Migrate(ctx, databaseURL, log)
+	if !errors.Is(err, db.ErrNotPermitted) {
+		return err
+	}
+	if migrated, checkErr := db.IsMigrated(ctx, pool); checkErr != nil || !migrated {
+		return err
+	}
+	log.Info("the role in DATABASE_URL may not migrate; the database is up to date already")
+	return nil
 }
 
 // untilDone returns a context that ends also when the private PostgreSQL does: nothing works without it.

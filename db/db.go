@@ -32,6 +32,8 @@ var (
 	ErrHistoryGone = errors.New("history does not reach back that far")
 	// ErrInvalidID says that a text cannot be an id in this database.
 	ErrInvalidID = errors.New("not a valid id")
+	// ErrNotPermitted says that the role in DATABASE_URL may not do something.
+	ErrNotPermitted = errors.New("not permitted")
 	// ErrNotLeader says that another server numbers the log at present.
 	ErrNotLeader = errors.New("another server numbers the log")
 )
@@ -104,10 +106,15 @@ func checkVersion(ctx context.Context, pool *sqlx.DB, minimum int) error {
 	return nil
 }
 
-// misconfigured is an error that waiting does not cure: its text says what to do.
-type misconfigured struct{ text string }
+// misconfigured is an error that waiting does not cure: its text says what to do. is is the sentinel that it stands for,
+// if callers branch on it.
+type misconfigured struct {
+	text string
+	is   error
+}
 
 func (e misconfigured) Error() string { return e.text }
+func (e misconfigured) Unwrap() error { return e.is }
 
 // explain turns the driver's connection errors into sentences that say what to do.
 func explain(err error) error {
@@ -115,13 +122,13 @@ func explain(err error) error {
 	var netErr net.Error
 	switch {
 	case errors.As(err, &pqErr) && pqErr.Code.Class() == "28":
-		return misconfigured{fmt.Sprintf("the database refused the user or password (%s): check DATABASE_URL", pqErr.Message)}
+		return misconfigured{text: fmt.Sprintf("the database refused the user or password (%s): check DATABASE_URL", pqErr.Message)}
 	case errors.As(err, &pqErr) && pqErr.Code == "3D000":
-		return misconfigured{fmt.Sprintf("%s: create it, or correct DATABASE_URL", pqErr.Message)}
+		return misconfigured{text: fmt.Sprintf("%s: create it, or correct DATABASE_URL", pqErr.Message)}
 	case errors.As(err, &pqErr) && pqErr.Code == "42501":
-		return misconfigured{fmt.Sprintf("%s: run `hangarshare migrate` once with a role that may, then start the server again", pqErr.Message)}
+		return misconfigured{fmt.Sprintf("%s: run `hangarshare migrate` once with a role that may, then start the server again", pqErr.Message), ErrNotPermitted}
 	case errors.Is(err, pq.ErrSSLNotSupported):
-		return misconfigured{"the database does not offer TLS: add sslmode=disable to DATABASE_URL if the network is trusted"}
+		return misconfigured{text: "the database does not offer TLS: add sslmode=disable to DATABASE_URL if the network is trusted"}
 	case errors.As(err, &netErr), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("cannot be reached (%w): check that PostgreSQL runs there and DATABASE_URL is right", err)
 	}
@@ -160,7 +167,7 @@ func Unavailable(err error) bool {
 func connectionString(databaseURL string) (string, error) {
 	u, err := url.Parse(databaseURL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", misconfigured{"DATABASE_URL must look like postgres://user:password@host:5432/database?sslmode=require"}
+		return "", misconfigured{text: "DATABASE_URL must look like postgres://user:password@host:5432/database?sslmode=require"}
 	}
 	q := u.Query()
 	for name, value := range map[string]string{

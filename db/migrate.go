@@ -66,6 +66,21 @@ func Unmigrate(ctx context.Context, databaseURL string, log *slog.Logger) error 
 	})
 }
 
+// IsMigrated reports whether everything of ours is installed in the version of this program, so that a role which may not
+// migrate can serve.
+func IsMigrated(ctx context.Context, pool *sqlx.DB) (bool, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return false, fmt.Errorf("list migrations: %w", err)
+	}
+	var version int
+	err = pool.GetContext(ctx, &version, `SELECT coalesce(max(version_id), 0) FROM realtime.goose_db_version WHERE is_applied`)
+	if err != nil {
+		return false, fmt.Errorf("read the version that is installed: %w", explain(err))
+	}
+	return version == len(files), nil // they are numbered from 1
+}
+
 func isInstalled(ctx context.Context, pool *sqlx.DB) (installed bool, err error) {
 	if err := pool.GetContext(ctx, &installed, `SELECT to_regnamespace('realtime') IS NOT NULL`); err != nil {
 		return false, fmt.Errorf("look for schema realtime: %w", explain(err))

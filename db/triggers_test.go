@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
@@ -305,7 +304,7 @@ func TestTriggersCopy(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, dbtest.New(t))
 	tx := begin(t, s.Portal)
-	copying, err := tx.Prepare(pq.CopyIn("bookings", strings.Split(dbtest.BookingColumns, ", ")...))
+	copying, err := tx.Prepare(`COPY bookings (` + dbtest.BookingColumns + `) FROM STDIN`)
 	must(t, err)
 	for _, hangar := range []string{s.a.Hangars[1], s.b.Hangars[0]} {
 		_, err := copying.Exec(hangar, s.names.Replace("{guest}"), "2026-01-01", "2026-01-02", 1, "1", "0", "1", "pending")

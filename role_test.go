@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+)
+
+// TestServerWithFewRights serves with a role that may not migrate, on a database that another role has migrated, and
+// whose writers have a role without any right on what is ours.
+func TestServerWithFewRights(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	o, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Caio", "Brandão")
+	role := fmt.Sprintf("server_%d", time.Now().UnixNano())
+	// What the README tells operators to grant.
+	portal.Exec(t, `CREATE ROLE `+role+`;
+		GRANT USAGE ON SCHEMA realtime TO `+role+`;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA realtime TO `+role+`;
+		GRANT SELECT ON ALL SEQUENCES IN SCHEMA realtime TO `+role+`;
+		GRANT SELECT ON users, hangar_owners, hangar_listings, bookings TO `+role)
+	t.Cleanup(func() {
+		if _, err := portal.Pool.Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role); err != nil {
+			t.Error(err)
+		}
+	})
+	as, err := url.Parse(portal.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := as.Query()
+	query.Set("role", role) // every session of the server becomes this role
+	as.RawQuery = query.Encode()
+	p := serve(t, &dbtest.Portal{URL: as.String(), Pool: portal.Pool})
+	ws := p.connect(t, tokenFor(t, o.UserID, time.Hour), o.ID, "")
+	ws.next(of("connection_established"))
+	booking := portal.Book(t, o.Hangars[0], guest)
+	if m := ws.next(isEvent); m.field("bookingId") != booking {
+		t.Errorf("got %s", m.Data)
+	}
+	portal.Exec(t, `UPDATE bookings SET status = 'confirmed'`)
+	ws.next(of("occupancy_changed"))
+	portal.Exec(t, `TRUNCATE bookings`)
+	ws.next(of("resync"))
+	p.stop()
+}
