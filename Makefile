@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 GO ?= go
 BIN := bin/hangarshare
+FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test test-go test-web bench soak lint fmt clean
+.PHONY: help run build test test-go test-web fuzz bench soak lint fmt clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +27,14 @@ test-go:
 test-web: build
 	@./.ci/need postgres node chromium npm web/test
 	cd web && npm run check
+
+fuzz: ## every fuzz target, each for FUZZTIME (30s)
+	@for folder in db handlers realtime; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$folder/*_test.go); do \
+			echo "$$folder $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$$folder || exit 1; \
+		done; \
+	done
 
 bench: ## benchmarks, with their ratios to a floor measured in the same run
 	@./.ci/need postgres

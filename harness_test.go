@@ -110,7 +110,9 @@ func tokenFor(t testing.TB, userID string, lifetime time.Duration) string {
 // get asks for a path under /api/ with a token, if there is one.
 func (p *program) get(t testing.TB, path, token string) (status int, header http.Header, body map[string]any) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.base+"api/"+path, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.base+"api/"+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,13 +147,21 @@ type markedBookings struct {
 
 // Book implements loadtest.Booker.
 func (m *markedBookings) Book(ctx context.Context, ownerID string) (id string, commit func() error, err error) {
-	table, err := m.bookings(ctx)
+	tx, id, err := m.begin(ctx, ownerID)
 	if err != nil {
 		return "", nil, err
 	}
-	tx, err := m.pool.BeginTx(ctx, nil)
+	return id, tx.Commit, nil
+}
+
+// begin writes a booking in a transaction that is still open.
+func (m *markedBookings) begin(ctx context.Context, ownerID string) (tx *sql.Tx, id string, err error) {
+	table, err := m.bookings(ctx)
 	if err != nil {
-		return "", nil, fmt.Errorf("begin a booking: %w", err)
+		return nil, "", err
+	}
+	if tx, err = m.pool.BeginTx(ctx, nil); err != nil {
+		return nil, "", fmt.Errorf("begin a booking: %w", err)
 	}
 	err = tx.QueryRowContext(ctx, `INSERT INTO `+table+`
 			(hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_method)
@@ -161,12 +169,12 @@ func (m *markedBookings) Book(ctx context.Context, ownerID string) (id string, c
 		FROM hangar_owners o JOIN hangar_listings l ON l.owner_id = o.id WHERE o.id = $1 ORDER BY l.id LIMIT 1
 		RETURNING id::text`, ownerID, bookingMark).Scan(&id)
 	if err != nil {
-		return "", nil, errors.Join(fmt.Errorf("book for owner %s: %w", ownerID, err), tx.Rollback())
+		return nil, "", errors.Join(fmt.Errorf("book for owner %s: %w", ownerID, err), tx.Rollback())
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.ids = append(m.ids, id)
-	m.mu.Unlock()
-	return id, tx.Commit, nil
+	return tx, id, nil
 }
 
 // bookings returns the table that holds bookings: in newer databases they are hangar_bookings, and bookings is a view.

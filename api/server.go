@@ -26,6 +26,10 @@ const (
 	headerTimeout = 10 * time.Second
 	maxHeader     = 16 << 10
 	idleTimeout   = 2 * time.Minute
+	// pingAfter is how long an HTTP/2 connection may be silent before it is asked for a sign of life, and pingTimeout how
+	// long that may take.
+	pingAfter   = 20 * time.Second
+	pingTimeout = 15 * time.Second
 )
 
 // Part is something that runs as long as the server does. It leaves nothing behind when its context ends.
@@ -132,8 +136,10 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &http.Server{
-		Handler:           h,
-		Protocols:         protocols,
+		Handler:   h,
+		Protocols: protocols,
+		// A client that is gone without a word shows by a ping that it does not answer.
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,

@@ -162,109 +162,6 @@ func (l *Log) readBatch(ctx context.Context, b batch, after Position, each func(
 	return nil
 }
 
-// ownerRows reads an owner's changes that `before` ($2) does not see, each with its batch: the first whose `after`
-// sees its transaction. The index on bound leads close to it; only a transaction that stayed open for long is some
-// batches further on.
-const ownerRows = `
-SELECT b.number, max(e.id) OVER (PARTITION BY e.owner_id, e.xid) AS turn, e.id, e.owner_id, e.type, e.data, e.at
-FROM (
-	SELECT * FROM realtime.events WHERE owner_id = $1 AND xid >= $3::xid8
-	UNION ALL
-	SELECT * FROM realtime.events WHERE owner_id = $1 AND xid = ANY ($4::xid8[]) AND xid < $3::xid8
-	UNION ALL
-	SELECT * FROM realtime.events WHERE owner_id IS NULL AND xid >= $3::xid8
-	UNION ALL
-	SELECT * FROM realtime.events WHERE owner_id IS NULL AND xid = ANY ($4::xid8[]) AND xid < $3::xid8
-) e
-CROSS JOIN LATERAL (
-	SELECT number FROM realtime.batches WHERE bound > e.xid AND number >= $2 AND pg_visible_in_snapshot(e.xid, after)
-	ORDER BY bound, number LIMIT 1
-) b`
-
-// Owner returns an owner's messages after a position, in order, at most limit, and whether there are more. It
-// returns ErrHistoryGone when the log no longer holds all of them.
-func (l *Log) Owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	err = l.guard.do(func() error {
-		changes, more, err = l.owner(ctx, ownerID, after, limit)
-		return err
-	})
-	return changes, more, err
-}
-
-func (l *Log) owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
-	first, err := l.batchAt(ctx, after)
-	if errors.Is(err, ErrHistoryGone) {
-		// Older than the log, and still complete if the owner's last event is the one at this position.
-		if last, lastErr := l.last(ctx, ownerID); lastErr != nil || after.Compare(last) < 0 {
-			return nil, false, cmp.Or(lastErr, err)
-		}
-		return nil, false, nil
-	}
-	if err != nil || first == nil {
-		return nil, false, err
-	}
-	before, err := parseSnapshot(first.Before)
-	if err != nil {
-		return nil, false, err
-	}
-	rows, err := l.pool.QueryContext(ctx, `SELECT * FROM (`+ownerRows+`) numbered
-		WHERE type NOT IN ('changed', 'access') AND (number, turn, id) > ($5, $6, $7) ORDER BY number, turn, id LIMIT $8`,
-		ownerID, first.Number, before.upper, pq.Array(before.open), after.Batch, after.Turn, after.ID, limit+1)
-	if err != nil {
-		return nil, false, fmt.Errorf("read events of owner %s: %w", ownerID, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var c Change
-		var owner sql.NullString
-		var data sql.RawBytes
-		if err := rows.Scan(&c.Batch, &c.Turn, &c.ID, &owner, &c.Type, &data, &c.At); err != nil {
-			return nil, false, fmt.Errorf("read an event of owner %s: %w", ownerID, err)
-		}
-		if c.Type == TypeTruncated {
-			return nil, false, ErrHistoryGone
-		}
-		c.OwnerID, c.Data = owner.String, append(json.RawMessage(nil), data...)
-		changes = append(changes, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, false, fmt.Errorf("read events of owner %s: %w", ownerID, err)
-	}
-	if err := l.checkFloor(ctx, after); err != nil {
-		return nil, false, err
-	}
-	if len(changes) > limit {
-		return changes[:limit], true, nil
-	}
-	return changes, false, nil
-}
-
-// batchAt returns the batch of a position, in which to begin reading after it; nil when the position is at the log's end.
-func (l *Log) batchAt(ctx context.Context, after Position) (*batch, error) {
-	var b batch
-	err := l.pool.GetContext(ctx, &b, `SELECT number, before::text AS before, after::text AS after
-		FROM realtime.batches WHERE number >= $1 ORDER BY number LIMIT 1`, after.Batch)
-	if errors.Is(err, sql.ErrNoRows) {
-		var head int64
-		if err := l.pool.GetContext(ctx, &head, `SELECT max(number) FROM realtime.batches`); err != nil {
-			return nil, fmt.Errorf("read batches: %w", err)
-		}
-		if after.Batch > head+1 { // a position that this history has not reached
-			return nil, ErrHistoryGone
-		}
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read batches: %w", err)
-	}
-	if b.Number != after.Batch {
-		return nil, ErrHistoryGone
-	}
-	return &b, l.checkFloor(ctx, after)
-}
-
 // expired returns the position of the last of an owner's events that retention has removed.
 func (l *Log) expired(ctx context.Context, ownerID string) (Position, error) {
 	var p Position
@@ -331,7 +228,7 @@ func (l *Log) last(ctx context.Context, ownerID string) (Position, error) {
 	var p Position
 	row := l.pool.QueryRowContext(ctx, `SELECT number, turn, id FROM (`+ownerRows+`) numbered
 		WHERE type NOT IN ('changed', 'access') ORDER BY number DESC, turn DESC, id DESC LIMIT 1`,
-		ownerID, b.Number, before.upper, pq.Array(before.open))
+		ownerID, b.Number, before.upper, pq.Array(before.open), nil)
 	if err := row.Scan(&p.Batch, &p.Turn, &p.ID); err != nil {
 		return p, fmt.Errorf("read the last event of owner %s: %w", ownerID, err)
 	}

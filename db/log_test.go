@@ -504,3 +504,22 @@ func TestCopyGetsAnEpochOfItsOwn(t *testing.T) {
 	a := r.Book(t, o.Hangars[0], guest)
 	expect(t, r.next(t), "booking_created "+a)
 }
+
+// TestReplayOverManyBatches replays more batches than one query covers, of an owner with much and one with little in them.
+func TestReplayOverManyBatches(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	busy, rare, guest := r.AddOwner(t, 1), r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
+	r.next(t)
+	start := r.cursor
+	for i := range 600 {
+		hangar := busy.Hangars[0]
+		if i%140 == 0 {
+			hangar = rare.Hangars[0]
+		}
+		r.Book(t, hangar, guest)
+		r.next(t)
+	}
+	compareReplay(t, r, busy.ID, start)
+	compareReplay(t, r, rare.ID, start)
+}

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,6 +17,15 @@ import (
 // up before anybody waits for long.
 const numberTimeout = 3 * time.Second
 
+const (
+	// holderSilence is after what time a holder of the numbering counts as gone that did not say anything: it numbers, or
+	// looks whether there is anything to, each second. Its server vanished without a word, and PostgreSQL would keep its
+	// session, and the lock, for hours.
+	holderSilence = 3 * time.Second
+	// holderLook is how often somebody who waits for the numbering looks after its holder.
+	holderLook = time.Second
+)
+
 // Numbering gives committed changes their place in the log. One server of an installation holds it, by an advisory
 // lock on a connection of its own; every statement of it goes through that connection, so that a server which lost
 // the lock can no longer write.
@@ -30,6 +40,7 @@ type Numbering struct {
 	log      *slog.Logger
 	conn     *sqlx.Conn
 	last     batch
+	looked   time.Time // after the holder
 }
 
 // NewNumbering returns a Numbering that holds nothing yet. The listeners of all servers but its own are woken when a
@@ -55,10 +66,10 @@ func (n *Numbering) Acquire(ctx context.Context) (fresh bool, err error) {
 	}
 	var held bool
 	if err := conn.GetContext(ctx, &held, `SELECT pg_try_advisory_lock($1)`, numberingLock); err != nil || !held {
-		conn.Close()
 		if err == nil {
-			err = ErrNotLeader
+			err = cmp.Or(n.relieve(ctx, conn), ErrNotLeader)
 		}
+		conn.Close()
 		return false, err
 	}
 	n.conn = conn
@@ -68,6 +79,29 @@ func (n *Numbering) Acquire(ctx context.Context) (fresh bool, err error) {
 	}
 	n.log.Info("this server numbers the log", "batch", n.last.Number)
 	return true, nil
+}
+
+// relieve ends the session of a holder that has fallen silent: whoever asks next gets the numbering. Should the holder
+// live after all, it finds out before it writes anything more.
+func (n *Numbering) relieve(ctx context.Context, conn *sqlx.Conn) error {
+	if time.Since(n.looked) < holderLook {
+		return nil
+	}
+	n.looked = time.Now()
+	var ended int
+	err := conn.GetContext(ctx, &ended, `
+		SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND l.classid = 0 AND l.objid::bigint = $1 AND l.objsubid = 1
+			AND a.state LIKE 'idle%' AND a.state_change < clock_timestamp() - make_interval(secs => $2)`,
+		numberingLock, holderSilence.Seconds())
+	if err != nil {
+		return fmt.Errorf("look after the holder of the numbering: %w", err)
+	}
+	if ended > 0 {
+		n.log.Warn("the holder of the numbering fell silent; its session was ended", "after", holderSilence)
+	}
+	return nil
 }
 
 // begin reads the last batch, and opens a new history where this database is not the one that the log was written in:

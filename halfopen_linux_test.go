@@ -1,0 +1,74 @@
+package main
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// silence makes a socket drop every packet that comes for it, before the kernel's TCP sees it: nothing is acknowledged
+// any more, as if the machine had lost its network without a word (socket(7), SO_ATTACH_FILTER).
+func silence(t testing.TB, conn *net.TCPConn) {
+	t.Helper()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropAll := &unix.SockFprog{Len: 1, Filter: &unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
+	var failure error
+	if err := raw.Control(func(fd uintptr) {
+		failure = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, dropAll)
+	}); err != nil || failure != nil {
+		t.Fatal("attach a filter to a socket:", err, failure)
+	}
+}
+
+// TestHalfOpenClients has clients vanish without a word: the server finds out within two heartbeats.
+func TestHalfOpenClients(t *testing.T) {
+	t.Parallel()
+	const heartbeat = 800 * time.Millisecond
+	for name, test := range map[string]struct {
+		webSocket bool
+		vanish    func(*testing.T, *wire, *proxy)
+	}{
+		"WebSocket, its machine gone":             {true, func(t *testing.T, w *wire, _ *proxy) { silence(t, w.conn) }},
+		"WebSocket, behind a proxy that swallows": {true, func(_ *testing.T, _ *wire, p *proxy) { p.set(swallow) }},
+		"event stream, its machine gone":          {false, func(t *testing.T, w *wire, _ *proxy) { silence(t, w.conn) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := setStage(t, "--heartbeat-interval", heartbeat.String())
+			server, behind := s.program, (*proxy)(nil)
+			if strings.Contains(name, "proxy") {
+				behind, server = beforeServer(t, s.program)
+			}
+			w := server.dialWire(t, s.token, wireOptions{webSocket: test.webSocket, ownerID: s.owner.ID})
+			for beats := 0; beats < 2; { // it lives for a while
+				text, err := w.next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if isOf(text, "heartbeat") {
+					beats++
+				}
+			}
+			if strings.Contains(s.output.String(), "connection closed") {
+				t.Fatalf("closed while it lived:\n%s", s.output)
+			}
+			vanished := time.Now()
+			test.vanish(t, w, behind)
+			s.output.await(t, "connection closed")
+			took := time.Since(vanished)
+			t.Logf("noticed after %s, %.2f heartbeats", took.Round(time.Millisecond), float64(took)/float64(heartbeat))
+			if took > 2*heartbeat+heartbeat/2 { // the half is for a busy machine
+				t.Errorf("noticed after %s, want two heartbeats of %s", took, heartbeat)
+			}
+			w.conn.Close()
+			io.Copy(io.Discard, w.reader)
+		})
+	}
+}
