@@ -52,6 +52,8 @@ const (
 	statementTimeout = 30 * time.Second
 	// poolSize bounds the connections of one server to the database, the numbering's included; the listener has its own.
 	poolSize = 12
+	// logPlaces is how many of them may read the log for requests at once.
+	logPlaces = 6
 )
 
 // Open connects to the database at databaseURL, checks that it is there and new enough, and returns its pool.

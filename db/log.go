@@ -49,12 +49,29 @@ type Change struct {
 
 // Log is the log of committed changes, in an order that is the same for every reader and never changes.
 type Log struct {
-	pool  *sqlx.DB
-	guard breaker // of the questions that requests ask; the feed always asks
+	pool   *sqlx.DB
+	guard  breaker       // of the questions that requests ask; the feed always asks
+	places chan struct{} // held by such a question
 }
 
 // NewLog returns the log in the database behind pool.
-func NewLog(pool *sqlx.DB) *Log { return &Log{pool: pool, guard: newBreaker()} }
+func NewLog(pool *sqlx.DB) *Log {
+	return &Log{pool: pool, guard: newBreaker(), places: make(chan struct{}, logPlaces)}
+}
+
+// ask asks the database for a request, when it is its turn: a thousand clients who come back at once stand in line here,
+// where the wait does not count against the time limit of a question, and leave connections to others.
+func (l *Log) ask(ctx context.Context, question func(context.Context) error) error {
+	select {
+	case l.places <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait to read the log: %w", ctx.Err())
+	}
+	defer func() { <-l.places }()
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	return l.guard.do(func() error { return question(ctx) })
+}
 
 // State is where the log begins and ends: Epoch names this history of this database, Head is the newest batch.
 type State struct {
@@ -177,9 +194,7 @@ func (l *Log) expired(ctx context.Context, ownerID string) (Position, error) {
 // Last returns the position of an owner's newest message, numbered so far: the zero Position if there never was one.
 // What a query reads after Last was called lacks nothing up to it.
 func (l *Log) Last(ctx context.Context, ownerID string) (last Position, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	err = l.guard.do(func() error {
+	err = l.ask(ctx, func(ctx context.Context) error {
 		last, err = l.last(ctx, ownerID)
 		return err
 	})
@@ -188,9 +203,7 @@ func (l *Log) Last(ctx context.Context, ownerID string) (last Position, err erro
 
 // Oldest returns a position before the oldest event that the log still holds.
 func (l *Log) Oldest(ctx context.Context) (oldest Position, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	err = l.guard.do(func() error {
+	err = l.ask(ctx, func(ctx context.Context) error {
 		return l.pool.GetContext(ctx, &oldest.Batch, `SELECT floor FROM realtime.installation`)
 	})
 	if err != nil {

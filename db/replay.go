@@ -43,9 +43,7 @@ WHERE $5::pg_snapshot IS NULL OR pg_visible_in_snapshot(e.xid, $5::pg_snapshot)`
 // Owner returns an owner's messages after a position, in order, at most limit, and whether there are more. It
 // returns ErrHistoryGone when the log no longer holds all of them.
 func (l *Log) Owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	err = l.guard.do(func() error {
+	err = l.ask(ctx, func(ctx context.Context) error {
 		changes, more, err = l.owner(ctx, ownerID, after, limit)
 		return err
 	})

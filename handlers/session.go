@@ -20,8 +20,8 @@ const (
 	DefaultStall = 10 * time.Second
 	// lingerTimeout is how long a cut client may still take what waits for it, so that it learns why.
 	lingerTimeout = 10 * time.Second
-	// historyTimeout bounds a read of the log for a session that is behind.
-	historyTimeout = 10 * time.Second
+	// historyTimeout bounds a read of the log for a session that is behind, the waiting in line included.
+	historyTimeout = 30 * time.Second
 	// tokenWarning is how long before its end a token is announced to be expiring.
 	tokenWarning = 60 * time.Second
 	// maxControl bounds the control messages that wait for one session: more than that is a client that floods.

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+)
+
+// told is an event as clients received it.
+type told struct {
+	id        string
+	sum       uint64 // of its bytes: every client, transport and server must say the same
+	kind      string
+	ownerID   string
+	data      toldData
+	committed time.Time // when the transaction that made the booking began to commit; zero for other events
+}
+
+// toldData are the fields of all types of event.
+type toldData struct {
+	BookingID, HangarID, HangarNumber, GuestName string
+	Amount                                       json.Number
+	Duration                                     int
+	CheckInDate, CheckOutDate, Status            string
+	IsNowOccupied                                bool
+}
+
+// ledger keeps each event of an owner once, however many clients received it.
+type ledger struct {
+	ownerID string
+	commits *commitTimes
+
+	mu     sync.Mutex // guards what follows
+	number map[string]int32
+	told   []told
+}
+
+func newLedger(ownerID string, commits *commitTimes) *ledger {
+	return &ledger{ownerID: ownerID, commits: commits, number: make(map[string]int32)}
+}
+
+// note returns the number of an event, and when it was committed. It returns an error when it is not what others were told.
+func (l *ledger) note(id string, text []byte) (n int32, committed time.Time, err error) {
+	hash := fnv.New64a()
+	hash.Write(text)
+	sum := hash.Sum64()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n, known := l.number[id]; known {
+		if l.told[n].sum != sum {
+			err = fmt.Errorf("event %s was told in two ways, the second is %s", id, text)
+		}
+		return n, l.told[n].committed, err
+	}
+	m := parse(text)
+	t := told{id: id, sum: sum, kind: m.Type, ownerID: m.OwnerID}
+	if err := json.Unmarshal(m.Data, &t.data); err != nil {
+		return 0, committed, fmt.Errorf("event %s: %w", text, err)
+	}
+	if t.kind == "booking_created" {
+		t.committed = l.commits.take(t.data.BookingID)
+	}
+	n = int32(len(l.told))
+	l.told = append(l.told, t)
+	l.number[id] = n
+	return n, t.committed, nil
+}
+
+// establish reads the first message: the stream must begin after the last id, and nothing may be missing.
+func (c *soakClient) establish(text []byte) error {
+	m := parse(text)
+	if m.Type != "connection_established" {
+		return fmt.Errorf("the first message is %s", text)
+	}
+	position := m.field("lastEventId")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case m.field("recovered") != "true":
+		c.soak.report.count(&c.soak.report.resyncs)
+		return fmt.Errorf("after %q not recovered: %s", c.last, text)
+	case c.last == "":
+		c.first, c.last = position, position
+	case position != c.last:
+		return fmt.Errorf("came back after %s, the stream begins after %s", c.last, position)
+	}
+	return nil
+}
+
+// take keeps a message.
+func (c *soakClient) take(text []byte, connected time.Time) {
+	if id := idOf(text); id != "" {
+		n, committed, err := c.owner.ledger.note(id, text)
+		if err != nil {
+			c.soak.fail("client %d: %v", c.number, err)
+			return
+		}
+		c.mu.Lock()
+		c.events = append(c.events, n)
+		c.last = id
+		c.mu.Unlock()
+		c.soak.report.delivered.Add(1)
+		if !c.slow && committed.After(connected) && c.soak.weather.calmSince(committed) {
+			c.soak.report.latency(time.Since(committed))
+		}
+		return
+	}
+	if !bytes.Contains(text[:min(len(text), 160)], []byte(`"ownerId":"`+c.owner.ID+`"`)) {
+		c.soak.report.count(&c.soak.report.foreign)
+		c.soak.fail("client %d of owner %s was told %s", c.number, c.owner.ID, text)
+	}
+	switch {
+	case isOf(text, "metrics_updated"):
+		c.mu.Lock()
+		c.metrics = text
+		c.mu.Unlock()
+	case isOf(text, "heartbeat"):
+		if at := parse(text).field("lastEventId"); at != c.position() {
+			c.soak.fail("client %d holds %s, the heartbeat says %s", c.number, c.position(), at)
+		}
+	case isOf(text, "server_closing"):
+		c.soak.report.count(&c.soak.report.goodbyes)
+	default: // resync among them: nothing was truncated, and nothing is old
+		if isOf(text, "resync") {
+			c.soak.report.count(&c.soak.report.resyncs)
+		}
+		c.soak.fail("client %d was told %s", c.number, text)
+	}
+}
+
+// ended looks at how a connection ended.
+func (c *soakClient) ended(err error) {
+	var end closing
+	if !errors.As(err, &end) {
+		return
+	}
+	switch end.code {
+	case 4408:
+		c.soak.report.count(&c.soak.report.tooSlow)
+	case 1001:
+	default:
+		c.soak.fail("client %d was %v", c.number, end)
+	}
+}
