@@ -42,7 +42,7 @@ bench: ## benchmarks, with their ratios to a floor measured in the same run
 
 soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faults; prints what it found
 	@./.ci/need postgres
-	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^TestSoak$$' -v .
+	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v .
 
 lint: ## vet, staticcheck, types of the browser side
 	$(GO) vet ./...
