@@ -57,7 +57,7 @@ type Server struct {
 	account  account
 	programs programs
 	sockets  string
-	lock     *os.File
+	lock     *directoryLock
 	output   *logFile
 	watchdog *watchdog
 
@@ -219,7 +219,7 @@ func (s *Server) release() error {
 		errs = append(errs, os.RemoveAll(path))
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, s.lock.release())
 	}
 	return errors.Join(errs...)
 }

@@ -16,6 +16,8 @@ var errUnsupported = errors.New("starting a private PostgreSQL is not supported 
 
 func tryLock(*os.File) error { return errUnsupported }
 
+func unlock(*os.File) error { return nil }
+
 func detached(account) *syscall.SysProcAttr { return nil }
 
 func ownerOf(fs.FileInfo) uint32 { return 0 }

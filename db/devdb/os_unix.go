@@ -22,6 +22,9 @@ func tryLock(file *os.File) error {
 	return err
 }
 
+// unlock ends the lock of every copy of the file.
+func unlock(file *os.File) error { return syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }
+
 // detached describes a process in a session of its own, so that an interrupt from the terminal reaches us and not
 // it, under the account.
 func detached(a account) *syscall.SysProcAttr {
