@@ -80,7 +80,7 @@ func (c *soakClient) run(ctx context.Context) {
 	backoff := firstBackoff
 	for visits := 0; ctx.Err() == nil; visits++ {
 		if visits > 0 {
-			c.soak.report.count(&c.soak.report.reconnects)
+			c.soak.report.reconnects.Add(1)
 		}
 		before := c.position()
 		err := c.visit(ctx)
@@ -111,9 +111,14 @@ func (c *soakClient) visit(ctx context.Context) error {
 	closed := context.AfterFunc(ctx, func() { w.conn.Close() })
 	defer closed()
 	connected, until := time.Now(), time.Now().Add(upTo(c.random, c.soak.plan.stay))
+	hasty := c.settled()
 	for established := false; ; {
 		c.dawdle(ctx, established)
 		leaving := !c.settled()
+		if c.slow && !leaving && !hasty { // slowness ends with the faults
+			w.conn.Close()
+			return errLeft
+		}
 		deadline := time.Now().Add(c.soak.plan.heartbeat*5/2 + time.Second)
 		if leaving && until.Before(deadline) {
 			deadline = until
@@ -171,7 +176,7 @@ func (c *soakClient) dial(ctx context.Context) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{conn: conn.(*net.TCPConn), reader: bufio.NewReaderSize(conn, 2<<10), upgraded: c.webSocket}
-	if c.slow {
+	if c.slow && !c.settled() {
 		w.conn.SetReadBuffer(2 << 10)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -232,7 +237,7 @@ func (c *soakClient) leave(w *wire) {
 		w.conn.SetLinger(0)
 		w.conn.Close()
 	case 2: // without a word: the connection stays open and nobody reads it
-		c.soak.report.count(&c.soak.report.abandoned)
+		c.soak.report.abandoned.Add(1)
 		c.ghosts = append(c.ghosts, w.conn)
 		if len(c.ghosts) > 2 {
 			c.ghosts[0].Close()

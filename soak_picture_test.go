@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -267,7 +268,9 @@ func (s *soak) caughtUp(log *truth, lists [][]int32) bool {
 	for i, c := range s.clients {
 		c.mu.Lock()
 		if events := log.events[c.owner.ID]; c.last == "" || len(events) > 0 && c.last != events[len(events)-1].text {
-			s.report.behind = fmt.Sprintf("client %d is at %q", i, c.last)
+			rest, err := log.after(c.owner.ID, cmp.Or(c.last, c.first))
+			s.report.behind = fmt.Sprintf("client %d (late: %v, slow: %v) holds %d events up to %q and lacks %d (%v)",
+				i, c.late, c.slow, len(c.events), c.last, len(rest), err)
 			c.mu.Unlock()
 			return false
 		}

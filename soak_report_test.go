@@ -38,8 +38,6 @@ func (r *soakReport) begin(plan soakPlan) {
 	r.plan, r.began, r.faults = plan, time.Now(), make(map[string]int)
 }
 
-func (r *soakReport) count(what *atomic.Int64) { what.Add(1) }
-
 func (r *soakReport) fault(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +73,7 @@ func (r *soakReport) String() string {
 	line("servers, clients, writers", "%d, %d, %d, for %d owners", r.plan.servers, r.plan.clients, r.plan.writers, r.plan.owners)
 	line("transactions", "%d committed, %d rolled back, %d whose answer was lost, %d held open", r.committed.Load(), r.rolledBack.Load(),
 		r.unknown.Load(), r.held.Load())
-	line("events", "%d logged, %d delivered", r.events, r.delivered.Load())
+	line("events", "%d rows logged, %d delivered", r.events, r.delivered.Load())
 	total := 0
 	for _, n := range r.faults {
 		total += n
@@ -90,7 +88,7 @@ func (r *soakReport) String() string {
 	line("doubled", "%d", r.doubled.Load())
 	line("foreign", "%d", r.foreign.Load())
 	line("resync", "%d", r.resyncs.Load())
-	line("other failures", "%d", r.failures.Load())
+	line("failures of any kind", "%d", r.failures.Load())
 	slices.Sort(r.latencies)
 	at := func(share float64) float32 { return r.latencies[int(share*float64(len(r.latencies)-1))] }
 	if len(r.latencies) > 0 {

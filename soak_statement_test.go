@@ -36,7 +36,7 @@ func (w *writer) book(x *transaction, n int) error {
 	var hangars, guests, state []string
 	var begin, length, cents, paid []int64
 	for range n {
-		o := w.soak.owners[w.random.IntN(len(w.soak.owners))]
+		o := w.owner()
 		hangars = append(hangars, o.Hangars[w.random.IntN(len(o.Hangars))])
 		guests = append(guests, w.soak.guests[w.random.IntN(len(w.soak.guests))])
 		from, duration := someStay(w.random)
@@ -96,7 +96,7 @@ func (w *writer) remove(x *transaction, n int) error {
 
 // move gives a booking another hangar, often another owner's: that is gone for the one and news for the other.
 func (w *writer) move(x *transaction) error {
-	o := w.soak.owners[w.random.IntN(len(w.soak.owners))]
+	o := w.owner()
 	var rows []struct{ ID, Was string }
 	err := x.SelectContext(x.ctx, &rows, `
 		WITH o AS (SELECT id, hangar_id FROM bookings WHERE id = $1::int AND hangar_id <> $2::int FOR UPDATE)
@@ -114,20 +114,31 @@ func (w *writer) move(x *transaction) error {
 
 // raise changes the price of all bookings of a hangar at once.
 func (w *writer) raise(x *transaction) error {
-	o := w.soak.owners[w.random.IntN(len(w.soak.owners))]
+	o := w.owner()
 	_, err := x.run(1, `UPDATE bookings SET total_price = total_price + 1.10 WHERE hangar_id = $1::int RETURNING id::text`,
 		o.Hangars[w.random.IntN(len(o.Hangars))])
 	return err
 }
 
+// owner is a random owner: half of the time the first, so that much of his happens at once.
+func (w *writer) owner() *soakOwner {
+	if w.random.IntN(2) == 0 {
+		return w.soak.owners[0]
+	}
+	return w.soak.owners[w.random.IntN(len(w.soak.owners))]
+}
+
+// toggle takes a hangar off the market or puts it there.
+const toggle = `UPDATE hangar_listings SET is_available = NOT is_available WHERE id = $1`
+
 // list changes a listing: the owner's numbers follow, no booking is told of.
 func (w *writer) list(x *transaction) error {
-	o := w.soak.owners[w.random.IntN(len(w.soak.owners))]
+	o := w.owner()
 	hangar := o.Hangars[w.random.IntN(len(o.Hangars))]
 	var err error
 	switch w.random.IntN(4) {
 	case 0:
-		_, err = x.ExecContext(x.ctx, `UPDATE hangar_listings SET is_available = NOT is_available WHERE id = $1`, hangar)
+		_, err = x.ExecContext(x.ctx, toggle, hangar)
 	case 1:
 		_, err = x.ExecContext(x.ctx, `UPDATE hangar_listings SET status = CASE status WHEN 'active' THEN 'paused' ELSE 'active' END WHERE id = $1`, hangar)
 	case 2:
@@ -166,7 +177,8 @@ func (w *writer) amend(x *transaction) (err error) {
 	return err
 }
 
-// lastCall moves every stay that would begin or end soon, so that nothing happens by itself while things are compared.
+// lastCall moves every stay that would begin or end soon, so that nothing happens by itself while things are compared. Then
+// comes a burst of changes: the numbers that clients hold in the end must be those after the last of it.
 func (w *writer) lastCall() {
 	pool := w.open()
 	defer pool.Close()
@@ -179,4 +191,14 @@ func (w *writer) lastCall() {
 			return err
 		})
 	})
+	for i := range 20 * len(w.soak.owners) {
+		w.transact(context.Background(), pool, func(_ context.Context, x *transaction) error {
+			o := w.owner()
+			_, err := x.ExecContext(x.ctx, toggle, o.Hangars[w.random.IntN(len(o.Hangars))])
+			if err != nil || i%8 > 0 {
+				return err
+			}
+			return w.raise(x)
+		})
+	}
 }

@@ -171,8 +171,6 @@ func runSoak(t *testing.T, plan soakPlan) *soakReport {
 		group.Go(func() { server.run(all, t) })
 		server.awaitReady(t)
 	}
-	work, stopWork := context.WithTimeout(all, time.Hour)
-	defer stopWork()
 	for _, c := range s.clients {
 		if !c.late {
 			group.Go(func() { c.run(all) })
@@ -186,8 +184,8 @@ func runSoak(t *testing.T, plan soakPlan) *soakReport {
 		}
 	}
 
-	ending := time.AfterFunc(plan.duration, stopWork)
-	defer ending.Stop()
+	work, stopWork := context.WithTimeout(all, plan.duration)
+	defer stopWork()
 	var writing, striking sync.WaitGroup
 	for i := range plan.writers {
 		writing.Go(func() { s.newWriter(i).work(work) })

@@ -81,7 +81,7 @@ func (c *soakClient) establish(text []byte) error {
 	defer c.mu.Unlock()
 	switch {
 	case m.field("recovered") != "true":
-		c.soak.report.count(&c.soak.report.resyncs)
+		c.soak.report.resyncs.Add(1)
 		return fmt.Errorf("after %q not recovered: %s", c.last, text)
 	case c.last == "":
 		c.first, c.last = position, position
@@ -110,7 +110,7 @@ func (c *soakClient) take(text []byte, connected time.Time) {
 		return
 	}
 	if !bytes.Contains(text[:min(len(text), 160)], []byte(`"ownerId":"`+c.owner.ID+`"`)) {
-		c.soak.report.count(&c.soak.report.foreign)
+		c.soak.report.foreign.Add(1)
 		c.soak.fail("client %d of owner %s was told %s", c.number, c.owner.ID, text)
 	}
 	switch {
@@ -123,10 +123,10 @@ func (c *soakClient) take(text []byte, connected time.Time) {
 			c.soak.fail("client %d holds %s, the heartbeat says %s", c.number, c.position(), at)
 		}
 	case isOf(text, "server_closing"):
-		c.soak.report.count(&c.soak.report.goodbyes)
+		c.soak.report.goodbyes.Add(1)
 	default: // resync among them: nothing was truncated, and nothing is old
 		if isOf(text, "resync") {
-			c.soak.report.count(&c.soak.report.resyncs)
+			c.soak.report.resyncs.Add(1)
 		}
 		c.soak.fail("client %d was told %s", c.number, text)
 	}
@@ -140,7 +140,7 @@ func (c *soakClient) ended(err error) {
 	}
 	switch end.code {
 	case 4408:
-		c.soak.report.count(&c.soak.report.tooSlow)
+		c.soak.report.tooSlow.Add(1)
 	case 1001:
 	default:
 		c.soak.fail("client %d was %v", c.number, end)

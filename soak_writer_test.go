@@ -167,7 +167,7 @@ func (w *writer) transact(ctx context.Context, pool *sqlx.DB, work func(context.
 	}
 	if err != nil {
 		x.Rollback()
-		w.soak.report.count(&w.soak.report.rolledBack)
+		w.soak.report.rolledBack.Add(1)
 		return false
 	}
 	w.soak.commits.note(x.created, time.Now())
@@ -175,10 +175,10 @@ func (w *writer) transact(ctx context.Context, pool *sqlx.DB, work func(context.
 	w.soak.notes.add(noted{token, err == nil, x.expected})
 	w.soak.live.change(x.created, x.deleted)
 	if err != nil {
-		w.soak.report.count(&w.soak.report.unknown)
+		w.soak.report.unknown.Add(1)
 		return false
 	}
-	w.soak.report.count(&w.soak.report.committed)
+	w.soak.report.committed.Add(1)
 	return true
 }
 
@@ -195,9 +195,12 @@ func (w *writer) something(ctx context.Context, x *transaction) error {
 		if err := do(x); err != nil {
 			return err
 		}
+		if w.random.IntN(4) == 0 { // others come in between
+			rest(upTo(w.random, 30*time.Millisecond), ctx.Done())
+		}
 	}
 	if w.random.IntN(1000) < w.soak.plan.holding { // with its locks
-		w.soak.report.count(&w.soak.report.held)
+		w.soak.report.held.Add(1)
 		rest(upTo(w.random, w.soak.plan.held), ctx.Done())
 	}
 	switch chance := w.random.IntN(100); {
