@@ -23,7 +23,7 @@ WITH counted AS (
 	SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END AS faults FROM realtime.faults
 ),
 found AS (
-	UPDATE realtime.installation SET faults_seen = faults, faults_until = pg_snapshot_xmax(pg_current_snapshot())
+	UPDATE realtime.installation SET faults_seen = faults, faults_until = pg_current_xact_id()
 	FROM counted WHERE faults_seen < faults RETURNING 1
 ),
 settled AS (
