@@ -14,7 +14,7 @@ import (
 const (
 	// firstSpan is how many batches the first query of a replay covers; each further one covers spanGrowth times as many,
 	// until a page is full. So a page costs what it holds, and an owner with little in a long log a few queries.
-	firstSpan  = 256
+	firstSpan  = 32
 	spanGrowth = 8
 )
 

@@ -26,6 +26,7 @@ type History interface {
 // slow readers are one case, a cursor that is behind.
 type Bus struct {
 	history History
+	replay  replay
 
 	mu      sync.RWMutex // guards what follows
 	encoder Encoder
@@ -55,7 +56,7 @@ type ownerLog struct {
 
 // NewBus returns an empty bus over a history. Feed gives it an epoch, events and a head.
 func NewBus(history History) *Bus {
-	return &Bus{history: history, owners: make(map[string]*ownerLog), demand: func(string) {}}
+	return &Bus{history: history, replay: replay{history: history}, owners: make(map[string]*ownerLog), demand: func(string) {}}
 }
 
 // OnDemand sets what is called when a subscription begins for an owner whose metrics are not at hand. It must be set
@@ -73,6 +74,7 @@ func (b *Bus) Begin(enc Encoder, head int64) {
 	b.owners = make(map[string]*ownerLog)
 	b.encoder, b.head = enc, head
 	b.mu.Unlock()
+	b.replay.clear()
 	for _, o := range old {
 		o.mu.Lock()
 		o.retired = true
@@ -162,6 +164,7 @@ func (b *Bus) Head() int64 {
 // Lose says that at position changes happened which no log holds. Every reader learns that its history is gone, and
 // continues after position.
 func (b *Bus) Lose(position db.Position) {
+	b.replay.clear()
 	var readers []*Subscription
 	b.mu.RLock()
 	for _, o := range b.owners {

@@ -98,7 +98,7 @@ func (s *Subscription) reachable(ctx context.Context) error {
 	case inMemory && s.cursor.Batch <= s.bus.Head()+1:
 		return nil
 	}
-	_, _, err := s.bus.history.Owner(ctx, s.ownerID, s.cursor, 1)
+	_, _, err := s.bus.replay.next(ctx, s.bus, s.ownerID, s.cursor, 1)
 	return err
 }
 
@@ -168,27 +168,13 @@ func (s *Subscription) Next(max int) ([]*Event, error) {
 // Replay reads the events after the cursor from the log, at most limit, and moves the cursor past them. It may wait for
 // the database.
 func (s *Subscription) Replay(ctx context.Context, limit int) ([]*Event, error) {
-	head := s.bus.Head()
-	enc := s.bus.Encoder()
-	changes, more, err := s.bus.history.Owner(ctx, s.ownerID, s.cursor, limit)
+	events, end, err := s.bus.replay.next(ctx, s.bus, s.ownerID, s.cursor, limit)
 	if err != nil {
 		return nil, err
 	}
-	events := make([]*Event, 0, len(changes))
-	for _, c := range changes {
-		e, err := enc.Encode(c)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, e)
-	}
+	s.cursor = end
 	if len(events) > 0 {
-		s.cursor = events[len(events)-1].Position
-		s.last = s.cursor
-	}
-	// Everything up to the head of before the query was read: the memory has the rest.
-	if end := db.EndOfBatch(head); !more && s.cursor.Compare(end) < 0 {
-		s.cursor = end
+		s.last = events[len(events)-1].Position
 	}
 	return events, nil
 }
