@@ -162,13 +162,10 @@ func (l *Log) readBatch(ctx context.Context, b batch, after Position, each func(
 	}
 	defer rows.Close()
 	for rows.Next() {
-		c := Change{Position: Position{Batch: b.Number}}
-		var owner sql.NullString
-		var data sql.RawBytes
-		if err := rows.Scan(&c.Turn, &c.ID, &owner, &c.Type, &data, &c.At); err != nil {
-			return fmt.Errorf("read a row of batch %d: %w", b.Number, err)
+		c, err := scanChange(rows, b.Number)
+		if err != nil {
+			return err
 		}
-		c.OwnerID, c.Data = owner.String, append(json.RawMessage(nil), data...)
 		if err := each(c); err != nil {
 			return err
 		}
@@ -177,6 +174,18 @@ func (l *Log) readBatch(ctx context.Context, b batch, after Position, each func(
 		return fmt.Errorf("read batch %d: %w", b.Number, err)
 	}
 	return nil
+}
+
+// scanChange reads a row of turn, id, owner_id, type, data and at in a batch, after the columns that first is for.
+func scanChange(rows *sql.Rows, batch int64, first ...any) (Change, error) {
+	c := Change{Position: Position{Batch: batch}}
+	var owner sql.NullString
+	var data sql.RawBytes
+	if err := rows.Scan(append(first, &c.Turn, &c.ID, &owner, &c.Type, &data, &c.At)...); err != nil {
+		return c, fmt.Errorf("read a row of batch %d: %w", batch, err)
+	}
+	c.OwnerID, c.Data = owner.String, append(json.RawMessage(nil), data...)
+	return c, nil
 }
 
 // expired returns the position of the last of an owner's events that retention has removed.

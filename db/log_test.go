@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +51,9 @@ func newReader(t *testing.T) *reader {
 // next numbers and returns what is new.
 func (r *reader) next(t *testing.T) []db.Change {
 	t.Helper()
-	if _, err := r.numbering.Number(t.Context()); err != nil {
+	last := r.cursor
+	numbered, err := r.numbering.Number(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	from := len(r.seen)
@@ -62,6 +65,12 @@ func (r *reader) next(t *testing.T) []db.Change {
 		t.Fatal(err)
 	}
 	r.cursor = db.EndOfBatch(head)
+	if head != numbered.Head || numbered.Whole != (r.cursor != last) {
+		t.Errorf("numbering came to %d (whole: %v), reading to %d", numbered.Head, numbered.Whole, head)
+	}
+	if last == db.EndOfBatch(head-1) && !reflect.DeepEqual(numbered.Changes, r.seen[from:]) {
+		t.Errorf("numbering returned\n%v, reading\n%v", numbered.Changes, r.seen[from:])
+	}
 	return r.seen[from:]
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -38,9 +37,12 @@ type Numbering struct {
 	pool     *sqlx.DB
 	announce string // tells the other servers' listeners that the log has grown
 	log      *slog.Logger
-	conn     *sqlx.Conn
-	last     batch
 	looked   time.Time // after the holder
+
+	conn      *sqlx.Conn // nil while another server numbers
+	number    *sqlx.Stmt // numberBatch on conn
+	last      batch
+	unsettled string // the transaction id below which some may have found the doorbell mute
 }
 
 // NewNumbering returns a Numbering that holds nothing yet. The listeners of all servers but its own are woken when a
@@ -73,9 +75,11 @@ func (n *Numbering) Acquire(ctx context.Context) (fresh bool, err error) {
 		return false, err
 	}
 	n.conn = conn
-	if err := n.begin(ctx); err != nil {
-		n.Release()
-		return false, err
+	for _, step := range []func(context.Context) error{n.begin, n.prepare, n.mark} {
+		if err := step(ctx); err != nil {
+			n.Release()
+			return false, err
+		}
 	}
 	n.log.Info("this server numbers the log", "batch", n.last.Number)
 	return true, nil
@@ -152,49 +156,153 @@ func (n *Numbering) readLast(ctx context.Context) error {
 	return nil
 }
 
-// numberBatch makes a batch of all that is visible now and was not to the last batch, if there is anything.
-// Parameters: 1 the last batch's number, 2 its snapshot, 3 that snapshot's upper transaction id, 4 those it saw under way, 5 the
-// notification for other servers.
-const numberBatch = `
-INSERT INTO realtime.batches (number, before, after, bound)
-SELECT $1 + 1, $2::pg_snapshot, now, pg_snapshot_xmax(now) FROM pg_current_snapshot() AS now
-WHERE EXISTS (SELECT FROM realtime.events WHERE xid >= $3::xid8)
-	OR EXISTS (SELECT FROM realtime.events WHERE xid = ANY ($4::xid8[]))
-RETURNING number, before::text AS before, after::text AS after, pg_notify('realtime', $5)::text AS notified`
+// wholeBatch is up to how many rows the numbering returns with a batch; a larger one is read from the log.
+const wholeBatch = 5000
 
-// Number gives a number to what was committed since the last call. It returns the newest batch's number, new or not.
-// After an error the numbering is no longer held.
-func (n *Numbering) Number(ctx context.Context) (head int64, err error) {
+// numberBatch makes a batch of all that is visible now and was not to the last batch, if there is anything, and returns its
+// rows in order: one statement has one snapshot, so what it reads is what that snapshot sees. Parameters: 1 the last batch's
+// number, 2 its snapshot, 3 that snapshot's upper transaction id, 4 those it saw under way, 5 the notification for other
+// servers, 6 at most how many rows.
+const numberBatch = `
+WITH fresh AS MATERIALIZED (
+	SELECT * FROM (
+		SELECT xid, id, owner_id, type, data, at FROM realtime.events WHERE xid >= $3::xid8
+		UNION ALL
+		SELECT xid, id, owner_id, type, data, at FROM realtime.events WHERE xid = ANY ($4::xid8[]) AND xid < $3::xid8
+	) visible LIMIT $6
+), numbered AS (
+	INSERT INTO realtime.batches (number, before, after, bound)
+	SELECT $1::bigint + 1, $2::pg_snapshot, now, pg_snapshot_xmax(now) FROM pg_current_snapshot() AS now
+	WHERE EXISTS (SELECT FROM fresh)
+	RETURNING after::text AS after, pg_notify('realtime', $5)::text AS told
+)
+SELECT n.after, n.told, f.* FROM numbered n CROSS JOIN (
+	SELECT max(id) OVER (PARTITION BY owner_id, xid) AS turn, id, owner_id, type, data, at FROM fresh) f
+ORDER BY turn, id`
+
+// Numbered is what a call of Number came to.
+type Numbered struct {
+	Head    int64    // the newest batch, new or not
+	Changes []Change // all of that batch, in order, if it is new and Whole
+	Whole   bool     // false when nothing is new, or when the batch is too large to be returned
+}
+
+// prepare readies the connection for one statement again and again. It is planned once, for parameters unknown; the
+// planner must not believe then that a third of the log is new.
+func (n *Numbering) prepare(ctx context.Context) error {
+	if _, err := n.conn.ExecContext(ctx, `SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan`); err != nil {
+		return fmt.Errorf("set up the numbering: %w", err)
+	}
+	statement, err := n.conn.PreparexContext(ctx, numberBatch)
+	if err != nil {
+		return fmt.Errorf("prepare the numbering: %w", err)
+	}
+	n.number = statement
+	return nil
+}
+
+// Number gives a number to what was committed since the last call. After an error the numbering is no longer held.
+func (n *Numbering) Number(ctx context.Context) (Numbered, error) {
 	if n.conn == nil {
-		return 0, ErrNotLeader
+		return Numbered{}, ErrNotLeader
 	}
 	ctx, cancel := context.WithTimeout(ctx, numberTimeout)
 	defer cancel()
-	seen, err := parseSnapshot(n.last.After)
-	if err != nil {
-		return 0, err
-	}
-	var next struct {
-		batch
-		Notified string
-	}
-	err = n.conn.GetContext(ctx, &next, numberBatch, n.last.Number, n.last.After, seen.upper, pq.Array(seen.open), n.announce)
-	if errors.Is(err, sql.ErrNoRows) {
-		return n.last.Number, nil
-	}
+	next, err := n.numberNext(ctx)
 	if err != nil {
 		n.Release()
-		return 0, fmt.Errorf("number the log: %w", err)
+		return Numbered{}, fmt.Errorf("number the log: %w", err)
 	}
-	n.last = next.batch
-	return next.Number, nil
+	return next, nil
 }
 
-// Release gives the numbering up. The connection is closed for good, and the lock goes with it.
+func (n *Numbering) numberNext(ctx context.Context) (Numbered, error) {
+	seen, err := parseSnapshot(n.last.After)
+	if err != nil {
+		return Numbered{}, err
+	}
+	rows, err := n.number.QueryContext(ctx, n.last.Number, n.last.After, seen.upper, pq.Array(seen.open), n.announce, wholeBatch+1)
+	if err != nil {
+		return Numbered{}, err
+	}
+	defer rows.Close()
+	var after string
+	var told sql.RawBytes
+	var changes []Change
+	for rows.Next() {
+		c, err := scanChange(rows, n.last.Number+1, &after, &told)
+		if err != nil {
+			return Numbered{}, err
+		}
+		changes = append(changes, c)
+	}
+	if err := rows.Err(); err != nil { // also that of the commit: only after it is the batch one
+		return Numbered{}, err
+	}
+	if len(changes) == 0 {
+		return Numbered{Head: n.last.Number}, nil
+	}
+	n.last = batch{Number: n.last.Number + 1, Before: n.last.After, After: after}
+	if len(changes) > wholeBatch {
+		return Numbered{Head: n.last.Number}, nil
+	}
+	return Numbered{n.last.Number, changes, true}, nil
+}
+
+// Mute has writers ring no more, because this server looks at the log by itself: it takes the lock that they try before
+// they notify. It reports false when a writer just tried: then the next call may succeed.
+func (n *Numbering) Mute(ctx context.Context) (muted bool, err error) {
+	err = n.ask(ctx, func(ctx context.Context) error {
+		return n.conn.GetContext(ctx, &muted, `SELECT pg_try_advisory_lock($1)`, doorbellLock)
+	})
+	return muted, err
+}
+
+// Unmute has writers ring again. A transaction that is under way now may have found the doorbell mute, and will not ring
+// when it commits: until Settled, the log must still be looked at.
+func (n *Numbering) Unmute(ctx context.Context) error {
+	return n.ask(ctx, func(ctx context.Context) error {
+		if _, err := n.conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, doorbellLock); err != nil {
+			return err
+		}
+		return n.mark(ctx)
+	})
+}
+
+// mark notes which transactions are under way: some of those below a new transaction id. The upper id of a snapshot would
+// not do: it is the one after the last that ended, and those under way may be above it.
+func (n *Numbering) mark(ctx context.Context) error {
+	return n.conn.GetContext(ctx, &n.unsettled, `SELECT pg_current_xact_id()::text`)
+}
+
+// Settled reports whether all transactions have ended that may have found the doorbell mute, of this server or of the one
+// that numbered before. A Number that is called after it lacks nothing of theirs.
+func (n *Numbering) Settled(ctx context.Context) (settled bool, err error) {
+	err = n.ask(ctx, func(ctx context.Context) error {
+		return n.conn.GetContext(ctx, &settled, `SELECT $1::xid8 <= pg_snapshot_xmin(pg_current_snapshot())`, n.unsettled)
+	})
+	return settled, err
+}
+
+// ask runs a question on the connection that holds the numbering. After an error it is no longer held.
+func (n *Numbering) ask(ctx context.Context, question func(context.Context) error) error {
+	if n.conn == nil {
+		return ErrNotLeader
+	}
+	ctx, cancel := context.WithTimeout(ctx, numberTimeout)
+	defer cancel()
+	if err := question(ctx); err != nil {
+		n.Release()
+		return fmt.Errorf("keep the doorbell: %w", err)
+	}
+	return nil
+}
+
+// Release gives the numbering up. The connection is closed for good, and its locks go with it.
 func (n *Numbering) Release() {
 	if n.conn == nil {
 		return
 	}
 	discard(n.conn)
-	n.conn = nil
+	n.conn, n.number = nil, nil
 }

@@ -33,8 +33,9 @@ type Source interface {
 // Numbering gives committed changes their place in the log, if this server is the one that does.
 type Numbering interface {
 	Acquire(ctx context.Context) (fresh bool, err error)
-	Number(ctx context.Context) (head int64, err error)
+	Number(ctx context.Context) (db.Numbered, error)
 	Audit(ctx context.Context) (db.Health, error)
+	Doorbell
 	Release()
 }
 
@@ -55,6 +56,7 @@ type Feed struct {
 	health  atomic.Pointer[db.Health]
 	audited time.Time
 	leading bool
+	watch   watch
 	epoch   string
 	cursor  db.Position // everything up to here was published
 	pending []*Event
@@ -75,70 +77,107 @@ func (f *Feed) Health() db.Health {
 // Run feeds the bus until ctx ends. It survives every absence of the database.
 func (f *Feed) Run(ctx context.Context) error {
 	defer f.Numbering.Release()
-	poll := time.NewTicker(feedPoll)
-	defer poll.Stop()
+	f.watch.bell = f.Numbering
+	look := time.NewTimer(0)
+	defer look.Stop()
 	for {
-		pause := time.Duration(0)
-		if err := f.round(ctx); err != nil && ctx.Err() == nil {
-			if !f.ailing {
-				f.Log.Error("the log cannot be read; trying again", "error", err)
-			}
-			f.ailing, pause = true, feedRetry
-		} else if f.ailing && ctx.Err() == nil {
-			f.Log.Info("the log can be read again")
-			f.ailing = false
-		}
-		if pause > 0 {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(pause):
-			}
-			continue
-		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-f.Wakes:
-		case <-poll.C:
+		case <-look.C:
 		}
+		news, err := f.round(ctx)
+		next := feedPoll
+		if err == nil && f.leading {
+			next, err = f.watch.next(ctx, news, len(f.Wakes) > 0)
+		}
+		if err != nil {
+			f.watch.reset()
+		}
+		switch {
+		case err != nil && ctx.Err() == nil:
+			if !f.ailing {
+				f.Log.Error("the log cannot be read; trying again", "error", err)
+			}
+			f.ailing = true
+			f.pause(ctx, feedRetry)
+			next = 0
+		case err == nil && f.ailing:
+			f.Log.Info("the log can be read again")
+			f.ailing = false
+		}
+		look.Reset(next)
 	}
 }
 
-// round numbers and publishes all that is there.
-func (f *Feed) round(ctx context.Context) error {
-	if err := f.lead(ctx); err != nil {
-		return err
+// pause waits, whoever rings.
+func (f *Feed) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// round numbers and publishes all that is there, and reports whether there was anything.
+func (f *Feed) round(ctx context.Context) (news bool, err error) {
+	numbered, err := f.lead(ctx)
+	if err != nil {
+		return false, err
 	}
 	if !f.begun.Load() || f.ailing {
 		if err := f.begin(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
+	if numbered.Whole && f.cursor == db.EndOfBatch(numbered.Head-1) {
+		for _, c := range numbered.Changes {
+			f.take(c)
+		}
+		f.published(numbered.Head)
+		return true, nil
+	}
+	if f.leading && f.cursor.Compare(db.EndOfBatch(numbered.Head)) >= 0 {
+		return false, nil
+	}
+	return f.read(ctx)
+}
+
+// read publishes what the log holds after the cursor.
+func (f *Feed) read(ctx context.Context) (news bool, err error) {
 	for {
-		head, err := f.Source.Read(ctx, f.cursor, f.take)
+		head, err := f.Source.Read(ctx, f.cursor, func(c db.Change) error { f.take(c); return nil })
 		f.flush()
 		if errors.Is(err, db.ErrHistoryGone) {
 			f.Log.Warn("the log was cut off while this server was away: browsers load their numbers again")
 			f.begun.Store(false)
-			return f.begin(ctx)
+			return true, f.begin(ctx)
 		}
 		if err != nil {
-			return err
+			return news, err
 		}
 		if db.EndOfBatch(head).Compare(f.cursor) <= 0 {
-			return nil
+			return news, nil
 		}
-		f.cursor = db.EndOfBatch(head)
-		f.Bus.Advance(head)
+		f.published(head)
+		news = true
 	}
 }
 
+// published notes that everything up to the end of a batch was published.
+func (f *Feed) published(head int64) {
+	f.flush()
+	f.cursor = db.EndOfBatch(head)
+	f.Bus.Advance(head)
+}
+
 // lead takes the numbering if it is free, and numbers.
-func (f *Feed) lead(ctx context.Context) error {
+func (f *Feed) lead(ctx context.Context) (numbered db.Numbered, err error) {
 	fresh, err := f.Numbering.Acquire(ctx)
 	if err == nil {
-		err = f.number(ctx)
+		numbered, err = f.number(ctx)
 	}
 	if err != nil {
 		if f.leading {
@@ -146,24 +185,25 @@ func (f *Feed) lead(ctx context.Context) error {
 			f.Timetable.Stop()
 		}
 		if errors.Is(err, db.ErrNotLeader) {
-			return nil
+			return numbered, nil
 		}
-		return err
+		return numbered, err
 	}
 	if fresh || !f.leading {
 		f.leading = true
+		f.watch.begin()
 		f.Timetable.Start()
 	}
-	return nil
+	return numbered, nil
 }
 
 // number looks after the triggers, if it is time, and numbers the log.
-func (f *Feed) number(ctx context.Context) error {
+func (f *Feed) number(ctx context.Context) (db.Numbered, error) {
 	if time.Since(f.audited) >= auditInterval {
 		h, err := f.Numbering.Audit(ctx)
 		f.audited = time.Now()
 		if db.Unavailable(err) {
-			return err
+			return db.Numbered{}, err
 		}
 		if err != nil { // numbering may still work, and is worth more
 			f.Log.Error("the triggers cannot be looked after", "error", err)
@@ -177,8 +217,7 @@ func (f *Feed) number(ctx context.Context) error {
 			f.Log.Error("PostgreSQL's notification queue fills up: a listener somewhere is idle in a transaction", "usage", h.QueueUsage)
 		}
 	}
-	_, err := f.Numbering.Number(ctx)
-	return err
+	return f.Numbering.Number(ctx)
 }
 
 // begin starts the bus at the log's head; or, when it runs and the log is still the same, leaves it alone.
@@ -198,7 +237,7 @@ func (f *Feed) begin(ctx context.Context) error {
 }
 
 // take handles one change: what is a message becomes an event on the bus, and everything tells metrics and timetable.
-func (f *Feed) take(c db.Change) error {
+func (f *Feed) take(c db.Change) {
 	if c.Type == db.TypeTruncated {
 		f.flush()
 		f.Bus.Lose(c.Position)
@@ -206,27 +245,26 @@ func (f *Feed) take(c db.Change) error {
 		f.Metrics.ChangedAll()
 		f.Timetable.ChangedAll()
 		f.Access("")
-		return nil
+		return
 	}
 	if c.Type == db.TypeAccess {
 		f.Access(c.OwnerID)
-		return nil
+		return
 	}
 	f.noteHangar(c)
 	if c.Type == db.TypeChanged {
 		f.Metrics.Changed(c.OwnerID)
-		return nil
+		return
 	}
 	e, err := f.Bus.Encoder().Encode(c)
 	if err != nil { // not from our triggers: it cannot become readable by waiting
 		f.Log.Error("a row of the log is no message", "error", err)
-		return nil
+		return
 	}
 	f.pending = append(f.pending, e)
 	if len(f.pending) >= publishChunk {
 		f.flush()
 	}
-	return nil
 }
 
 // flush publishes what is pending.

@@ -8,10 +8,14 @@
 
 -- +goose Up
 -- +goose StatementBegin
-CREATE FUNCTION realtime.ring() RETURNS void LANGUAGE sql AS $$
-    -- A doorbell, not a parcel: PostgreSQL folds equal notifications of one transaction into one.
-    SELECT pg_catalog.pg_notify('realtime', '');
-$$;
+-- A doorbell, not a parcel: PostgreSQL folds equal notifications of one transaction into one. Notifying writers commit one
+-- after the other, so nobody rings while the reader is awake: then it holds this lock, and a try at it fails at once. Try and
+-- unlock stand in one expression, which nothing can interrupt.
+CREATE FUNCTION realtime.ring() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM CASE WHEN pg_catalog.pg_try_advisory_lock_shared(1213333507) THEN
+        CASE WHEN pg_catalog.pg_advisory_unlock_shared(1213333507) THEN pg_catalog.pg_notify('realtime', '') END END;
+END $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
