@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -33,7 +34,7 @@ type Settings struct {
 	Addr              string        `env:"ADDR" default:"127.0.0.1:8080" help:"Where the server listens." group:"Settings"`
 	AdminAddr         string        `env:"ADMIN_ADDR" default:"127.0.0.1:9090" help:"Where Prometheus /metrics, pprof and health are; empty for nowhere." group:"Settings"`
 	DatabaseURL       string        `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"The portal's PostgreSQL. Without it a private one is started in DATA_DIR." group:"Settings"`
-	ListenDatabaseURL string        `name:"listen-database-url" env:"LISTEN_DATABASE_URL" placeholder:"URL" help:"A direct connection for LISTEN, when DATABASE_URL goes through a transaction pooler." group:"Settings"`
+	ListenDatabaseURL string        `name:"listen-database-url" env:"LISTEN_DATABASE_URL" placeholder:"URL" help:"A direct connection for LISTEN, numbering and migrations, when DATABASE_URL goes through a transaction pooler." group:"Settings"`
 	DatabaseWait      time.Duration `env:"DATABASE_WAIT" default:"15s" help:"How long a start waits for a database that is away; 0s fails at once." group:"Settings"`
 	DataDir           string        `env:"DATA_DIR" default:".data" help:"Where the private PostgreSQL and the development secret are kept." group:"Settings"`
 	JWTSecret         string        `name:"jwt-secret" env:"JWT_SECRET" placeholder:"TEXT" help:"Key of HS256 tokens, 32 bytes or more. Required with DATABASE_URL." group:"Settings"`
@@ -67,6 +68,9 @@ type tokenCommand struct {
 }
 
 type versionCommand struct{}
+
+// direct returns the URL of a connection that is one session from beginning to end.
+func (s *Settings) direct() string { return cmp.Or(s.ListenDatabaseURL, s.DatabaseURL) }
 
 // logger returns the program's log.
 func (s *Settings) logger(w io.Writer) *slog.Logger {

@@ -82,9 +82,9 @@ func (c *migrateCommand) Run(ctx context.Context, s *Settings, log *slog.Logger)
 		return errors.New("migrate needs DATABASE_URL: the database to install into (a private one is migrated by itself)")
 	}
 	if c.Down {
-		return db.Unmigrate(ctx, s.DatabaseURL, log)
+		return db.Unmigrate(ctx, s.direct(), log)
 	}
-	return db.Migrate(ctx, s.DatabaseURL, log)
+	return db.Migrate(ctx, s.direct(), log)
 }
 
 // Run prints a token.

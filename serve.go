@@ -53,7 +53,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	if admin != nil {
 		defer admin.Close()
 	}
-	databaseURL, private, err := s.database(ctx, log)
+	address, private, err := s.database(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -70,31 +70,28 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	if c.Demo != nil {
 		withDemo = *c.Demo
 	}
-	dialer := &db.Dialer{}
-	pool, err := s.open(ctx, databaseURL, dialer, log, public, admin)
+	base, err := s.open(ctx, address, log, public, admin)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer base.close()
+	pool := base.pool
 	if withDemo {
 		if err := prepareDemo(ctx, pool, loc); err != nil {
 			return err
 		}
 	}
-	if err := migrate(ctx, databaseURL, pool, log); err != nil {
+	if err := migrate(ctx, base.direct, pool, log); err != nil {
 		return err
 	}
-	server, err := s.wire(ctx, pool, dialer, databaseURL, secret, loc, log)
+	server, err := s.wire(ctx, base, secret, loc, log)
 	if err != nil {
 		return err
 	}
 	server.Site = web.New(web.Options{Dev: c.Dev})
 	if withDemo {
-		if err := demo.SeedPayouts(ctx, pool, time.Now()); err != nil {
-			return err
-		}
 		server.Demo = demoOwners(pool)
-		server.Running = append(server.Running, demo.NewSimulator(pool,
+		server.Running = append(server.Running, &demo.Payouts{Pool: pool, Log: log}, demo.NewSimulator(pool,
 			demo.SimulatorOptions{Interval: c.DemoInterval, Location: loc, Random: uint64(time.Now().UnixNano()), Log: log}))
 	}
 	scheme := "http"
@@ -124,21 +121,59 @@ func (s *Settings) listen() (public, admin net.Listener, err error) {
 	return public, admin, nil
 }
 
-// database returns the URL of the database, of a private one if none is given.
-func (s *Settings) database(ctx context.Context, log *slog.Logger) (string, *devdb.Server, error) {
-	if s.DatabaseURL != "" {
-		return s.DatabaseURL, nil, nil
+// database is the database that the server works on, and how it is reached.
+type database struct {
+	url    string // of ordinary connections, perhaps through a transaction pooler
+	direct string // of connections that are one session from beginning to end
+	dialer *db.Dialer
+	pool   *sqlx.DB
+	alone  *sqlx.DB // of direct connections; the pool where there is no pooler
+}
+
+// close ends every connection, also one that a dead network holds.
+func (d *database) close() {
+	d.alone.Close()
+	d.pool.Close()
+	d.dialer.Close()
+}
+
+// database returns the address of the database, of a private one if none is given.
+func (s *Settings) database(ctx context.Context, log *slog.Logger) (*database, *devdb.Server, error) {
+	switch {
+	case s.DatabaseURL != "" && s.ListenDatabaseURL != "":
+		pooled, err := db.Pooled(s.DatabaseURL)
+		return &database{url: pooled, direct: s.ListenDatabaseURL}, nil, err
+	case s.DatabaseURL != "":
+		return &database{url: s.DatabaseURL, direct: s.DatabaseURL}, nil, nil
 	}
 	private, err := devdb.Start(ctx, devdb.Options{Dir: filepath.Join(s.DataDir, "postgres"), Log: log})
 	if err != nil {
-		return "", nil, err
+		return nil, nil, err
 	}
-	return private.URL(), private, nil
+	return &database{url: private.URL(), direct: private.URL()}, private, nil
 }
 
-// open connects to the database. While it is away it is waited for, up to DATABASE_WAIT, with growing pauses; meanwhile the
+// open connects to the database.
+func (s *Settings) open(ctx context.Context, base *database, log *slog.Logger, listeners ...net.Listener) (*database, error) {
+	base.dialer = &db.Dialer{}
+	pool, err := s.await(ctx, base.url, base.dialer, log, listeners...)
+	if err != nil {
+		return nil, err
+	}
+	base.pool, base.alone = pool, pool
+	if base.direct == base.url {
+		return base, nil
+	}
+	if base.alone, err = s.await(ctx, base.direct, base.dialer, log, listeners...); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("LISTEN_DATABASE_URL: %w", err)
+	}
+	return base, nil
+}
+
+// await connects to a database. While it is away it is waited for, up to DATABASE_WAIT, with growing pauses; meanwhile the
 // server says that it is alive and not ready.
-func (s *Settings) open(ctx context.Context, databaseURL string, dialer *db.Dialer, log *slog.Logger, listeners ...net.Listener) (*sqlx.DB, error) {
+func (s *Settings) await(ctx context.Context, databaseURL string, dialer *db.Dialer, log *slog.Logger, listeners ...net.Listener) (*sqlx.DB, error) {
 	pool, err := db.OpenThrough(ctx, databaseURL, dialer)
 	if !db.Unavailable(err) || s.DatabaseWait <= 0 {
 		return pool, err
@@ -189,17 +224,13 @@ func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) con
 }
 
 // wire puts the parts together, from the log on the left to the routes on the right.
-func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, dialer *db.Dialer, databaseURL string, secret []byte,
-	loc *time.Location, log *slog.Logger) (*api.Server, error) {
+func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc *time.Location, log *slog.Logger) (*api.Server, error) {
+	pool := base.pool
 	store, err := db.NewStore(ctx, pool, loc)
 	if err != nil {
 		return nil, err
 	}
-	listenURL := databaseURL
-	if s.ListenDatabaseURL != "" {
-		listenURL = s.ListenDatabaseURL
-	}
-	listener, err := db.NewListener(listenURL, databaseURL, dialer, log)
+	listener, err := db.NewListener(base.direct, base.url, base.dialer, log)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +245,7 @@ func (s *Settings) wire(ctx context.Context, pool *sqlx.DB, dialer *db.Dialer, d
 		Stall: handlers.DefaultStall, Location: loc, Log: log,
 	}
 	feed := &realtime.Feed{
-		Source: history, Numbering: db.NewNumbering(pool, listener, log), Bus: bus, Metrics: metrics, Timetable: timetable,
+		Source: history, Numbering: db.NewNumbering(base.alone, listener, log), Bus: bus, Metrics: metrics, Timetable: timetable,
 		Location: loc, Wakes: listener.Wakes(), Access: stream.Recheck, Log: log,
 	}
 	server := &api.Server{

@@ -168,28 +168,55 @@ func Unavailable(err error) bool {
 // connect, an explicit sslmode (lib/pq's default is require), a name that operators see in pg_stat_activity, and
 // keepalives that notice a half-open connection.
 func connectionString(databaseURL string) (string, error) {
-	u, err := url.Parse(databaseURL)
-	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return "", misconfigured{text: "DATABASE_URL must look like postgres://user:password@host:5432/database?sslmode=require"}
+	u, err := parseURL(databaseURL)
+	if err != nil {
+		return "", err
 	}
 	q := u.Query()
-	for name, value := range map[string]string{
-		"sslmode":           defaultSSLMode(u, q),
-		"connect_timeout":   fmt.Sprint(int(connectTimeout.Seconds())),
-		"application_name":  "hangarshare-realtime",
-		"statement_timeout": fmt.Sprint(statementTimeout.Milliseconds()),
-		"datestyle":         "ISO, MDY",
-		"timezone":          "UTC",
+	settings := map[string]string{
+		"sslmode":          defaultSSLMode(u, q),
+		"connect_timeout":  fmt.Sprint(int(connectTimeout.Seconds())),
+		"application_name": "hangarshare-realtime",
+		"datestyle":        "ISO, MDY",
+		"timezone":         "UTC",
+	}
+	if q.Get(oneMessage) != "yes" {
+		settings["statement_timeout"] = fmt.Sprint(statementTimeout.Milliseconds())
 		// Whatever the portal's default is: a serializable server could be a reason for writers to fail.
-		"default_transaction_isolation": "read committed",
-		"default_transaction_read_only": "off",
-	} {
+		settings["default_transaction_isolation"] = "read committed"
+		settings["default_transaction_read_only"] = "off"
+	}
+	for name, value := range settings {
 		if !q.Has(name) {
 			q.Set(name, value)
 		}
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil
+}
+
+// Pooled returns a database URL for connections that go through a transaction pooler such as PgBouncer: each query is sent
+// in one message, because the next message may reach another session, and no setting is asked for that a pooler refuses.
+func Pooled(databaseURL string) (string, error) {
+	u, err := parseURL(databaseURL)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set(oneMessage, "yes")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// oneMessage is lib/pq's parameter that has a query go in one message; here it also says that a pooler is on the way.
+const oneMessage = "binary_parameters"
+
+func parseURL(databaseURL string) (*url.URL, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
+		return nil, misconfigured{text: "DATABASE_URL must look like postgres://user:password@host:5432/database?sslmode=require"}
+	}
+	return u, nil
 }
 
 // defaultSSLMode is what a URL without sslmode gets: no TLS to this machine, TLS to any other.

@@ -40,6 +40,7 @@ type Listener struct {
 	token  string       // what this server's own notifications say
 	heard  chan string  // proofs that arrived
 	proven atomic.Int64 // when the last proof arrived, as Unix nanoseconds; 0 while unproven
+	ending atomic.Bool  // Run is about to return: what is lost now is no news
 }
 
 // NewListener returns a listener that will connect to listenURL when it runs. That must be a direct connection: LISTEN does
@@ -100,6 +101,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		}
 	})
 	<-ctx.Done()
+	l.ending.Store(true)
 	l.dialer.Close() // lib/pq holds its lock while it waits for the network: only a closed connection frees it
 	pl.Close()
 	group.Wait()
@@ -122,6 +124,9 @@ func (l *Listener) receive(n *pq.Notification) {
 
 // observe logs each loss once.
 func (l *Listener) observe(event pq.ListenerEventType, err error) {
+	if l.ending.Load() {
+		return
+	}
 	switch event {
 	case pq.ListenerEventDisconnected:
 		l.proven.Store(0)

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -170,4 +171,29 @@ func SeedPayouts(ctx context.Context, db *sqlx.DB, now time.Time) error {
 		return fmt.Errorf("record demo payouts: %w", err)
 	}
 	return nil
+}
+
+// payoutInterval is how often demo owners are paid out what has become due.
+const payoutInterval = time.Hour
+
+// Payouts pays demo owners out as long as it runs.
+type Payouts struct {
+	Pool *sqlx.DB
+	Log  *slog.Logger
+}
+
+// Run pays out now and then every hour, until ctx ends.
+func (p *Payouts) Run(ctx context.Context) error {
+	ticker := time.NewTicker(payoutInterval)
+	defer ticker.Stop()
+	for {
+		if err := SeedPayouts(ctx, p.Pool, time.Now()); err != nil && ctx.Err() == nil {
+			p.Log.Warn("demo owners were not paid out; trying again in an hour", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
