@@ -2,7 +2,7 @@ package db
 
 // queries are the Store's questions, written for the shape of one database.
 type queries struct {
-	metrics, bookings, listings, accounts, mayView, user string
+	metrics, bookings, today, listings, accounts, mayView, user string
 }
 
 // metricsQuery computes RealTimeMetrics for one owner. Parameters: 1 owner; instants: 2 now, 3 today, 4 tomorrow,
@@ -53,15 +53,25 @@ SELECT round(sums.today, 2)::text AS revenue_today,
 		WHERE owner_id = $1::text AND paid_out_at IS NULL AND scheduled_on >= $7::date) AS scheduled_on
 FROM sums, payouts, spaces`
 
-const bookingsQuery = `
+// bookingColumns are those of a Booking.
+const bookingColumns = `
 SELECT b.id::text AS booking_id, b.hangar_id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number,
 	btrim(concat_ws(' ', u.first_name, u.last_name)) AS guest_name,
 	coalesce(round(b.total_price::numeric, 2), 0)::text AS amount, coalesce(b.nights, 0) AS nights,
 	{checkIn} AS check_in, {checkOut} AS check_out, {createdAt} AS created_at,
 	coalesce(b.status::text, '') AS status, coalesce(b.payment_method::text, '') AS payment_method, {paid} AS paid
 FROM {bookings} b JOIN {listings} l ON l.id = b.hangar_id LEFT JOIN {users} u ON u.id = b.user_id {paidJoin}
-WHERE l.owner_id = $1::text::{ownerType} AND $2::text IS NOT NULL
+WHERE l.owner_id = $1::text::{ownerType} AND $2::text IS NOT NULL`
+
+const bookingsQuery = bookingColumns + `
 ORDER BY b.created_at DESC, b.id DESC LIMIT $3`
+
+// todayQuery lists who arrives or leaves between the instants $4 and $5, which are the dates $6 and $7.
+const todayQuery = bookingColumns + `
+	AND (b.check_in >= {from} AND b.check_in < {until} OR b.check_out >= {from} AND b.check_out < {until})
+	AND b.status::text IS DISTINCT FROM 'cancelled'
+	AND $4::timestamptz IS NOT NULL AND $5::timestamptz IS NOT NULL AND $6::date IS NOT NULL AND $7::date IS NOT NULL
+ORDER BY CASE WHEN b.check_in >= {from} THEN b.check_in ELSE b.check_out END, b.created_at, b.id LIMIT $3`
 
 const listingsQuery = `
 SELECT l.id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number, coalesce(l.icao_code::text, '') AS icao_code,
@@ -102,6 +112,8 @@ func newQueries(s shape) queries {
 	return queries{
 		metrics:  fill(fill(typed, days...), tables...),
 		bookings: fill(bookingsQuery, tables...),
+		today: fill(fill(todayQuery, "{from}", instantParam(s.checkIn, "$4", "$6"), "{until}", instantParam(s.checkIn, "$5", "$7")),
+			tables...),
 		listings: fill(fill(listingsQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3")), tables...),
 		accounts: fill(`SELECT o.id::text AS owner_id, coalesce(o.company_name::text, '') AS company_name, 'owner' AS role
 			FROM {owners} o WHERE o.user_id::text = $1 ORDER BY o.id`, tables...),

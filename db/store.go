@@ -162,11 +162,30 @@ func (s *Store) Bookings(ctx context.Context, ownerID string, limit int) ([]Book
 	if err := s.list(ctx, &bookings, s.sql.bookings, ownerID, s.loc.String(), limit); err != nil {
 		return nil, fmt.Errorf("read bookings of owner %s: %w", ownerID, err)
 	}
+	return s.local(bookings), nil
+}
+
+// Today returns an owner's bookings whose guests arrive or leave on the day of now, cancelled ones left out, in the order
+// of the hours at which they do, at most limit.
+func (s *Store) Today(ctx context.Context, ownerID string, now time.Time, limit int) ([]Booking, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	today, tomorrow := dayOffset(now, 0, s.loc), dayOffset(now, 1, s.loc)
+	bookings := []Booking{}
+	if err := s.list(ctx, &bookings, s.sql.today, ownerID, s.loc.String(), limit,
+		today, tomorrow, today.Format(time.DateOnly), tomorrow.Format(time.DateOnly)); err != nil {
+		return nil, fmt.Errorf("read today's arrivals of owner %s: %w", ownerID, err)
+	}
+	return s.local(bookings), nil
+}
+
+// local brings the times of bookings into the installation's zone.
+func (s *Store) local(bookings []Booking) []Booking {
 	for i := range bookings {
 		b := &bookings[i]
 		b.CheckIn, b.CheckOut, b.CreatedAt = b.CheckIn.In(s.loc), b.CheckOut.In(s.loc), b.CreatedAt.In(s.loc)
 	}
-	return bookings, nil
+	return bookings
 }
 
 // Listing is one hangar of an owner and who is in it.

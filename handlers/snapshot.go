@@ -24,6 +24,7 @@ const (
 type Present interface {
 	Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, error)
 	Bookings(ctx context.Context, ownerID string, limit int) ([]db.Booking, error)
+	Today(ctx context.Context, ownerID string, now time.Time, limit int) ([]db.Booking, error)
 	Listings(ctx context.Context, ownerID string, now time.Time) ([]db.Listing, error)
 }
 
@@ -75,15 +76,20 @@ type bookingItem struct {
 	Paid          bool   `json:"paid"`
 }
 
-// Bookings serves an owner's newest bookings.
+// Bookings serves an owner's newest bookings, or, with ?on=today, those whose guests arrive or leave today.
 func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
 	limit, refused := limitOf(r)
 	if refused != nil {
 		respondRefusal(r.Context(), w, s.Log, refused)
 		return
 	}
-	s.serve(w, r, fmt.Sprint("bookings ", limit), func(ctx context.Context, ownerID string) (any, error) {
-		rows, err := s.Present.Bookings(ctx, ownerID, limit)
+	on := r.URL.Query().Get("on")
+	if on != "" && on != "today" {
+		respondRefusal(r.Context(), w, s.Log, invalid("on", "on may only be today: leave it out for the newest bookings"))
+		return
+	}
+	s.serve(w, r, fmt.Sprint("bookings ", on, " ", limit), func(ctx context.Context, ownerID string) (any, error) {
+		rows, err := s.bookings(ctx, ownerID, on, limit)
 		items := make([]bookingItem, 0, len(rows))
 		for _, b := range rows {
 			items = append(items, bookingItem{
@@ -97,6 +103,13 @@ func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
 		}
 		return map[string]any{"bookings": items}, err
 	})
+}
+
+func (s *Snapshot) bookings(ctx context.Context, ownerID, on string, limit int) ([]db.Booking, error) {
+	if on == "today" {
+		return s.Present.Today(ctx, ownerID, s.Now(), limit)
+	}
+	return s.Present.Bookings(ctx, ownerID, limit)
 }
 
 // Listings serves an owner's hangars and who is in them.
