@@ -44,9 +44,10 @@ soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faul
 	@./.ci/need postgres
 	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v .
 
-lint: ## vet, staticcheck, types of the browser side
+lint: ## vet, staticcheck, gosec, govulncheck, types of the browser side
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	@GO=$(GO) ./.ci/security
 	@./.ci/need node npm web/test
 	cd web && npm run types
 

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/api"
 )
 
 // minSecret is the fewest bytes of a secret: those of an HMAC SHA-256 key (RFC 7518, section 3.2).
@@ -46,13 +48,46 @@ type Settings struct {
 	EventRetention    time.Duration `env:"EVENT_RETENTION" default:"24h" help:"How long events are kept for those who return." group:"Settings"`
 	TLSCertFile       string        `name:"tls-cert-file" env:"TLS_CERT_FILE" placeholder:"FILE" help:"Certificate chain for HTTPS." group:"Settings"`
 	TLSKeyFile        string        `name:"tls-key-file" env:"TLS_KEY_FILE" placeholder:"FILE" help:"Private key for HTTPS." group:"Settings"`
-	ACMEHosts         []string      `name:"acme-hosts" env:"ACME_HOSTS" placeholder:"HOST,…" help:"Hosts to get certificates for by ACME." group:"Settings"`
+	ACMEHosts         []string      `name:"acme-hosts" env:"ACME_HOSTS" placeholder:"HOST,…" help:"Hosts to get certificates for by ACME, kept in DATA_DIR/acme. They must lead to ADDR at port 443." group:"Settings"`
+	ACMEEmail         string        `name:"acme-email" env:"ACME_EMAIL" placeholder:"ADDRESS" help:"Where the ACME authority may write to." group:"Settings"`
+	ACMEDirectoryURL  string        `name:"acme-directory-url" env:"ACME_DIRECTORY_URL" placeholder:"URL" help:"Another ACME authority than Let's Encrypt." group:"Settings"`
+	TrustedProxies    []string      `env:"TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR prefixes of proxies before us, whose X-Forwarded-For, Forwarded or X-Real-IP is believed." group:"Settings"`
 	SentryDSN         string        `name:"sentry-dsn" env:"SENTRY_DSN" placeholder:"URL" help:"Where errors are reported." group:"Settings"`
 	LogLevel          slog.Level    `env:"LOG_LEVEL" default:"info" help:"debug, info, warn or error." group:"Settings"`
 	LogFormat         string        `env:"LOG_FORMAT" default:"text" enum:"text,json" help:"text or json." group:"Settings"`
 }
 
+// limitSettings bound what clients may ask for. 0 is no limit.
+type limitSettings struct {
+	MaxConnections               int `env:"MAX_CONNECTIONS" default:"20000" help:"Streams open at once. 0: no limit, here and below." group:"Limits"`
+	MaxConnectionsPerUser        int `env:"MAX_CONNECTIONS_PER_USER" default:"100" help:"Streams that a user may have open." group:"Limits"`
+	MaxConnectionsPerAddress     int `env:"MAX_CONNECTIONS_PER_ADDRESS" default:"1000" help:"Streams that an address (IPv6: a /64) may have open." group:"Limits"`
+	MaxUnauthenticatedPerAddress int `env:"MAX_UNAUTHENTICATED_PER_ADDRESS" default:"32" help:"WebSockets of an address that have not sent a token yet." group:"Limits"`
+	RequestsPerMinutePerUser     int `env:"REQUESTS_PER_MINUTE_PER_USER" default:"600" help:"Requests of a user, at once or spread over a minute." group:"Limits"`
+	RequestsPerMinutePerAddress  int `env:"REQUESTS_PER_MINUTE_PER_ADDRESS" default:"3000" help:"Requests of an address, at once or spread over a minute." group:"Limits"`
+}
+
+// limits returns the settings as the server takes them.
+func (l *limitSettings) limits() (api.Limits, error) {
+	for name, value := range map[string]int{
+		"MAX_CONNECTIONS": l.MaxConnections, "MAX_CONNECTIONS_PER_USER": l.MaxConnectionsPerUser,
+		"MAX_CONNECTIONS_PER_ADDRESS": l.MaxConnectionsPerAddress, "MAX_UNAUTHENTICATED_PER_ADDRESS": l.MaxUnauthenticatedPerAddress,
+		"REQUESTS_PER_MINUTE_PER_USER": l.RequestsPerMinutePerUser, "REQUESTS_PER_MINUTE_PER_ADDRESS": l.RequestsPerMinutePerAddress,
+	} {
+		if value < 0 {
+			return api.Limits{}, fmt.Errorf("%s must be at least 1, or 0 for no limit", name)
+		}
+	}
+	return api.Limits{
+		Connections: l.MaxConnections, ConnectionsPerUser: l.MaxConnectionsPerUser, ConnectionsPerAddress: l.MaxConnectionsPerAddress,
+		UnauthenticatedPerAddress: l.MaxUnauthenticatedPerAddress,
+		RequestsPerMinutePerUser:  l.RequestsPerMinutePerUser, RequestsPerMinutePerAddress: l.RequestsPerMinutePerAddress,
+	}, nil
+}
+
 type serveCommand struct {
+	limitSettings
+
 	Demo         *bool         `env:"DEMO" negatable:"" help:"Add demo data and a simulator that books and pays. The default with a private PostgreSQL."`
 	DemoInterval time.Duration `env:"DEMO_INTERVAL" default:"2s" help:"Mean pause between two actions of the simulator."`
 	Dev          string        `env:"DEV" placeholder:"DIR" help:"Serve the page's files from this folder (web/static) and reload the page when they change."`
@@ -93,7 +128,7 @@ func (s *Settings) location() (*time.Location, error) {
 // check refuses settings that cannot work.
 func (s *Settings) check() error {
 	for name, set := range map[string]bool{
-		"JWKS_URL": s.JWKSURL != "", "REDIS_URL": s.RedisURL != "", "ACME_HOSTS": len(s.ACMEHosts) > 0, "SENTRY_DSN": s.SentryDSN != "",
+		"JWKS_URL": s.JWKSURL != "", "REDIS_URL": s.RedisURL != "", "SENTRY_DSN": s.SentryDSN != "",
 	} {
 		if set {
 			return fmt.Errorf("%s is not supported by version %s: unset it", name, version)
@@ -102,13 +137,17 @@ func (s *Settings) check() error {
 	switch {
 	case (s.TLSCertFile == "") != (s.TLSKeyFile == ""):
 		return errors.New("TLS_CERT_FILE and TLS_KEY_FILE go together: set both or none")
+	case len(s.ACMEHosts) > 0 && s.TLSCertFile != "":
+		return errors.New("ACME_HOSTS and TLS_CERT_FILE exclude each other: certificates come from one of them")
+	case len(s.ACMEHosts) == 0 && (s.ACMEEmail != "" || s.ACMEDirectoryURL != ""):
+		return errors.New("ACME_EMAIL and ACME_DIRECTORY_URL need ACME_HOSTS: the hosts to get certificates for")
 	case s.HeartbeatInterval < 100*time.Millisecond:
 		return errors.New("HEARTBEAT_INTERVAL must be at least 100ms")
 	case s.EventRetention < time.Second:
 		return errors.New("EVENT_RETENTION must be at least 1s")
 	}
 	for _, origin := range s.AllowedOrigins {
-		if !strings.HasPrefix(origin, "https://") && !strings.HasPrefix(origin, "http://") || strings.Count(origin, "/") != 2 {
+		if !strings.HasPrefix(origin, "https://") && !strings.HasPrefix(origin, "http://") || strings.Count(origin, "/") != 2 || strings.Contains(origin, "*") {
 			return fmt.Errorf("ALLOWED_ORIGINS: %q is no origin; write scheme and host, like https://portal.example", origin)
 		}
 	}

@@ -152,6 +152,8 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{200, "GET", owner + "/events", "", bearer},
 		{200, "GET", owner + "/events?limit=1&after=" + here.Format(session.OwnerID, db.Position{}), "", bearer},
 		{200, "GET", owner + "/events?after=" + elsewhere.Format(session.OwnerID, db.Position{Batch: 9}), "", bearer},
+		{200, "GET", owner + "/bookings?on=today", "", bearer},
+		{400, "GET", owner + "/bookings?on=tomorrow", "", bearer},
 		{400, "GET", owner + "/bookings?limit=0", "", bearer},
 		{400, "GET", owner + "/events?limit=1001", "", bearer},
 		{400, "GET", owner + "/events?after=garbage", "", bearer},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +41,10 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 		return err
 	}
 	secret, err := s.secret()
+	if err != nil {
+		return err
+	}
+	entrance, err := c.entrance(s, log)
 	if err != nil {
 		return err
 	}
@@ -89,6 +92,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 		return err
 	}
 	server.Site = web.New(web.Options{Dev: c.Dev})
+	entrance.guard(server)
 	if withDemo {
 		server.Demo = demoOwners(pool)
 		server.Running = append(server.Running, &demo.Payouts{Pool: pool, Log: log}, demo.NewSimulator(pool,
@@ -254,13 +258,6 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 		Running: []api.Part{listener, feed, metrics, timetable, &realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}},
 		Parts:   map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
 		Health:  feed.Health,
-	}
-	if s.TLSCertFile != "" {
-		certificate, err := tls.LoadX509KeyPair(s.TLSCertFile, s.TLSKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
-		}
-		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 	}
 	return server, nil
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +65,12 @@ func TestTLS(t *testing.T) {
 	certFile, keyFile, pool := certificate(t)
 	trust := &tls.Config{RootCAs: pool}
 	old := &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}
-	modern := &http.Client{Transport: &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true}}
+	var connections atomic.Int32
+	modern := &http.Client{Transport: &http.Transport{TLSClientConfig: trust.Clone(), ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			connections.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}}}
 	t.Cleanup(old.CloseIdleConnections)
 	t.Cleanup(modern.CloseIdleConnections)
 	portal := dbtest.New(t)
@@ -87,6 +94,9 @@ func TestTLS(t *testing.T) {
 		if hello := stream.next(nil); hello.Type != "connection_established" {
 			t.Errorf("the first message is %s", hello.Type)
 		}
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("HTTP/2 takes %d connections for 3 streams", n)
 	}
 	booking := portal.Book(t, o.Hangars[0], guest)
 	for _, stream := range streams {

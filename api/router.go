@@ -17,22 +17,25 @@ import (
 // Router returns the public routes.
 func (s *Server) Router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(s.recoverer, securityHeaders, middleware.GetHead)
+	r.Use(s.identify, s.recoverer, s.securityHeaders, s.keepPace, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		handlers.RespondProblem(w, http.StatusNotFound, "there is nothing at this address: see /docs", "")
 	})
 	r.MethodNotAllowed(methodNotAllowed(r))
 
-	r.Method(http.MethodGet, "/", s.Site)
-	r.Method(http.MethodGet, "/client/*", s.Site)
-	r.Method(http.MethodGet, "/docs", s.Site)
-	r.Get("/openapi.yaml", s.openAPI)
-	r.Get("/openapi.json", s.openAPIJSON())
-	r.Get("/healthz", s.healthz)
-	r.Get("/readyz", s.readyz)
+	r.Group(func(r chi.Router) {
+		r.Use(s.limitAddresses)
+		r.Method(http.MethodGet, "/", s.Site)
+		r.Method(http.MethodGet, "/client/*", s.Site)
+		r.Method(http.MethodGet, "/docs", s.Site)
+		r.Get("/openapi.yaml", s.openAPI)
+		r.Get("/openapi.json", s.openAPIJSON())
+		r.Get("/healthz", s.healthz)
+		r.Get("/readyz", s.readyz)
+	})
 
 	r.Route("/api", func(r chi.Router) {
-		r.Use(s.cors(), s.checkOrigin, s.authenticate)
+		r.Use(s.cors(), privateResource, s.checkOrigin, s.limitAddresses, s.authenticate, s.limitUsers)
 		r.Get("/ws", s.Stream.ServeWebSocket)
 		r.Get("/sse", s.Stream.ServeEvents)
 		r.Route("/owners/{ownerId}", func(r chi.Router) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
@@ -22,14 +23,15 @@ const (
 	// DrainTime is over how long goodbyes are spread, and GraceTime how long a stop may take in all.
 	DrainTime = 3 * time.Second
 	GraceTime = 15 * time.Second
-	// headerTimeout bounds how long a client may take to send a request's head, and maxHeader its size.
-	headerTimeout = 10 * time.Second
-	maxHeader     = 16 << 10
-	idleTimeout   = 2 * time.Minute
-	// pingAfter is how long an HTTP/2 connection may be silent before it is asked for a sign of life, and pingTimeout how
-	// long that may take.
-	pingAfter   = 20 * time.Second
+	// maxHeader is the most bytes of a request's head.
+	maxHeader = 16 << 10
+	// pingTimeout is how long an HTTP/2 peer may take to give a sign of life, or to take a single byte.
 	pingTimeout = 15 * time.Second
+	// maxStreams is how many requests an HTTP/2 connection may have under way (RFC 9113, section 6.5.2). Those that it
+	// cancels while they are being served count: the library ends a connection that floods so.
+	maxStreams = 100
+	// receiveWindow is how much of its requests' bodies an HTTP/2 connection may send before we have read them.
+	receiveWindow = 64 << 10
 )
 
 // Part is something that runs as long as the server does. It leaves nothing behind when its context ends.
@@ -48,6 +50,9 @@ type Server struct {
 	AllowedOrigins []string
 	OpenAPI        []byte
 	TLS            *tls.Config // nil: plain HTTP
+	TrustedProxies Proxies
+	Gate           *Gate // nil: no limits
+	Timeouts       Timeouts
 	Log            *slog.Logger
 
 	// Running are started before the first request is served and stopped after the last, in the reverse order.
@@ -58,6 +63,8 @@ type Server struct {
 	Health func() db.Health
 
 	stopping atomic.Bool
+	// distrust and undeclared have a badly set up proxy told about now and then.
+	distrust, undeclared rate.Sometimes
 }
 
 // Listen opens an address, or says what to do about it.
@@ -135,16 +142,25 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
-	return &http.Server{
+	timeouts := s.Timeouts.orDefaults()
+	server := &http.Server{
 		Handler:   h,
 		Protocols: protocols,
 		// A client that is gone without a word shows by a ping that it does not answer.
-		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: timeouts.HTTP2Ping, PingTimeout: pingTimeout, WriteByteTimeout: pingTimeout,
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: receiveWindow, MaxReceiveBufferPerStream: receiveWindow,
+		},
+		// There is no WriteTimeout, which would cut streams: keepPace bounds all other answers.
+		ReadHeaderTimeout: timeouts.Header,
+		IdleTimeout:       timeouts.Idle,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
+	if s.Gate != nil {
+		server.ConnState = s.Gate.watch(s.TrustedProxies)
+	}
+	return server
 }
 
 // healthz says that the process lives.

@@ -18,7 +18,7 @@ func Wait(listeners ...net.Listener) (end func()) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		handlers.RespondProblem(w, http.StatusServiceUnavailable, "the server waits for its database: try again shortly", "")
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeader}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: Timeouts{}.orDefaults().Header, MaxHeaderBytes: maxHeader}
 	server.SetKeepAlivesEnabled(false) // the next request is the real server's
 	done := make(chan struct{}, len(listeners))
 	for _, l := range listeners {

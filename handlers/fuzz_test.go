@@ -53,6 +53,8 @@ func (office) Metrics(context.Context, string, time.Time) (m db.RealTimeMetrics,
 
 func (office) Bookings(context.Context, string, int) ([]db.Booking, error) { return nil, nil }
 
+func (office) Today(context.Context, string, time.Time, int) ([]db.Booking, error) { return nil, nil }
+
 func (office) Listings(context.Context, string, time.Time) ([]db.Listing, error) { return nil, nil }
 
 // Owner implements handlers.History: events 1, 2 and 3 of batches 1, 2 and 3.

@@ -34,6 +34,7 @@ type refusal struct {
 	detail string
 	field  string
 	cause  error
+	over   *TooMany // the limit that was reached, if one was
 }
 
 func invalid(field, detail string) *refusal {
@@ -89,6 +90,10 @@ func RespondProblem(w http.ResponseWriter, status int, detail, field string) {
 func respondRefusal(ctx context.Context, w http.ResponseWriter, log *slog.Logger, r *refusal) {
 	if r.cause != nil && ctx.Err() == nil {
 		log.Error("request not served", "status", r.status, "error", r.cause)
+	}
+	if r.over != nil {
+		r.over.Respond(w)
+		return
 	}
 	RespondProblem(w, r.status, r.detail, r.field)
 }

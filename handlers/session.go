@@ -63,6 +63,7 @@ type session struct {
 	transport transport
 	sub       *realtime.Subscription
 	turn      atomic.Int32
+	leave     func()        // ends its being counted
 	done      chan struct{} // closed when the session has ended and its connection is closed
 
 	mu        sync.Mutex // guards what follows

@@ -133,10 +133,7 @@ func (s *Stream) ServeEvents(w http.ResponseWriter, r *http.Request) {
 		s.refuseEarly(w, r, refused)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-store, no-transform")
-	h.Set("X-Accel-Buffering", "no") // a proxy must not hold anything back
+	eventStreamHeaders(w.Header())
 	if refused != nil {
 		w.Write(errorFrame("", ending{refused.code, refused.detail}))
 		return
@@ -148,12 +145,18 @@ func (s *Stream) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	s.serveResponse(w, r, admitted)
 }
 
+func eventStreamHeaders(h http.Header) {
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no") // a proxy must not hold anything back
+}
+
 // serveTakenOver streams over the hijacked connection.
 func (s *Stream) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admission) {
 	session := a.session
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		session.sub.Close()
+		a.cancel()
 		s.refuseEarly(w, r, refuse(err, ""))
 		return
 	}
@@ -161,7 +164,7 @@ func (s *Stream) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admis
 	sock.session.Store(session)
 	if _, err := sock.tryWrite(net.Buffers{responseHead(w.Header())}); err != nil ||
 		!s.run(a, &eventStream{sock, session.ownerID}, "sse") {
-		session.sub.Close()
+		a.cancel()
 		conn.Close()
 		return
 	}
@@ -187,7 +190,7 @@ func (s *Stream) serveResponse(w http.ResponseWriter, r *http.Request, a *admiss
 	rs := &responseStream{w: w, ctl: http.NewResponseController(w), ownerID: session.ownerID, gone: make(chan struct{})}
 	w.WriteHeader(http.StatusOK)
 	if rs.ctl.Flush() != nil || !s.run(a, rs, "sse") {
-		session.sub.Close()
+		a.cancel()
 		return
 	}
 	select {

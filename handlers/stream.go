@@ -20,6 +20,7 @@ type Stream struct {
 	Bus       *realtime.Bus
 	Accounts  Accounts
 	Authority Authority
+	Admission Admission // nil: no limits
 	Heartbeat time.Duration
 	Stall     time.Duration // how long a client may leave its bytes lying before it is cut as too slow
 	Location  *time.Location
@@ -82,15 +83,21 @@ type admission struct {
 	recovered bool
 }
 
-// admit checks who asks for what and subscribes. wake may be called before start.
+// admit counts the connection, checks who asks for what and subscribes. wake may be called before start.
 func (s *Stream) admit(ctx context.Context, viewer Viewer, ownerID, lastEventID string) (*admission, *refusal) {
+	leave, over := s.connect(ctx, viewer.UserID)
+	if over != nil {
+		return nil, over.refusal()
+	}
 	id, refused := owner(ctx, s.Accounts, viewer, ownerID)
 	if refused != nil {
+		leave()
 		return nil, refused
 	}
-	session := &session{id: rand.Text(), ownerID: id, stream: s, viewer: viewer, done: make(chan struct{})}
+	session := &session{id: rand.Text(), ownerID: id, stream: s, viewer: viewer, leave: leave, done: make(chan struct{})}
 	sub, recovered, err := s.Bus.Subscribe(ctx, id, lastEventID, session.wake)
 	if err != nil {
+		leave()
 		return nil, refuse(err, "lastEventId")
 	}
 	session.sub = sub
@@ -140,6 +147,7 @@ func (s *Stream) forget(session *session, e ending) {
 	s.mu.Lock()
 	delete(s.sessions, session)
 	s.mu.Unlock()
+	session.leave()
 	s.log.Info("connection closed", "connection", session.id, "owner", session.ownerID, "code", int(e.code), "reason", e.reason)
 }
 

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -113,56 +112,48 @@ func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 	ownerID, lastEventID := r.URL.Query().Get("ownerId"), r.URL.Query().Get("lastEventId")
 	var admitted *admission
 	var refused *refusal
-	if known && viewer.Early {
-		if admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID); refused != nil {
-			s.refuseEarly(w, r, refused)
-			return
-		}
+	if viewer.Rejected != "" {
+		refused = unauthorized(viewer.Rejected)
+	} else if known {
+		admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID)
 	}
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		if admitted != nil {
-			admitted.session.sub.Close()
-		}
+	if refused != nil && viewer.Early {
+		s.refuseEarly(w, r, refused)
+		return
+	}
+	if !wantsUpgrade(r) {
+		admitted.cancel()
 		w.Header().Set("Upgrade", "websocket")
 		RespondProblem(w, http.StatusUpgradeRequired, "this address speaks WebSocket; for Server-Sent Events use /api/sse", "")
 		return
 	}
-	take := &takeover{ResponseWriter: w, silence: 2 * s.Heartbeat}
-	conn, err := websocket.Accept(take, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{Subprotocol},
-		InsecureSkipVerify: true, // the origin was checked before us, by the rules of the whole server
-		CompressionMode:    websocket.CompressionDisabled,
-	})
-	if err != nil {
-		if admitted != nil {
-			admitted.session.sub.Close()
-		}
-		return // the library has answered
-	}
-	conn.SetReadLimit(-1) // readMessage has its own
-	ctx = context.WithoutCancel(ctx)
-	if admitted == nil {
-		if viewer.Rejected == "" && !known {
-			viewer, ownerID, refused = s.awaitAuth(ctx, conn, ownerID)
-		}
-		if refused == nil && viewer.Rejected != "" {
-			refused = unauthorized(viewer.Rejected)
-		}
-		if refused == nil {
-			admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID)
-		}
-		if refused != nil {
-			if refused.cause != nil {
-				s.Log.Error("connection not served", "error", refused.cause)
-			}
-			conn.Close(websocket.StatusCode(refused.code), refused.detail)
+	if admitted == nil { // until it is, or until its client has taken in why it will not be
+		leave, over := s.knock(ctx)
+		if over != nil {
+			over.Respond(w)
 			return
 		}
+		defer leave()
+	}
+	take, conn, err := s.accept(w, r)
+	if err != nil {
+		admitted.cancel()
+		return // the library has answered
+	}
+	ctx = context.WithoutCancel(ctx)
+	if admitted == nil && refused == nil {
+		if viewer, ownerID, refused = s.awaitAuth(ctx, conn, ownerID); refused == nil {
+			admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID)
+		}
+	}
+	if refused != nil {
+		s.turnAway(conn, refused)
+		return
 	}
 	session := admitted.session
 	take.socket.session.Store(session)
 	if !s.run(admitted, &webSocket{take.socket, conn}, "websocket") {
-		session.sub.Close()
+		admitted.cancel()
 		conn.Close(websocket.StatusCode(closeGoingAway), "the server is stopping")
 		return
 	}
@@ -170,6 +161,28 @@ func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 		session.end(session.receive(context.Background(), conn))
 		<-session.done
 	})
+}
+
+// accept does the handshake. Its error has been answered already.
+func (s *Stream) accept(w http.ResponseWriter, r *http.Request) (*takeover, *websocket.Conn, error) {
+	take := &takeover{ResponseWriter: w, silence: 2 * s.Heartbeat}
+	conn, err := websocket.Accept(take, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{Subprotocol},
+		InsecureSkipVerify: true, // the origin was checked before us, by the rules of the whole server
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err == nil {
+		conn.SetReadLimit(-1) // readMessage has its own
+	}
+	return take, conn, err
+}
+
+// turnAway closes a connection with the code of a refusal.
+func (s *Stream) turnAway(conn *websocket.Conn, refused *refusal) {
+	if refused.cause != nil {
+		s.Log.Error("connection not served", "error", refused.cause)
+	}
+	conn.Close(websocket.StatusCode(refused.code), refused.detail)
 }
 
 // clientMessage is anything that a client may send.

@@ -1,0 +1,134 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// certificatePoll is how often certificate files are read. They are few and short, and reading them finds every way of
+// changing them: written over, renamed into place, or behind a symbolic link that points elsewhere now.
+const certificatePoll = 5 * time.Second
+
+// protocols are what a client may ask for by ALPN (RFC 7301).
+var protocols = []string{"h2", "http/1.1"}
+
+// CertificateFiles is a certificate chain and its key in files. While it runs, a new pair in them replaces the old one for
+// the connections that come; a bad one does not.
+type CertificateFiles struct {
+	certFile, keyFile string
+	log               *slog.Logger
+	poll              time.Duration
+	current           atomic.Pointer[tls.Certificate]
+	loaded            [sha256.Size]byte // of what current was read from
+}
+
+// NewCertificateFiles reads the files for the first time.
+func NewCertificateFiles(certFile, keyFile string, log *slog.Logger) (*CertificateFiles, error) {
+	c := &CertificateFiles{certFile: certFile, keyFile: keyFile, log: log, poll: certificatePoll}
+	certificate, sum, err := c.read()
+	if err != nil {
+		return nil, fmt.Errorf("read TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+	}
+	if err := inForce(certificate, time.Now()); err != nil {
+		log.Warn("browsers will refuse the certificate in TLS_CERT_FILE", "error", err)
+	}
+	c.current.Store(certificate)
+	c.loaded = sum
+	return c, nil
+}
+
+// Config returns a configuration for a server that presents the present pair.
+func (c *CertificateFiles) Config() *tls.Config {
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+		NextProtos:     protocols,
+		MinVersion:     tls.VersionTLS12,
+	}
+}
+
+// Run implements Part: it looks for a new pair until ctx ends.
+func (c *CertificateFiles) Run(ctx context.Context) error {
+	ticker := time.NewTicker(c.poll)
+	defer ticker.Stop()
+	var bad bad
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			bad = c.reload(bad)
+		}
+	}
+}
+
+// bad is a pair that could not be taken. It is told about once, and only when it is still there at the next look: files
+// that are being replaced do not fit for a moment.
+type bad struct {
+	sum  [sha256.Size]byte
+	text string
+	told bool
+}
+
+func (c *CertificateFiles) reload(before bad) bad {
+	certificate, sum, err := c.read()
+	if err == nil && sum == c.loaded {
+		return bad{}
+	}
+	if err == nil {
+		err = inForce(certificate, time.Now())
+	}
+	if err != nil {
+		now := bad{sum: sum, text: err.Error()}
+		if now.sum == before.sum && now.text == before.text {
+			if !before.told {
+				c.log.Error("the new certificate is bad: the old one stays in use", "error", err)
+			}
+			now.told = true
+		}
+		return now
+	}
+	c.current.Store(certificate)
+	c.loaded = sum
+	c.log.Info("a new certificate is in use", "ends", certificate.Leaf.NotAfter)
+	return bad{}
+}
+
+// read reads the pair, and the sum of what it read, as far as it came.
+func (c *CertificateFiles) read() (*tls.Certificate, [sha256.Size]byte, error) {
+	var none [sha256.Size]byte
+	certText, err := os.ReadFile(c.certFile)
+	if err != nil {
+		return nil, none, err
+	}
+	keyText, err := os.ReadFile(c.keyFile)
+	if err != nil {
+		return nil, none, err
+	}
+	sum := sha256.Sum256(bytes.Join([][]byte{certText, keyText}, []byte{0}))
+	certificate, err := tls.X509KeyPair(certText, keyText)
+	if err != nil {
+		return nil, sum, err
+	}
+	return &certificate, sum, nil
+}
+
+// inForce says what is wrong with a certificate's time.
+func inForce(certificate *tls.Certificate, now time.Time) error {
+	switch leaf := certificate.Leaf; {
+	case leaf == nil:
+		return errors.New("there is no certificate in the file")
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("it ended at %s", leaf.NotAfter.Format(time.RFC3339))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("it begins at %s", leaf.NotBefore.Format(time.RFC3339))
+	}
+	return nil
+}
