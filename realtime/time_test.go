@@ -120,6 +120,7 @@ type hangarSpy struct {
 	settled []settlement
 	due     []db.Boundary
 	fail    error
+	takes   time.Duration // how long a settlement takes
 }
 
 type settlement struct {
@@ -128,6 +129,7 @@ type settlement struct {
 }
 
 func (h *hangarSpy) Settle(_ context.Context, now time.Time, hangars, reached []string) (int, error) {
+	time.Sleep(h.takes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	slices.Sort(hangars)
@@ -191,6 +193,28 @@ func TestTimetable(t *testing.T) {
 			}
 			if *rung == 0 {
 				t.Error("the feed was not rung")
+			}
+		})
+	})
+
+	t.Run("settlements that take long in a rush of changes take a tenth of the time, and the last change is settled", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			spy := &hangarSpy{takes: 20 * time.Millisecond}
+			table, _ := start(t, spy)
+			table.Start()
+			for range 2000 { // two seconds of changes
+				table.Changed("1")
+				time.Sleep(time.Millisecond)
+			}
+			last := time.Now()
+			time.Sleep(time.Second)
+			got := spy.take()
+			if len(got) < 8 || len(got) > 12 {
+				t.Errorf("%d settlements of 20 ms in two seconds", len(got))
+			}
+			if got[len(got)-1].at.Before(last.Add(-time.Millisecond)) {
+				t.Error("the last change was not settled")
 			}
 		})
 	})

@@ -14,6 +14,10 @@ const (
 	// horizon is how far ahead check-ins and check-outs are held in memory, and lookAhead how often more are read.
 	horizon   = 26 * time.Hour
 	lookAhead = 24 * time.Hour
+	// restShare is how many times as long as it worked the timetable rests, up to longestRest: hangars with very many
+	// stays, in a rush of bookings, cost a tenth of a connection and not all of it.
+	restShare   = 9
+	longestRest = time.Second
 	// settleRetry is the pause after a settlement that did not succeed.
 	settleRetry = time.Second
 	// longestWait bounds a wait for the clock, so that a machine's corrected clock is noticed.
@@ -100,10 +104,17 @@ func (t *Timetable) note() {
 // Run settles until ctx ends.
 func (t *Timetable) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		began := t.clock.Now()
 		wait, err := t.step(ctx)
 		if err != nil && ctx.Err() == nil {
 			t.log.Warn("occupancy could not be settled; trying again", "error", err)
 			wait = settleRetry
+		}
+		if rest := min(restShare*t.clock.Now().Sub(began), longestRest); rest > 0 {
+			select {
+			case <-ctx.Done():
+			case <-t.clock.After(rest):
+			}
 		}
 		select {
 		case <-ctx.Done():
