@@ -20,7 +20,7 @@ func TestServerWithFewRights(t *testing.T) {
 	portal.Exec(t, `CREATE ROLE `+role+`;
 		GRANT USAGE ON SCHEMA realtime TO `+role+`;
 		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA realtime TO `+role+`;
-		GRANT SELECT ON ALL SEQUENCES IN SCHEMA realtime TO `+role+`;
+		GRANT SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA realtime TO `+role+`;
 		GRANT SELECT ON users, hangar_owners, hangar_listings, bookings TO `+role)
 	t.Cleanup(func() {
 		if _, err := portal.Pool.Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role); err != nil {

@@ -42,7 +42,6 @@ var (
 const (
 	migrationLock = int64(0x4852_0001) // held while migrating
 	numberingLock = int64(0x4852_0002) // held by the server that numbers the log
-	doorbellLock  = int64(0x4852_0003) // held by it while writers need not ring; realtime.ring() tries it
 )
 
 const (

@@ -9,48 +9,67 @@ import (
 
 	"github.com/lib/pq"
 
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
 // ear hears the doorbell of a database.
 type ear struct {
-	listener *pq.Listener
-	pool     *dbtest.Portal
+	portal *dbtest.Portal
+	marks  chan bool // for each mark that arrived, whether the doorbell rang since the one before
 }
 
 func newEar(t *testing.T, p *dbtest.Portal) *ear {
 	t.Helper()
 	listener := pq.NewListener(p.URL, time.Second, time.Second, nil)
-	t.Cleanup(func() {
-		go func() { // Close waits while nobody drains
-			for range listener.Notify {
+	e := &ear{portal: p, marks: make(chan bool)}
+	ctx, stop := context.WithCancel(context.Background())
+	var listening sync.WaitGroup
+	// It never stops reading: PostgreSQL would wait for it, and others for that.
+	listening.Go(func() {
+		rang := false
+		for n := range listener.Notify {
+			if n == nil || n.Channel != "mark" {
+				rang = rang || n != nil && n.Extra == ""
+				continue
 			}
-		}()
-		listener.Close()
-	})
-	for _, channel := range []string{"realtime", "mark"} {
-		if err := listener.Listen(channel); err != nil {
-			t.Fatal(err)
+			select {
+			case e.marks <- rang:
+				rang = false
+			case <-ctx.Done():
+			}
 		}
+	})
+	t.Cleanup(func() { stop(); listener.Close(); listening.Wait() })
+	for _, channel := range []string{"realtime", "mark"} {
+		must(t, listener.Listen(channel))
 	}
-	return &ear{listener, p}
+	return e
 }
 
-// rung reports whether the doorbell rang before now: a mark that is committed now comes after what was committed before.
+// rung reports whether the doorbell rang since the last call: a mark that is committed now comes after what was committed
+// before.
 func (e *ear) rung(t *testing.T) (rung bool) {
 	t.Helper()
-	e.pool.Exec(t, `SELECT pg_notify('mark', '')`)
-	for {
-		select {
-		case n := <-e.listener.Notify:
-			if n.Channel == "mark" {
-				return rung
-			}
-			rung = rung || n.Extra == ""
-		case <-t.Context().Done():
-			t.Fatal("the mark did not come")
-		}
+	e.portal.Exec(t, `SELECT pg_notify('mark', '')`)
+	select {
+	case rung = <-e.marks:
+	case <-t.Context().Done():
+		t.Fatal("the mark did not come")
 	}
+	return rung
+}
+
+// mute mutes the doorbell, and for so long that no slow machine outlasts it.
+func (r *reader) mute(t *testing.T) {
+	t.Helper()
+	must(t, r.numbering.Mute(t.Context()))
+	var until, now int64
+	must(t, r.Pool.QueryRow(`SELECT last_value, (date_part('epoch', clock_timestamp()) * 1000)::bigint FROM realtime.awake`).Scan(&until, &now))
+	if ahead := until - now; ahead > db.AwakeFor.Milliseconds() || ahead < -time.Minute.Milliseconds() {
+		t.Errorf("muted until %d ms from now", ahead)
+	}
+	r.Exec(t, `SELECT setval('realtime.awake', last_value + 3600000) FROM realtime.awake`)
 }
 
 func TestMutedDoorbell(t *testing.T) {
@@ -64,9 +83,7 @@ func TestMutedDoorbell(t *testing.T) {
 		t.Error("nobody is awake, and the doorbell did not ring")
 	}
 	r.next(t)
-	if muted, err := r.numbering.Mute(t.Context()); err != nil || !muted {
-		t.Fatalf("mute: %v, %v", muted, err)
-	}
+	r.mute(t)
 	if e.rung(t) {
 		t.Error("a batch rang the doorbell")
 	}
@@ -91,9 +108,7 @@ func TestSettled(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
-	if muted, err := r.numbering.Mute(t.Context()); err != nil || !muted {
-		t.Fatalf("mute: %v, %v", muted, err)
-	}
+	r.mute(t)
 	tx := begin(t, r.Portal)
 	id := book(t, tx, o.Hangars[0], guest)
 	if err := r.numbering.Unmute(t.Context()); err != nil {
@@ -122,9 +137,7 @@ func TestMuteLeavesWithItsHolder(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
-	if muted, err := r.numbering.Mute(t.Context()); err != nil || !muted {
-		t.Fatalf("mute: %v, %v", muted, err)
-	}
+	must(t, r.numbering.Mute(t.Context()))
 	tx := begin(t, r.Portal)
 	book(t, tx, o.Hangars[0], guest)
 	r.Exec(t, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database =
@@ -179,20 +192,15 @@ func TestMuteAmongWriters(t *testing.T) {
 			}
 		}
 	}
-	for round := 0; got < writers*each && !t.Failed(); round++ {
-		muted, err := r.numbering.Mute(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+	for got < writers*each && !t.Failed() {
+		e.rung(t)
+		must(t, r.numbering.Mute(t.Context()))
 		for range 5 {
 			count()
 		}
-		if muted {
-			if err := r.numbering.Unmute(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		must(t, r.numbering.Unmute(t.Context()))
 		for settled := false; !settled; count() {
+			var err error
 			if settled, err = r.numbering.Settled(t.Context()); err != nil {
 				t.Fatal(err)
 			}

@@ -75,7 +75,7 @@ func (n *Numbering) Acquire(ctx context.Context) (fresh bool, err error) {
 		return false, err
 	}
 	n.conn = conn
-	for _, step := range []func(context.Context) error{n.begin, n.prepare, n.mark} {
+	for _, step := range []func(context.Context) error{n.begin, n.prepare, n.unmute} {
 		if err := step(ctx); err != nil {
 			n.Release()
 			return false, err
@@ -249,24 +249,27 @@ func (n *Numbering) numberNext(ctx context.Context) (Numbered, error) {
 	return Numbered{n.last.Number, changes, true}, nil
 }
 
-// Mute has writers ring no more, because this server looks at the log by itself: it takes the lock that they try before
-// they notify. It reports false when a writer just tried: then the next call may succeed.
-func (n *Numbering) Mute(ctx context.Context) (muted bool, err error) {
-	err = n.ask(ctx, func(ctx context.Context) error {
-		return n.conn.GetContext(ctx, &muted, `SELECT pg_try_advisory_lock($1)`, doorbellLock)
+// AwakeFor is for how long a Mute holds. It ends by itself, should its server be gone.
+const AwakeFor = time.Second
+
+// Mute has writers ring no more for AwakeFor, because this server looks at the log by itself.
+func (n *Numbering) Mute(ctx context.Context) error {
+	return n.ask(ctx, func(ctx context.Context) error {
+		_, err := n.conn.ExecContext(ctx, `SELECT setval('realtime.awake', (date_part('epoch', clock_timestamp()) * 1000)::bigint + $1)`,
+			AwakeFor.Milliseconds())
+		return err
 	})
-	return muted, err
 }
 
 // Unmute has writers ring again. A transaction that is under way now may have found the doorbell mute, and will not ring
 // when it commits: until Settled, the log must still be looked at.
-func (n *Numbering) Unmute(ctx context.Context) error {
-	return n.ask(ctx, func(ctx context.Context) error {
-		if _, err := n.conn.ExecContext(ctx, `SELECT pg_advisory_unlock($1)`, doorbellLock); err != nil {
-			return err
-		}
-		return n.mark(ctx)
-	})
+func (n *Numbering) Unmute(ctx context.Context) error { return n.ask(ctx, n.unmute) }
+
+func (n *Numbering) unmute(ctx context.Context) error {
+	if _, err := n.conn.ExecContext(ctx, `SELECT setval('realtime.awake', 1)`); err != nil {
+		return fmt.Errorf("unmute the doorbell: %w", explain(err))
+	}
+	return n.mark(ctx)
 }
 
 // mark notes which transactions are under way: some of those below a new transaction id. The upper id of a snapshot would

@@ -3,6 +3,8 @@ package realtime
 import (
 	"context"
 	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
 const (
@@ -10,7 +12,9 @@ const (
 	rushes = 8
 	// mutedPause is the pause between two looks at the log while the doorbell is mute: it lets a batch gather, and leaves
 	// the machine to the writers.
-	mutedPause = 2 * time.Millisecond
+	mutedPause = 5 * time.Millisecond
+	// renewal is how often the doorbell is muted anew, which by itself does not hold for long.
+	renewal = db.AwakeFor / 4
 	// linger is after how long without news writers have to ring again.
 	linger = 20 * time.Millisecond
 	// firstWatch and longestWatch bound the pauses between two looks while transactions are under way that may have found
@@ -21,7 +25,7 @@ const (
 
 // Doorbell is what writers ring. Only the server that numbers the log may touch it.
 type Doorbell interface {
-	Mute(ctx context.Context) (muted bool, err error)
+	Mute(ctx context.Context) error
 	Unmute(ctx context.Context) error
 	Settled(ctx context.Context) (bool, error)
 }
@@ -32,6 +36,7 @@ type Doorbell interface {
 type watch struct {
 	bell      Doorbell
 	muted     bool
+	mutedAt   time.Time
 	rushed    int       // rounds in a row
 	news      time.Time // when there last were any
 	unsettled bool
@@ -53,11 +58,8 @@ func (w *watch) next(ctx context.Context, news, ringing bool) (time.Duration, er
 	if !news || !ringing {
 		w.rushed = 0
 	} else if w.rushed++; w.rushed >= rushes {
-		muted, err := w.bell.Mute(ctx)
-		if err != nil || muted {
-			w.muted, w.news = muted, time.Now()
-			return mutedPause, err
-		}
+		w.muted, w.news = true, time.Now()
+		return mutedPause, w.mute(ctx)
 	}
 	if !w.unsettled {
 		return feedPoll, nil
@@ -74,12 +76,20 @@ func (w *watch) next(ctx context.Context, news, ringing bool) (time.Duration, er
 	return w.pause, nil
 }
 
+func (w *watch) mute(ctx context.Context) error {
+	w.mutedAt = time.Now()
+	return w.bell.Mute(ctx)
+}
+
 func (w *watch) nextMuted(ctx context.Context, news bool) (time.Duration, error) {
 	if news {
 		w.news = time.Now()
 	} else if time.Since(w.news) > linger {
 		w.muted, w.rushed, w.unsettled, w.pause = false, 0, true, firstWatch
 		return 0, w.bell.Unmute(ctx)
+	}
+	if time.Since(w.mutedAt) > renewal {
+		return mutedPause, w.mute(ctx)
 	}
 	return mutedPause, nil
 }

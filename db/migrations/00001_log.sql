@@ -83,7 +83,11 @@ CREATE INDEX payouts_scheduled ON realtime.payouts (owner_id, scheduled_on) WHER
 -- Faults of our triggers: a sequence, because it counts also in a transaction that could write nothing else.
 CREATE SEQUENCE realtime.faults MINVALUE 0 START 0;
 
+-- Until when, in Unix milliseconds, the reader looks at the log by itself, so that nobody need ring. A sequence, because
+-- everybody sees its present value, whatever his snapshot, and nobody waits for it.
+CREATE SEQUENCE realtime.awake;
+
 -- +goose Down
-DROP SEQUENCE realtime.faults;
+DROP SEQUENCE realtime.faults, realtime.awake;
 DROP TABLE realtime.payouts, realtime.payments, realtime.departed_hangars, realtime.occupancy,
     realtime.last_events, realtime.batches, realtime.events, realtime.installation;

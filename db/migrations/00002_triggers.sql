@@ -9,12 +9,13 @@
 -- +goose Up
 -- +goose StatementBegin
 -- A doorbell, not a parcel: PostgreSQL folds equal notifications of one transaction into one. Notifying writers commit one
--- after the other, so nobody rings while the reader is awake: then it holds this lock, and a try at it fails at once. Try and
--- unlock stand in one expression, which nothing can interrupt.
+-- after the other, so nobody rings while the reader is awake anyway.
 CREATE FUNCTION realtime.ring() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM CASE WHEN pg_catalog.pg_try_advisory_lock_shared(1213333507) THEN
-        CASE WHEN pg_catalog.pg_advisory_unlock_shared(1213333507) THEN pg_catalog.pg_notify('realtime', '') END END;
+    IF (pg_catalog.pg_sequence_last_value('realtime.awake'::regclass)
+            > pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) * 1000) IS NOT TRUE THEN
+        PERFORM pg_catalog.pg_notify('realtime', '');
+    END IF;
 END $$;
 -- +goose StatementEnd
 
@@ -101,23 +102,25 @@ END $$;
 
 -- +goose StatementBegin
 -- Expressions over a row of bookings with alias `r`: {r} in the templates below.
-CREATE FUNCTION realtime.booking_json(r text, status text, extra text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT replace(replace(replace($t$json_build_object(
+CREATE FUNCTION realtime.booking_json(r text, status text, extra text, hangar_number text DEFAULT '{r}l.hangar_number::text, {r}d.hangar_number')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT replace(replace(replace(replace($t$json_build_object(
         'bookingId', {r}.id::text, 'hangarId', {r}.hangar_id::text,
-        'hangarNumber', coalesce({r}l.hangar_number::text, {r}d.hangar_number, ''),
+        'hangarNumber', coalesce({number}, ''),
         'guestName', btrim(concat_ws(' ', {r}u.first_name, {r}u.last_name)),
         'amount', coalesce(round({r}.total_price::numeric, 2), 0), 'duration', coalesce({r}.nights, 0),
         'checkIn', {r}.check_in, 'checkOut', {r}.check_out, 'status', {status}{extra})$t$,
-        '{status}', status), '{extra}', extra), '{r}', r);
+        '{number}', hangar_number), '{status}', status), '{extra}', extra), '{r}', r);
 $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION realtime.payment_json(r text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT replace($t$json_build_object('bookingId', {r}.id::text, 'hangarId', {r}.hangar_id::text,
-        'hangarNumber', coalesce({r}l.hangar_number::text, {r}d.hangar_number, ''),
+CREATE FUNCTION realtime.payment_json(r text, hangar_number text DEFAULT '{r}l.hangar_number::text, {r}d.hangar_number')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT replace(replace($t$json_build_object('bookingId', {r}.id::text, 'hangarId', {r}.hangar_id::text,
+        'hangarNumber', coalesce({number}, ''),
         'amount', coalesce(round({r}.total_price::numeric, 2), 0), 'paymentMethod', coalesce({r}.payment_method::text, ''))$t$,
-        '{r}', r);
+        '{number}', hangar_number), '{r}', r);
 $$;
 -- +goose StatementEnd
 
@@ -165,16 +168,21 @@ BEGIN
         forget := 'DELETE FROM realtime.payments p USING old_rows o WHERE p.booking_id = o.id::text;';
     END IF;
 
-    PERFORM realtime.define_trigger_function('bookings_inserted', remember_new || format($t$
+    -- The most frequent one, hence as few steps as possible. What was paid at once is told after all that was created.
+    PERFORM realtime.define_trigger_function('bookings_inserted', format($t$
         INSERT INTO realtime.events (owner_id, type, data)
-        SELECT %1$s, e.type, e.data FROM new_rows n %2$s
-        CROSS JOIN LATERAL (
-            SELECT 1, 'booking_created', %3$s
-            UNION ALL SELECT 2, 'revenue_received', %4$s WHERE %5$s) e(ord, type, data)
-        WHERE %1$s IS NOT NULL ORDER BY n.id, e.ord;
-        IF FOUND THEN PERFORM realtime.ring(); END IF;$t$,
-        replace(owner_of, '{r}', 'n'), realtime.booking_joins('n', listings, users),
-        realtime.booking_json('n', 'n.status', ''), realtime.payment_json('n'), replace(paid, '{r}', 'n')));
+        SELECT nl.owner_id::text, 'booking_created', %1$s
+        FROM new_rows n JOIN %2$s nl ON nl.id = n.hangar_id LEFT JOIN %3$s nu ON nu.id = n.user_id WHERE nl.owner_id IS NOT NULL;
+        IF NOT FOUND THEN RETURN NULL; END IF;
+        IF EXISTS (SELECT FROM new_rows n WHERE %4$s) THEN
+            %5$s
+            INSERT INTO realtime.events (owner_id, type, data)
+            SELECT nl.owner_id::text, 'revenue_received', %6$s
+            FROM new_rows n JOIN %2$s nl ON nl.id = n.hangar_id WHERE nl.owner_id IS NOT NULL AND %4$s;
+        END IF;
+        PERFORM realtime.ring();$t$,
+        realtime.booking_json('n', 'n.status', '', 'nl.hangar_number::text'), listings, users,
+        replace(paid, '{r}', 'n'), remember_new, realtime.payment_json('n', 'nl.hangar_number::text')));
 
     -- A booking that changes hands is gone for the one owner and news for the other.
     PERFORM realtime.define_trigger_function('bookings_updated', remember_changed || format($t$
