@@ -53,21 +53,17 @@ func (e *Event) Frame(kind int, make func(*Event) []byte) []byte {
 
 // envelope is a message as it is sent.
 type envelope struct {
-	ID        string          `json:"id,omitempty"`
-	Type      string          `json:"type"`
-	Timestamp int64           `json:"timestamp"`
-	OwnerID   string          `json:"ownerId"`
-	Data      json.RawMessage `json:"data"`
+	ID        string `json:"id,omitempty"`
+	Type      string `json:"type"`
+	Timestamp int64  `json:"timestamp"`
+	OwnerID   string `json:"ownerId"`
+	Data      any    `json:"data"`
 }
 
 // NewMessage encodes a message without a position: metrics_updated and the control messages. data is anything that
 // encodes as a JSON object.
 func NewMessage(typ, ownerID string, at time.Time, data any) (*Event, error) {
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", typ, err)
-	}
-	text, err := json.Marshal(envelope{Type: typ, Timestamp: at.UnixMilli(), OwnerID: ownerID, Data: raw})
+	text, err := json.Marshal(envelope{Type: typ, Timestamp: at.UnixMilli(), OwnerID: ownerID, Data: data})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", typ, err)
 	}
@@ -141,10 +137,22 @@ type Encoder struct {
 // Encode returns the message for a change. It returns an error for a type that is no message, or for data that the
 // triggers cannot have written.
 func (enc Encoder) Encode(c db.Change) (*Event, error) {
-	var l logged
-	if err := json.Unmarshal(c.Data, &l); err != nil {
-		return nil, fmt.Errorf("read %s %d of the log: %w", c.Type, c.ID, err)
+	l, err := read(c)
+	if err != nil {
+		return nil, err
 	}
+	return enc.encode(c, l)
+}
+
+// read returns what the triggers wrote down.
+func read(c db.Change) (l logged, err error) {
+	if err := json.Unmarshal(c.Data, &l); err != nil {
+		return l, fmt.Errorf("read %s %d of the log: %w", c.Type, c.ID, err)
+	}
+	return l, nil
+}
+
+func (enc Encoder) encode(c db.Change, l logged) (*Event, error) {
 	id, at := enc.Epoch.Format(c.OwnerID, c.Position), c.At.UnixMilli()
 	var data any
 	switch c.Type {
@@ -159,11 +167,7 @@ func (enc Encoder) Encode(c db.Change) (*Event, error) {
 	default:
 		return nil, fmt.Errorf("encode %s %d of the log: no such message", c.Type, c.ID)
 	}
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s %d of the log: %w", c.Type, c.ID, err)
-	}
-	text, err := json.Marshal(envelope{ID: id, Type: c.Type, Timestamp: at, OwnerID: c.OwnerID, Data: raw})
+	text, err := json.Marshal(envelope{ID: id, Type: c.Type, Timestamp: at, OwnerID: c.OwnerID, Data: data})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s %d of the log: %w", c.Type, c.ID, err)
 	}

@@ -65,3 +65,19 @@ func TestRowsThatAreNoMessages(t *testing.T) {
 		t.Errorf("odd values become %s (%v)", e.JSON, err)
 	}
 }
+
+func BenchmarkEncode(b *testing.B) {
+	loc, err := time.LoadLocation("America/Sao_Paulo")
+	if err != nil {
+		b.Fatal(err)
+	}
+	enc := Encoder{Epoch: NewEpoch("bench"), Location: loc}
+	c := db.Change{Position: db.Position{Batch: 3, Turn: 5, ID: 4}, OwnerID: "42", Type: BookingCreated, At: time.UnixMilli(1768977456006),
+		Data: json.RawMessage(`{"bookingId" : "7", "hangarId" : "3", "hangarNumber" : "A-1", "guestName" : "Zé Peçanha", "amount" : 1234.50, "duration" : 2, "checkIn" : "2026-11-03T14:00:00", "checkOut" : "2026-11-05T14:00:00", "status" : "pending"}`)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := enc.Encode(c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package realtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -251,15 +250,24 @@ func (f *Feed) take(c db.Change) {
 		f.Access(c.OwnerID)
 		return
 	}
-	f.noteHangar(c)
 	if c.Type == db.TypeChanged {
+		if l, err := read(c); err == nil { // without data it is about no hangar
+			f.noteHangar(l)
+		}
 		f.Metrics.Changed(c.OwnerID)
 		return
 	}
-	e, err := f.Bus.Encoder().Encode(c)
+	l, err := read(c)
+	var e *Event
+	if err == nil {
+		e, err = f.Bus.Encoder().encode(c, l)
+	}
 	if err != nil { // not from our triggers: it cannot become readable by waiting
 		f.Log.Error("a row of the log is no message", "error", err)
 		return
+	}
+	if c.Type != OccupancyChanged {
+		f.noteHangar(l)
 	}
 	f.pending = append(f.pending, e)
 	if len(f.pending) >= publishChunk {
@@ -281,19 +289,18 @@ func (f *Feed) flush() {
 }
 
 // noteHangar tells the timetable which hangar a change is about, and when its stay begins and ends.
-func (f *Feed) noteHangar(c db.Change) {
-	if !f.leading || c.Type == OccupancyChanged || len(c.Data) == 0 {
+func (f *Feed) noteHangar(l logged) {
+	if !f.leading {
 		return
 	}
-	var stay struct{ HangarID, CheckIn, CheckOut string }
-	if err := json.Unmarshal(c.Data, &stay); err != nil {
-		return // Encode says so
-	}
 	var moments []time.Time
-	for _, text := range []string{stay.CheckIn, stay.CheckOut} {
+	for _, text := range []string{l.CheckIn, l.CheckOut} {
+		if text == "" {
+			continue
+		}
 		if at, err := db.ParseMoment(text, f.Location); err == nil {
 			moments = append(moments, at)
 		}
 	}
-	f.Timetable.Changed(stay.HangarID, moments...)
+	f.Timetable.Changed(l.HangarID, moments...)
 }
