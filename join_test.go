@@ -76,7 +76,7 @@ func pipeline(t *testing.T, portal *dbtest.Portal) (*realtime.Bus, *db.Log) {
 	feed := &realtime.Feed{
 		Source: log, Numbering: db.NewNumbering(pool, listener, quiet), Bus: bus, Metrics: metrics,
 		Timetable: realtime.NewTimetable(db.NewOccupancy(store), clock, listener.Ring, quiet),
-		Location:  time.UTC, Wakes: listener.Wakes(), Access: func(string) {}, Log: quiet,
+		Location:  time.UTC, Wakes: listener.Wakes(), Access: func(_, _ string) {}, Log: quiet,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -152,8 +152,8 @@ func answers(t *testing.T, p *dbtest.Portal) {
 	if err != nil || len(listings) != 1 || !listings[0].IsNowOccupied {
 		t.Errorf("listings %+v (%v)", listings, err)
 	}
-	if may, err := store.MayView(t.Context(), user, owner); err != nil || !may {
-		t.Errorf("the owner may view: %v (%v)", may, err)
+	if role, err := store.Access(t.Context(), db.Caller{UserID: user}, owner); err != nil || role != db.RoleOwner {
+		t.Errorf("the owner has the role %q (%v)", role, err)
 	}
 	if _, err := store.CanonicalOwnerID(owner); err != nil {
 		t.Errorf("the owner's id %q: %v", owner, err)

@@ -2,7 +2,7 @@ package db
 
 // queries are the Store's questions, written for the shape of one database.
 type queries struct {
-	metrics, bookings, today, listings, accounts, mayView, user string
+	metrics, bookings, today, listings, accounts, access, credentials, members, user string
 }
 
 // metricsQuery computes RealTimeMetrics for one owner. Parameters: 1 owner; instants: 2 now, 3 today, 4 tomorrow,
@@ -114,10 +114,11 @@ func newQueries(s shape) queries {
 		bookings: fill(bookingsQuery, tables...),
 		today: fill(fill(todayQuery, "{from}", instantParam(s.checkIn, "$4", "$6"), "{until}", instantParam(s.checkIn, "$5", "$7")),
 			tables...),
-		listings: fill(fill(listingsQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3")), tables...),
-		accounts: fill(`SELECT o.id::text AS owner_id, coalesce(o.company_name::text, '') AS company_name, 'owner' AS role
-			FROM {owners} o WHERE o.user_id::text = $1 ORDER BY o.id`, tables...),
-		mayView: fill(`SELECT EXISTS (SELECT FROM {owners} o WHERE o.id = $1::text::{ownerType} AND o.user_id::text = $2)`, tables...),
+		listings:    fill(fill(listingsQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3")), tables...),
+		accounts:    fill(accountsQuery, tables...),
+		access:      fill(accessQuery, tables...),
+		credentials: fill(credentialsQuery, tables...),
+		members:     fill(membersQuery, tables...),
 		user: fill(`SELECT u.id::text AS id, btrim(concat_ws(' ', u.first_name, u.last_name)) AS name,
 			coalesce(u.email::text, '') AS email FROM {users} u WHERE u.id::text = $1`, tables...),
 	}

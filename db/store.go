@@ -65,7 +65,7 @@ type RealTimeMetrics struct {
 type Account struct {
 	OwnerID     string `json:"ownerId" db:"owner_id"`
 	CompanyName string `json:"companyName" db:"company_name"`
-	Role        string `json:"role" db:"role"`
+	Role        Role   `json:"role" db:"role"`
 }
 
 // User is a person who signs in.
@@ -214,28 +214,6 @@ func (s *Store) Listings(ctx context.Context, ownerID string, now time.Time) ([]
 		return nil, fmt.Errorf("read listings of owner %s: %w", ownerID, err)
 	}
 	return listings, nil
-}
-
-// Accounts returns the owner accounts that a user may see.
-func (s *Store) Accounts(ctx context.Context, userID string) ([]Account, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	accounts := []Account{}
-	if err := s.list(ctx, &accounts, s.sql.accounts, userID); err != nil {
-		return nil, fmt.Errorf("read accounts of user: %w", err)
-	}
-	return accounts, nil
-}
-
-// MayView reports whether a user may see an owner account. An account that does not exist is one he may not see.
-func (s *Store) MayView(ctx context.Context, userID, ownerID string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	var may bool
-	if err := s.get(ctx, &may, s.sql.mayView, ownerID, userID); err != nil {
-		return false, fmt.Errorf("check access to owner %s: %w", ownerID, err)
-	}
-	return may, nil
 }
 
 // User returns a user by id, or ErrNotFound.

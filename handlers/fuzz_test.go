@@ -36,8 +36,11 @@ func (office) Accounts(context.Context, string) ([]db.Account, error) {
 	return []db.Account{{OwnerID: "42"}}, nil
 }
 
-func (office) MayView(_ context.Context, _, ownerID string) (bool, error) {
-	return ownerID == "42", nil
+func (office) Access(_ context.Context, _ db.Caller, ownerID string) (db.Role, error) {
+	if ownerID != "42" {
+		return "", nil
+	}
+	return db.RoleOwner, nil
 }
 
 func (office) Verify(_ context.Context, token string) (handlers.Viewer, error) {

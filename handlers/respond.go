@@ -58,6 +58,8 @@ func refuse(err error, field string) *refusal {
 		r := forbidden(field + " is an event id of another owner account")
 		r.field = field
 		return r
+	case errors.Is(err, db.ErrSessionEnded):
+		return unauthorized("the session has ended: sign in again")
 	case errors.Is(err, db.ErrInvalidID):
 		return invalid(field, field+" is not an id")
 	case errors.Is(err, db.ErrNotFound):

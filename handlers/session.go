@@ -268,14 +268,19 @@ func (s *session) resync() *realtime.Event {
 	return s.message("resync", map[string]any{"lastEventId": s.sub.LastID()})
 }
 
-// checkAccess ends the session if its viewer may no longer see the account.
+// checkAccess ends the session if its viewer may no longer see the account, or has signed out.
 func (s *session) checkAccess(ctx context.Context) error {
 	s.mu.Lock()
 	s.recheck = false
-	user := s.viewer.UserID
+	caller := s.viewer.Caller()
 	s.mu.Unlock()
-	may, err := s.stream.Accounts.MayView(ctx, user, s.ownerID)
-	if err == nil && !may {
+	role, err := s.stream.Accounts.Access(ctx, caller, s.ownerID)
+	switch {
+	case errors.Is(err, db.ErrSessionEnded):
+		s.say("token_expired", struct{}{})
+		s.end(ending{closeUnauthorized, "the session has ended: sign in again"})
+		return nil
+	case err == nil && role == "":
 		s.end(ending{closeForbidden, "this owner account is not yours any more"})
 	}
 	return err
@@ -384,6 +389,7 @@ func (s *session) extend(v Viewer) bool {
 	if v.UserID != s.viewer.UserID {
 		return false
 	}
-	s.viewer.Expires, s.warned, s.recheck = v.Expires, false, true
+	s.viewer.Expires, s.viewer.SessionID, s.viewer.Issued = v.Expires, v.SessionID, v.Issued
+	s.warned, s.recheck = false, true
 	return true
 }

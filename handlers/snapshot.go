@@ -188,13 +188,11 @@ func (s *Snapshot) page(ctx context.Context, r *http.Request, ownerID string) (e
 
 // admit says for which owner account a request may be answered.
 func (s *Snapshot) admit(r *http.Request) (string, *refusal) {
-	viewer, ok := ViewerFrom(r.Context())
-	switch {
-	case !ok:
-		return "", unauthorized("send an access token: Authorization: Bearer …")
-	case viewer.Rejected != "":
-		return "", unauthorized(viewer.Rejected)
-	case s.Bus.Encoder().Location == nil:
+	viewer, refused := known(r.Context())
+	if refused != nil {
+		return "", refused
+	}
+	if s.Bus.Encoder().Location == nil {
 		return "", refuse(realtime.ErrNotReady, "")
 	}
 	return owner(r.Context(), s.Accounts, viewer, r.PathValue("ownerId"))

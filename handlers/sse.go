@@ -113,14 +113,8 @@ func (s *Stream) ServeEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
-	viewer, known := ViewerFrom(r.Context())
-	var refused *refusal
-	switch {
-	case !known:
-		refused, viewer.Early = unauthorized("send an access token: Authorization: Bearer …"), true
-	case viewer.Rejected != "":
-		refused = unauthorized(viewer.Rejected)
-	}
+	viewer, refused := known(r.Context())
+	viewer.Early = viewer.Early || refused != nil && viewer.Rejected == ""
 	var admitted *admission
 	if refused == nil {
 		lastEventID := r.Header.Get(positionHeader) // a browser that returns knows better than the address it was given

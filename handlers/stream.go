@@ -34,6 +34,7 @@ type Stream struct {
 	workers  sync.WaitGroup // writers and the clock
 
 	delivered, tooSlow, opened atomic.Int64
+	rechecks                   atomic.Int64 // calls of Recheck
 
 	mu       sync.Mutex // guards what follows
 	sessions map[*session]struct{}
@@ -81,6 +82,7 @@ func (s *Stream) Stats() Stats {
 type admission struct {
 	session   *session
 	recovered bool
+	rechecks  int64 // as many calls of Recheck came before the viewer's access was checked
 }
 
 // admit counts the connection, checks who asks for what and subscribes. wake may be called before start.
@@ -89,6 +91,7 @@ func (s *Stream) admit(ctx context.Context, viewer Viewer, ownerID, lastEventID 
 	if over != nil {
 		return nil, over.refusal()
 	}
+	rechecks := s.rechecks.Load()
 	id, refused := owner(ctx, s.Accounts, viewer, ownerID)
 	if refused != nil {
 		leave()
@@ -101,7 +104,7 @@ func (s *Stream) admit(ctx context.Context, viewer Viewer, ownerID, lastEventID 
 		return nil, refuse(err, "lastEventId")
 	}
 	session.sub = sub
-	return &admission{session, recovered}, nil
+	return &admission{session, recovered, rechecks}, nil
 }
 
 // run registers an admitted session on its transport and lets it begin. It returns false when the server is stopping.
@@ -124,6 +127,11 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 	}
 	s.sessions[session] = struct{}{}
 	s.mu.Unlock()
+	if s.rechecks.Load() != a.rechecks { // one of them may have missed it
+		session.mu.Lock()
+		session.recheck = true
+		session.mu.Unlock()
+	}
 	s.opened.Add(1)
 	s.log.Info("connection opened", "connection", session.id, "transport", name, "owner", session.ownerID,
 		"user", session.viewer.UserID, "recovered", a.recovered)
@@ -151,13 +159,16 @@ func (s *Stream) forget(session *session, e ending) {
 	s.log.Info("connection closed", "connection", session.id, "owner", session.ownerID, "code", int(e.code), "reason", e.reason)
 }
 
-// Recheck has the sessions of an owner account, or of all when it is empty, check again whether their viewers may see it.
-func (s *Stream) Recheck(ownerID string) {
+// Recheck has sessions check again whether their viewers may see what they see: those of an owner account or, when it is
+// empty, those of a user; all when both are.
+func (s *Stream) Recheck(ownerID, userID string) {
+	s.rechecks.Add(1)
 	for _, session := range s.open() {
-		if ownerID == "" || session.ownerID == ownerID {
-			session.mu.Lock()
-			session.recheck = true
-			session.mu.Unlock()
+		session.mu.Lock()
+		concerned := ownerID != "" && session.ownerID == ownerID || ownerID == "" && (userID == "" || session.viewer.UserID == userID)
+		session.recheck = session.recheck || concerned
+		session.mu.Unlock()
+		if concerned {
 			session.wake()
 		}
 	}

@@ -18,6 +18,9 @@ type Viewer struct {
 	UserID  string
 	OwnerID string    // the account that the token wishes for; "" if it does not say
 	Expires time.Time // when the token ends
+	// SessionID is the session that the token belongs to; "" for a token that was signed elsewhere, of which Issued counts.
+	SessionID string
+	Issued    time.Time
 	// Early says that the token came in a way whose sender can read an HTTP status: a refusal comes before the upgrade.
 	// Others get an open stream that closes with a code.
 	Early bool
@@ -47,7 +50,26 @@ type Authority interface {
 type Accounts interface {
 	CanonicalOwnerID(id string) (string, error)
 	Accounts(ctx context.Context, userID string) ([]db.Account, error)
-	MayView(ctx context.Context, userID, ownerID string) (bool, error)
+	// Access returns what a caller may do in an owner account, nothing in one that does not exist; db.ErrSessionEnded when
+	// his session has ended.
+	Access(ctx context.Context, c db.Caller, ownerID string) (db.Role, error)
+}
+
+// Caller is a viewer as the database knows him.
+func (v Viewer) Caller() db.Caller {
+	return db.Caller{UserID: v.UserID, SessionID: v.SessionID, Issued: v.Issued}
+}
+
+// known returns who is asking, or why nobody is recognised.
+func known(ctx context.Context) (Viewer, *refusal) {
+	viewer, ok := ViewerFrom(ctx)
+	switch {
+	case !ok:
+		return viewer, unauthorized("send an access token: Authorization: Bearer …")
+	case viewer.Rejected != "":
+		return viewer, unauthorized(viewer.Rejected)
+	}
+	return viewer, nil
 }
 
 // owner returns the canonical id of the account that a viewer asked for, if he may see it: the one he named, else the one
@@ -66,18 +88,24 @@ func owner(ctx context.Context, accounts Accounts, v Viewer, named string) (stri
 		case len(list) > 1:
 			return "", invalid("ownerId", "you have several owner accounts: say which one with ownerId")
 		}
-		return list[0].OwnerID, nil
+		named = list[0].OwnerID
 	}
+	id, _, refused := access(ctx, accounts, v, named)
+	return id, refused
+}
+
+// access returns the canonical id of an account that a viewer named, and what he may do there, if he may see it.
+func access(ctx context.Context, accounts Accounts, v Viewer, named string) (string, db.Role, *refusal) {
 	id, err := accounts.CanonicalOwnerID(named)
 	if err != nil {
-		return "", invalid("ownerId", "ownerId is not an owner's id")
+		return "", "", invalid("ownerId", "ownerId is not an owner's id")
 	}
-	may, err := accounts.MayView(ctx, v.UserID, id)
+	role, err := accounts.Access(ctx, v.Caller(), id)
 	if err != nil {
-		return "", refuse(err, "")
+		return "", "", refuse(err, "")
 	}
-	if !may {
-		return "", forbidden("this owner account is not yours")
+	if role == "" {
+		return "", "", forbidden("this owner account is not yours")
 	}
-	return id, nil
+	return id, role, nil
 }

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -48,8 +49,10 @@ type Feed struct {
 	Timetable *Timetable
 	Location  *time.Location
 	Wakes     <-chan struct{}
-	Access    func(ownerID string) // called when it may have changed who may see an account; "" means any
-	Log       *slog.Logger
+	// Access is called when it may have changed who may see an account, or when a user's session has ended: one of the two
+	// is given, or none when it may be any.
+	Access func(ownerID, userID string)
+	Log    *slog.Logger
 
 	begun   atomic.Bool
 	health  atomic.Pointer[db.Health]
@@ -231,6 +234,7 @@ func (f *Feed) begin(ctx context.Context) error {
 	f.epoch, f.cursor, f.pending = state.Epoch, db.EndOfBatch(state.Head), nil
 	f.Bus.Begin(Encoder{Epoch: NewEpoch(state.Epoch), Location: f.Location}, state.Head)
 	f.begun.Store(true)
+	f.Access("", "") // what was said about it meanwhile is skipped
 	f.Log.Info("the bus begins", "batch", state.Head)
 	return nil
 }
@@ -243,11 +247,11 @@ func (f *Feed) take(c db.Change) {
 		f.cursor = c.Position
 		f.Metrics.ChangedAll()
 		f.Timetable.ChangedAll()
-		f.Access("")
+		f.Access("", "")
 		return
 	}
 	if c.Type == db.TypeAccess {
-		f.Access(c.OwnerID)
+		f.Access(c.OwnerID, userOf(c))
 		return
 	}
 	if c.Type == db.TypeChanged {
@@ -303,4 +307,15 @@ func (f *Feed) noteHangar(l logged) {
 		}
 	}
 	f.Timetable.Changed(l.HangarID, moments...)
+}
+
+// userOf returns the user whom a change of access concerns, "" for all who see the account.
+func userOf(c db.Change) string {
+	var data struct {
+		UserID string `json:"userId"`
+	}
+	if len(c.Data) == 0 || json.Unmarshal(c.Data, &data) != nil {
+		return ""
+	}
+	return data.UserID
 }
