@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,8 +40,8 @@ type Settings struct {
 	ListenDatabaseURL string        `name:"listen-database-url" env:"LISTEN_DATABASE_URL" placeholder:"URL" help:"A direct connection for LISTEN, numbering and migrations, when DATABASE_URL goes through a transaction pooler." group:"Settings"`
 	DatabaseWait      time.Duration `env:"DATABASE_WAIT" default:"15s" help:"How long a start waits for a database that is away; 0s fails at once." group:"Settings"`
 	DataDir           string        `env:"DATA_DIR" default:".data" help:"Where the private PostgreSQL and the development secret are kept." group:"Settings"`
-	JWTSecret         string        `name:"jwt-secret" env:"JWT_SECRET" placeholder:"TEXT" help:"Key of HS256 tokens, 32 bytes or more. Required with DATABASE_URL." group:"Settings"`
-	JWKSURL           string        `name:"jwks-url" env:"JWKS_URL" placeholder:"URL" help:"Keys of a foreign issuer of tokens." group:"Settings"`
+	JWTSecret         string        `name:"jwt-secret" env:"JWT_SECRET" placeholder:"TEXT" help:"Key of HS256 tokens, 32 bytes or more. Required with DATABASE_URL, unless JWKS_URL is set." group:"Settings"`
+	JWKSURL           string        `name:"jwks-url" env:"JWKS_URL" placeholder:"URL" help:"JWK Set of a foreign issuer, whose RS256, ES256 and EdDSA tokens count too." group:"Settings"`
 	RedisURL          string        `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"Redis between several servers." group:"Settings"`
 	AllowedOrigins    []string      `env:"ALLOWED_ORIGINS" placeholder:"ORIGIN,…" help:"Pages besides our own that may connect, like https://portal.example." group:"Settings"`
 	Timezone          string        `env:"TIMEZONE" default:"America/Sao_Paulo" help:"Where days begin and end." group:"Settings"`
@@ -128,7 +129,7 @@ func (s *Settings) location() (*time.Location, error) {
 // check refuses settings that cannot work.
 func (s *Settings) check() error {
 	for name, set := range map[string]bool{
-		"JWKS_URL": s.JWKSURL != "", "REDIS_URL": s.RedisURL != "", "SENTRY_DSN": s.SentryDSN != "",
+		"REDIS_URL": s.RedisURL != "", "SENTRY_DSN": s.SentryDSN != "",
 	} {
 		if set {
 			return fmt.Errorf("%s is not supported by version %s: unset it", name, version)
@@ -146,6 +147,9 @@ func (s *Settings) check() error {
 	case s.EventRetention < time.Second:
 		return errors.New("EVENT_RETENTION must be at least 1s")
 	}
+	if u, err := url.Parse(s.JWKSURL); s.JWKSURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		return errors.New("JWKS_URL is no address of a key set: write it like https://issuer.example/.well-known/jwks.json")
+	}
 	for _, origin := range s.AllowedOrigins {
 		if !strings.HasPrefix(origin, "https://") && !strings.HasPrefix(origin, "http://") || strings.Count(origin, "/") != 2 || strings.Contains(origin, "*") {
 			return fmt.Errorf("ALLOWED_ORIGINS: %q is no origin; write scheme and host, like https://portal.example", origin)
@@ -154,15 +158,20 @@ func (s *Settings) check() error {
 	return nil
 }
 
-// secret returns the key of HS256 tokens. A development server, one with a private PostgreSQL, makes one and keeps it in DATA_DIR.
+// secret returns the key of HS256 tokens, nil for none, which JWKS_URL makes up for. A development server, one with a private
+// PostgreSQL, makes one and keeps it in DATA_DIR.
 func (s *Settings) secret() ([]byte, error) {
 	switch {
 	case s.JWTSecret != "" && len(s.JWTSecret) < minSecret:
 		return nil, fmt.Errorf("JWT_SECRET has %d bytes: give it at least %d, for example from `openssl rand -hex 32`", len(s.JWTSecret), minSecret)
+	case strings.HasPrefix(s.JWTSecret, "-----BEGIN"):
+		return nil, errors.New("JWT_SECRET is a key in PEM, and no secret: give it random text, and the keys of a foreign issuer by JWKS_URL")
 	case s.JWTSecret != "":
 		return []byte(s.JWTSecret), nil
+	case s.DatabaseURL != "" && s.JWKSURL != "":
+		return nil, nil
 	case s.DatabaseURL != "":
-		return nil, fmt.Errorf("JWT_SECRET is missing: with DATABASE_URL set it must be given, at least %d bytes, the same that the portal signs with", minSecret)
+		return nil, fmt.Errorf("JWT_SECRET is missing: with DATABASE_URL set it must be given, at least %d bytes, the same that the portal signs with; or JWKS_URL", minSecret)
 	}
 	file := filepath.Join(s.DataDir, "jwt_secret")
 	text, err := os.ReadFile(file)

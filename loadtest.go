@@ -120,7 +120,7 @@ func (c *loadtestCommand) tokens(s *Settings) ([]string, error) {
 		return nil, err
 	}
 	for _, user := range c.User {
-		token, _, err := api.NewTokens(secret).Sign(user, c.Ramp+c.Duration+time.Hour)
+		token, _, err := api.NewTokens(secret).Sign(user, "", c.Ramp+c.Duration+time.Hour)
 		if err != nil {
 			return nil, err
 		}

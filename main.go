@@ -93,7 +93,7 @@ func (c *tokenCommand) Run(s *Settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	token, _, err := api.NewTokens(secret).Sign(c.User, c.Lifetime)
+	token, _, err := api.NewTokens(secret).Sign(c.User, "", c.Lifetime)
 	if err != nil {
 		return err
 	}

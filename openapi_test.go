@@ -144,7 +144,14 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	here := realtime.NewEpoch(state.Epoch)
+	member, email, _ := addUser(t, p.portal, "Ana")
+	newMember := `{"email":"` + email + `","role":"viewer"}`
+	credentials := `{"email":"` + password(t, p.portal, member) + `","password":"` + testPassword + `"`
+	var signedIn struct{ RefreshToken string }
+	fromJSON(t, strings.NewReader(d.ask(t, p, question{want: 200, method: "POST", path: "/api/auth/login", body: credentials + "}"})), &signedIn)
 	for _, q := range []question{
+		{200, "POST", "/api/auth/login", credentials + `,"cookie":true}`, http.Header{"Content-Type": {"application/json"}}},
+		{200, "POST", "/api/auth/refresh", `{"refreshToken":"` + signedIn.RefreshToken + `"}`, nil},
 		{200, "GET", owner + "/metrics", "", bearer},
 		{200, "GET", owner + "/bookings", "", bearer},
 		{200, "GET", owner + "/bookings?limit=1000", "", bearer},
@@ -174,7 +181,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{200, "POST", "/api/auth/demo", `{"ownerId":"` + other + `"}`, nil},
 		{400, "POST", "/api/auth/demo", `{"ownerId":"none"}`, nil},
 		{400, "POST", "/api/auth/demo", `{`, nil},
-		{401, "POST", "/api/auth/demo", "", bad},
+		{200, "POST", "/api/auth/demo", "", bad},
 		{400, "GET", "/api/sse?lastEventId=garbage", "", bearer},
 		{401, "GET", "/api/sse", "", nil},
 		{403, "GET", "/api/sse?ownerId=" + other, "", bearer},
@@ -182,6 +189,31 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{401, "GET", "/api/ws", "", bad},
 		{403, "GET", "/api/ws?ownerId=" + other, "", bearer},
 		{426, "GET", "/api/ws", "", nil},
+		{200, "POST", "/api/auth/ticket", "", bearer},
+		{400, "POST", "/api/auth/ticket", "{", bearer},
+		{401, "POST", "/api/auth/ticket", "", nil},
+		{403, "POST", "/api/auth/ticket", `{"ownerId":"` + other + `"}`, bearer},
+		{415, "POST", "/api/auth/refresh", "", http.Header{"Cookie": {"hangarshare_refresh=x"}}},
+		{401, "POST", "/api/auth/refresh", "", nil},
+		{400, "POST", "/api/auth/refresh", "{", nil},
+		{401, "POST", "/api/auth/login", `{"email":"nobody@hangares.example","password":"wrong"}`, nil},
+		{400, "POST", "/api/auth/login", `{"email":"nobody@hangares.example"}`, nil},
+		{403, "POST", "/api/auth/login", `{"email":"a@b.example","password":"x","cookie":true}`, http.Header{"Origin": {"https://evil.example"}}},
+		{400, "POST", "/api/auth/logout", "", bearer},
+		{401, "POST", "/api/auth/logout", "", nil},
+		{204, "POST", "/api/auth/logout", `{"refreshToken":"unknown"}`, nil},
+		{200, "GET", owner + "/members", "", bearer},
+		{201, "POST", owner + "/members", newMember, bearer},
+		{409, "POST", owner + "/members", newMember, bearer},
+		{404, "POST", owner + "/members", `{"email":"nobody@hangares.example","role":"viewer"}`, bearer},
+		{400, "POST", owner + "/members", `{"email":"nobody@hangares.example","role":"pilot"}`, bearer},
+		{403, "POST", "/api/owners/" + other + "/members", newMember, bearer},
+		{200, "PATCH", owner + "/members/" + member, `{"role":"manager"}`, bearer},
+		{400, "PATCH", owner + "/members/" + member, `{"role":"pilot"}`, bearer},
+		{404, "PATCH", owner + "/members/999999", `{"role":"viewer"}`, bearer},
+		{204, "DELETE", owner + "/members/" + member, "", bearer},
+		{404, "DELETE", owner + "/members/" + member, "", bearer},
+		{401, "DELETE", owner + "/members/" + member, "", nil},
 		{200, "GET", "/healthz", "", nil},
 		{200, "GET", "/readyz", "", nil},
 		{200, "GET", "/", "", nil},

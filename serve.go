@@ -238,7 +238,7 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 	if err != nil {
 		return nil, err
 	}
-	history, clock := db.NewLog(pool), realtime.SystemClock{}
+	history, sessions, clock := db.NewLog(pool), db.NewSessions(store), realtime.SystemClock{}
 	bus := realtime.NewBus(history)
 	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
 	bus.OnDemand(metrics.Changed)
@@ -254,10 +254,17 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 	}
 	server := &api.Server{
 		Snapshot: &handlers.Snapshot{Present: store, Accounts: store, History: history, Bus: bus, Now: clock.Now, Log: log},
-		Stream:   stream, Tokens: tokens, Directory: store, AllowedOrigins: s.AllowedOrigins, OpenAPI: openAPI, Log: log,
-		Running: []api.Part{listener, feed, metrics, timetable, &realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}},
-		Parts:   map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
-		Health:  feed.Health,
+		Stream:   stream, Tokens: tokens, Directory: store, Sessions: sessions,
+		Members: &handlers.Members{Accounts: store, Register: store, Log: log}, AllowedOrigins: s.AllowedOrigins, OpenAPI: openAPI, Log: log,
+		Running: []api.Part{listener, feed, metrics, timetable,
+			&realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
+		Parts:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
+		Health: feed.Health,
+	}
+	if s.JWKSURL != "" {
+		issuer := api.NewIssuer(s.JWKSURL, nil, log)
+		tokens.Trust(issuer)
+		server.Running = append(server.Running, issuer)
 	}
 	return server, nil
 }

@@ -19,10 +19,14 @@ const (
 	maxBody = 4 << 10
 )
 
-// Directory knows users and their accounts.
+// Directory knows users, their passwords and their accounts.
 type Directory interface {
 	User(ctx context.Context, userID string) (db.User, error)
 	Accounts(ctx context.Context, userID string) ([]db.Account, error)
+	Credentials(ctx context.Context, email string) (db.Credentials, error)
+	SignedIn(ctx context.Context, c db.Caller) error
+	Access(ctx context.Context, c db.Caller, ownerID string) (db.Role, error)
+	CanonicalOwnerID(id string) (string, error)
 }
 
 // DemoOwner is an owner whom any visitor of a demo may be.
@@ -37,26 +41,12 @@ type Demo func(ctx context.Context) ([]DemoOwner, error)
 
 // me answers who is asking and which accounts he may see.
 func (s *Server) me(w http.ResponseWriter, r *http.Request) {
-	viewer, ok := handlers.ViewerFrom(r.Context())
-	if !ok || viewer.Rejected != "" {
-		detail := viewer.Rejected
-		if detail == "" {
-			detail = "send an access token: Authorization: Bearer …"
-		}
-		handlers.RespondProblem(w, http.StatusUnauthorized, detail, "")
+	viewer, ok := s.signedIn(w, r)
+	if !ok {
 		return
 	}
-	user, err := s.Directory.User(r.Context(), viewer.UserID)
-	if errors.Is(err, db.ErrNotFound) {
-		handlers.RespondProblem(w, http.StatusUnauthorized, "the token's user does not exist here", "")
-		return
-	}
-	var accounts []db.Account
-	if err == nil {
-		accounts, err = s.Directory.Accounts(r.Context(), viewer.UserID)
-	}
-	if err != nil {
-		s.unavailable(w, r, err)
+	user, accounts, ok := s.profile(w, r, viewer.UserID)
+	if !ok {
 		return
 	}
 	handlers.RespondJSON(w, http.StatusOK, map[string]any{
@@ -64,14 +54,61 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// signedIn returns who is asking; false when nobody is recognised, or his session has ended, which it has answered.
+func (s *Server) signedIn(w http.ResponseWriter, r *http.Request) (handlers.Viewer, bool) {
+	viewer, ok := handlers.ViewerFrom(r.Context())
+	switch {
+	case !ok:
+		handlers.RespondProblem(w, http.StatusUnauthorized, "send an access token: Authorization: Bearer …", "")
+		return viewer, false
+	case viewer.Rejected != "":
+		handlers.RespondProblem(w, http.StatusUnauthorized, viewer.Rejected, "")
+		return viewer, false
+	}
+	return viewer, s.settle(w, r, s.Directory.SignedIn(r.Context(), viewer.Caller()))
+}
+
+// profile returns a user and his accounts; false when there is no such user any more, which it has answered.
+func (s *Server) profile(w http.ResponseWriter, r *http.Request, userID string) (user db.User, accounts []db.Account, ok bool) {
+	user, err := s.Directory.User(r.Context(), userID)
+	if errors.Is(err, db.ErrNotFound) {
+		handlers.RespondProblem(w, http.StatusUnauthorized, "the token's user does not exist here", "")
+		return user, nil, false
+	}
+	if err == nil {
+		accounts, err = s.Directory.Accounts(r.Context(), userID)
+	}
+	return user, accounts, s.settle(w, r, err)
+}
+
+// settle reports whether there is no error; otherwise it has answered.
+func (s *Server) settle(w http.ResponseWriter, r *http.Request, err error) bool {
+	switch {
+	case errors.Is(err, db.ErrSessionEnded):
+		handlers.RespondProblem(w, http.StatusUnauthorized, "the session has ended: sign in again", "")
+	case err != nil:
+		s.unavailable(w, r, err)
+	}
+	return err == nil
+}
+
+// readBody reads a request's body as JSON into value, unless it is empty; wanted says what it should look like. It is
+// false when the body is something else, which it has answered.
+func readBody(w http.ResponseWriter, r *http.Request, value any, wanted string) bool {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(value)
+	if err != nil && !errors.Is(err, io.EOF) {
+		handlers.RespondProblem(w, http.StatusBadRequest, "the body must be "+wanted, "body")
+		return false
+	}
+	return true
+}
+
 // demo signs a visitor in as one of the demo's owners: the one he names, else the first.
 func (s *Server) demo(w http.ResponseWriter, r *http.Request) {
 	var wish struct {
 		OwnerID string `json:"ownerId"`
 	}
-	body := http.MaxBytesReader(w, r.Body, maxBody)
-	if err := json.NewDecoder(body).Decode(&wish); err != nil && !errors.Is(err, io.EOF) {
-		handlers.RespondProblem(w, http.StatusBadRequest, `the body must be empty or {"ownerId":"…"}`, "body")
+	if !readBody(w, r, &wish, `empty or {"ownerId":"…"}`) {
 		return
 	}
 	owners, err := s.Demo(r.Context())
@@ -83,7 +120,7 @@ func (s *Server) demo(w http.ResponseWriter, r *http.Request) {
 		if wish.OwnerID != "" && wish.OwnerID != o.OwnerID {
 			continue
 		}
-		token, expires, err := s.Tokens.Sign(o.UserID, demoLifetime)
+		token, expires, err := s.Tokens.Sign(o.UserID, "", demoLifetime)
 		if err != nil {
 			s.unavailable(w, r, err)
 			return

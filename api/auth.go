@@ -2,15 +2,17 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-chi/jwtauth/v5"
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/lestrrat-go/jwx/v2/jwt"
 
 	"github.com/hangarshare/hangarshare-realtime/handlers"
@@ -19,157 +21,171 @@ import (
 const (
 	// clockSkew is how far another machine's clock may be off when it signs a token.
 	clockSkew = 60 * time.Second
-	// bearerProtocol is how a browser's WebSocket carries a token: as a sub-protocol of this prefix.
-	bearerProtocol = "bearer."
-	// tokenCookie is the cookie that carries a token.
-	tokenCookie = "jwt"
+	// undatedLifetime is for how long a token is taken to have been valid that does not say when it was issued.
+	undatedLifetime = 24 * time.Hour
+	// ourselves is who issues the tokens of our sessions, and sessionClaim the claim that names the session.
+	ourselves    = "hangarshare-realtime"
+	sessionClaim = "sid"
+	// maxToken is the most bytes of a token that is looked at: more than a request's head has room for.
+	maxToken = 8 << 10
+	// maxWhole is the largest number up to which a float holds every whole one (RFC 8259, section 6).
+	maxWhole = 1<<53 - 1
+	// lastInstant is the first second after the year 9999: a token that lasts longer counts in other units.
+	lastInstant = 253402300800
 )
 
 // Errors of a token, in words for whoever sent it. They do not say more than that: an attacker learns nothing.
 var (
 	errTokenEnded   = errors.New("the token has ended: sign in again")
 	errTokenInvalid = errors.New("the token is not valid here: sign in again")
+	errNoSecret     = errors.New("JWT_SECRET is not set: this server cannot sign tokens")
 )
 
-// Tokens signs and verifies access tokens: JWT (RFC 7519) with HMAC SHA-256 under the server's secret.
+// Tokens signs access tokens with HMAC SHA-256 under the server's secret, and verifies those that it, the portal, or a
+// foreign issuer has signed: JWT (RFC 7519) in the compact form of JWS (RFC 7515). The algorithm that a token names decides
+// whose key it needs, so that no key is ever used as one of another kind (RFC 8725, section 3.1).
 type Tokens struct {
-	auth *jwtauth.JWTAuth
+	auth   *jwtauth.JWTAuth
+	secret []byte
+	issuer *Issuer
 }
 
-// NewTokens returns Tokens under a secret of at least 32 bytes.
+// NewTokens returns Tokens under a secret of at least 32 bytes; without a secret nothing is signed, and no HS256 token is
+// valid.
 func NewTokens(secret []byte) *Tokens {
-	return &Tokens{jwtauth.New("HS256", secret, nil,
+	return &Tokens{secret: secret, auth: jwtauth.New(jwa.HS256.String(), secret, nil,
 		jwt.WithAcceptableSkew(clockSkew), jwt.WithRequiredClaim(jwt.ExpirationKey))}
 }
 
-// Sign returns an access token for a user that ends after a while, and when that is.
-func (t *Tokens) Sign(userID string, lifetime time.Duration) (token string, expires time.Time, err error) {
-	expires = time.Now().Add(lifetime).Truncate(time.Second)
-	_, token, err = t.auth.Encode(map[string]any{"sub": userID, "iat": time.Now().Unix(), "exp": expires.Unix()})
-	if err != nil {
+// Trust makes the tokens of a foreign issuer count. It must be called before the first Verify.
+func (t *Tokens) Trust(issuer *Issuer) { t.issuer = issuer }
+
+// Sign returns an access token for a user that ends after a while, and when that is. sessionID is the session that the token
+// belongs to, "" for none.
+func (t *Tokens) Sign(userID, sessionID string, lifetime time.Duration) (token string, expires time.Time, err error) {
+	if !t.signs() {
+		return "", time.Time{}, errNoSecret
+	}
+	now := time.Now()
+	expires = now.Add(lifetime).Truncate(time.Second)
+	claims := map[string]any{jwt.SubjectKey: userID, jwt.IssuedAtKey: now.Unix(), jwt.ExpirationKey: expires.Unix()}
+	if sessionID != "" {
+		claims[jwt.IssuerKey], claims[sessionClaim] = ourselves, sessionID
+	}
+	if _, token, err = t.auth.Encode(claims); err != nil {
 		return "", time.Time{}, fmt.Errorf("sign token: %w", err)
 	}
 	return token, expires, nil
 }
 
+// signs reports whether there is a secret to sign with.
+func (t *Tokens) signs() bool { return len(t.secret) > 0 }
+
 // Verify implements handlers.Authority. The user is the claim sub, else userId, else id.
-func (t *Tokens) Verify(_ context.Context, token string) (handlers.Viewer, error) {
-	parsed, err := jwtauth.VerifyToken(t.auth, token)
-	if errors.Is(err, jwtauth.ErrExpired) {
-		return handlers.Viewer{}, errTokenEnded
+func (t *Tokens) Verify(ctx context.Context, token string) (handlers.Viewer, error) {
+	payload, err := t.payload(ctx, token)
+	if err != nil {
+		return handlers.Viewer{}, err
 	}
-	if err != nil || parsed == nil {
+	var claims map[string]json.RawMessage
+	if json.Unmarshal(payload, &claims) != nil {
 		return handlers.Viewer{}, errTokenInvalid
 	}
-	user := parsed.Subject()
-	for _, claim := range []string{"userId", "id"} {
-		if user != "" {
+	issued, expires, err := t.times(claims)
+	if err != nil {
+		return handlers.Viewer{}, err
+	}
+	var user string
+	for _, name := range []string{jwt.SubjectKey, "userId", "id"} {
+		if user = idOf(claims[name]); user != "" {
 			break
 		}
-		value, _ := parsed.Get(claim)
-		user = idOf(value)
 	}
 	if user == "" {
 		return handlers.Viewer{}, errTokenInvalid
 	}
-	wish, _ := parsed.Get("ownerId")
-	return handlers.Viewer{UserID: user, OwnerID: idOf(wish), Expires: parsed.Expiration()}, nil
-}
-
-// idOf reads an id that a token carries as a number or a text.
-func idOf(claim any) string {
-	switch v := claim.(type) {
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+	viewer := handlers.Viewer{UserID: user, OwnerID: idOf(claims["ownerId"]), Expires: expires, Issued: issued}
+	if idOf(claims[jwt.IssuerKey]) == ourselves { // another issuer's sessions are not ours
+		viewer.SessionID = idOf(claims[sessionClaim])
 	}
-	return ""
+	return viewer, nil
 }
 
-// urlTokens are the names under which tokens are put into addresses by mistake.
-var urlTokens = []string{"token", "access_token", "jwt", "bearer"}
-
-// authenticate finds the token of a request and says who is asking. The first of header, sub-protocol and cookie
-// counts. A bad token in the header is answered here; the others reach the handler, which has a way to tell a browser.
-func (s *Server) authenticate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, name := range urlTokens {
-			if r.URL.Query().Has(name) {
-				handlers.RespondProblem(w, http.StatusUnauthorized,
-					"a token does not belong into an address: send it as Authorization: Bearer, or as a WebSocket sub-protocol bearer.<token>", name)
-				return
-			}
+// payload returns what a token says, if its signature is good.
+func (t *Tokens) payload(ctx context.Context, token string) ([]byte, error) {
+	if len(token) > maxToken || strings.Count(token, ".") != 2 {
+		return nil, errTokenInvalid
+	}
+	text := []byte(token)
+	message, err := jws.Parse(text, jws.WithCompact())
+	if err != nil || len(message.Signatures()) != 1 {
+		return nil, errTokenInvalid
+	}
+	header := message.Signatures()[0].ProtectedHeaders()
+	if len(header.Critical()) > 0 { // whatever it is, we do not know it (RFC 7515, section 4.1.11)
+		return nil, errTokenInvalid
+	}
+	switch algorithm := header.Algorithm(); algorithm {
+	case jwa.HS256:
+		if !t.signs() {
+			return nil, errTokenInvalid
 		}
-		token, early := s.findToken(r)
-		if token == "" && !early {
-			next.ServeHTTP(w, r)
-			return
-		}
-		viewer, err := s.Tokens.Verify(r.Context(), token)
+		payload, err := jws.Verify(text, jws.WithCompact(), jws.WithKey(jwa.HS256, t.secret))
 		if err != nil {
-			if early {
-				handlers.RespondProblem(w, http.StatusUnauthorized, err.Error(), "")
-				return
-			}
-			viewer.Rejected = err.Error()
+			return nil, errTokenInvalid
 		}
-		viewer.Early = early
-		next.ServeHTTP(w, r.WithContext(handlers.WithViewer(r.Context(), viewer)))
-	})
+		return payload, nil
+	case jwa.RS256, jwa.ES256, jwa.EdDSA:
+		if t.issuer == nil {
+			return nil, errTokenInvalid
+		}
+		return t.issuer.verify(ctx, text, header.KeyID(), algorithm)
+	default:
+		return nil, errTokenInvalid
+	}
 }
 
-// findToken returns a request's token; early says that it came in the header, also when it is empty.
-func (s *Server) findToken(r *http.Request) (token string, early bool) {
-	if header := r.Header.Get("Authorization"); header != "" {
-		scheme, token, _ := strings.Cut(header, " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			return "", true
+// times checks when a token is valid and returns when it was issued, a day before its end if it does not say, and when it ends.
+func (t *Tokens) times(claims map[string]json.RawMessage) (issued, expires time.Time, err error) {
+	token := jwt.New()
+	for _, name := range []string{jwt.ExpirationKey, jwt.NotBeforeKey, jwt.IssuedAtKey} {
+		text, given := claims[name]
+		if !given {
+			continue
 		}
-		return strings.TrimSpace(token), true
-	}
-	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
-		for protocol := range strings.SplitSeq(header, ",") {
-			if token, ok := strings.CutPrefix(strings.TrimSpace(protocol), bearerProtocol); ok {
-				return token, false
-			}
+		seconds, err := strconv.ParseFloat(string(text), 64)
+		if err != nil || seconds < 0 || seconds >= lastInstant {
+			return issued, expires, errTokenInvalid
+		}
+		if err := token.Set(name, time.UnixMilli(int64(seconds*1000))); err != nil {
+			return issued, expires, errTokenInvalid
 		}
 	}
-	if cookie, err := r.Cookie(tokenCookie); err == nil {
-		return cookie.Value, false
+	switch err := jwt.Validate(token, t.auth.ValidateOptions()...); {
+	case errors.Is(err, jwt.ErrTokenExpired()):
+		return issued, expires, errTokenEnded
+	case err != nil, token.IssuedAt().After(token.Expiration()):
+		return issued, expires, errTokenInvalid
 	}
-	return "", false
+	if issued = token.IssuedAt(); issued.IsZero() {
+		issued = token.Expiration().Add(-undatedLifetime)
+	}
+	return issued, token.Expiration(), nil
 }
 
-// checkOrigin refuses a WebSocket, and any request that signs in by cookie, from a page that is not ours. A request
-// without an Origin is no browser's.
-func (s *Server) checkOrigin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, cookieErr := r.Cookie(tokenCookie)
-		byCookie := cookieErr == nil && r.Header.Get("Authorization") == ""
-		if (isUpgrade(r) || byCookie) && !s.originAllowed(r) {
-			handlers.RespondProblem(w, http.StatusForbidden,
-				"this page may not connect: the operator can add its origin to ALLOWED_ORIGINS", "Origin")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func isUpgrade(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
-}
-
-func (s *Server) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return r.Header.Get("Sec-Fetch-Site") != "cross-site"
+// idOf reads an id that a token carries as a text or a whole number, of which every digit counts; "" is none.
+func idOf(claim json.RawMessage) string {
+	var text string
+	if json.Unmarshal(claim, &text) == nil {
+		return text
 	}
-	for _, allowed := range s.AllowedOrigins {
-		if strings.EqualFold(origin, allowed) {
-			return true
-		}
+	digits := string(claim)
+	if !strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
+		return digits
 	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	number, err := strconv.ParseFloat(digits, 64) // some signers write 1000000 as 1e+06
+	if err != nil || number != math.Trunc(number) || number < 0 || number > maxWhole {
+		return ""
+	}
+	return strconv.FormatFloat(number, 'f', -1, 64)
 }

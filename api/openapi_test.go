@@ -36,7 +36,8 @@ func description(t *testing.T) (text []byte, document *openapi3.T) {
 
 func router(text []byte) chi.Router {
 	server := &api.Server{
-		Snapshot: &handlers.Snapshot{}, Stream: &handlers.Stream{}, Site: http.NotFoundHandler(), OpenAPI: text,
+		Snapshot: &handlers.Snapshot{}, Stream: &handlers.Stream{}, Members: &handlers.Members{},
+		Tokens: api.NewTokens([]byte("the secret of the description's test")), Site: http.NotFoundHandler(), OpenAPI: text,
 		Demo: func(context.Context) ([]api.DemoOwner, error) { return nil, nil },
 	}
 	return server.Router()

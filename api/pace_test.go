@@ -20,7 +20,7 @@ const patience = 20 * time.Second
 func exposed(t *testing.T) (address string) {
 	t.Helper()
 	s := &Server{
-		Site: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler), Gate: NewGate(Limits{}),
+		Site: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler), Gate: NewGate(Limits{}), Tokens: NewTokens(hmacKey),
 		Demo:     func(context.Context) ([]DemoOwner, error) { return nil, nil },
 		Timeouts: Timeouts{Header: 100 * time.Millisecond, Body: 100 * time.Millisecond, Answer: 100 * time.Millisecond, Idle: 100 * time.Millisecond},
 	}

@@ -35,7 +35,16 @@ func (s *Server) Router() chi.Router {
 	})
 
 	r.Route("/api", func(r chi.Router) {
-		r.Use(s.cors(), privateResource, s.checkOrigin, s.limitAddresses, s.authenticate, s.limitUsers)
+		r.Use(s.cors(), privateResource, refuseAddressTokens, s.checkOrigin, s.limitAddresses)
+		if s.Tokens.signs() {
+			r.Post("/auth/login", s.login)
+			r.Post("/auth/refresh", s.refresh)
+		}
+		r.Post("/auth/logout", s.logout)
+		if s.Demo != nil {
+			r.Post("/auth/demo", s.demo)
+		}
+		r = r.With(s.authenticate, s.limitUsers)
 		r.Get("/ws", s.Stream.ServeWebSocket)
 		r.Get("/sse", s.Stream.ServeEvents)
 		r.Route("/owners/{ownerId}", func(r chi.Router) {
@@ -43,11 +52,13 @@ func (s *Server) Router() chi.Router {
 			r.Get("/events", s.Snapshot.Events)
 			r.Get("/bookings", s.Snapshot.Bookings)
 			r.Get("/listings", s.Snapshot.Listings)
+			r.Get("/members", s.Members.List)
+			r.Post("/members", s.Members.Add)
+			r.Patch("/members/{userId}", s.Members.Change)
+			r.Delete("/members/{userId}", s.Members.Remove)
 		})
 		r.Get("/auth/me", s.me)
-		if s.Demo != nil {
-			r.Post("/auth/demo", s.demo)
-		}
+		r.Post("/auth/ticket", s.ticket)
 	})
 	return r
 }

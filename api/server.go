@@ -46,6 +46,8 @@ type Server struct {
 	Site           http.Handler
 	Tokens         *Tokens
 	Directory      Directory
+	Sessions       *db.Sessions
+	Members        *handlers.Members
 	Demo           Demo // nil: no demo
 	AllowedOrigins []string
 	OpenAPI        []byte
