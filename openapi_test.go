@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -243,11 +244,11 @@ func TestAnswersWithoutDatabaseAreAsDescribed(t *testing.T) {
 	d.ask(t, p, question{want: 200, method: "GET", path: "/healthz"})
 }
 
-// inspector checks messages as they arrive, and keeps which types there were.
+// inspector checks messages as they arrive, and keeps the first of each type.
 type inspector struct {
 	t    *testing.T
 	d    description
-	seen map[string]bool
+	seen map[string][]byte
 }
 
 // inspect checks one message and returns its type.
@@ -256,7 +257,9 @@ func (i inspector) inspect(text []byte) string {
 		i.t.Errorf("a message is not as described: %v\n%s", err, text)
 	}
 	typ := parse(text).Type
-	i.seen[typ] = true
+	if i.seen[typ] == nil {
+		i.seen[typ] = bytes.Clone(text)
+	}
 	return typ
 }
 
@@ -285,14 +288,14 @@ func (i inspector) readEvents(p *program, token, query string, each func(typ str
 		}
 	}
 	if lines.Err() != nil {
-		i.t.Errorf("the stream broke: %v; so far %v", lines.Err(), i.seen)
+		i.t.Errorf("the stream broke: %v; so far %v", lines.Err(), slices.Collect(maps.Keys(i.seen)))
 	}
 }
 
 // TestMessagesAreAsDescribed receives every type of message that is described at least once, from the running program.
 func TestMessagesAreAsDescribed(t *testing.T) {
 	t.Parallel()
-	i := inspector{t, readDescription(t), make(map[string]bool)}
+	i := inspector{t, readDescription(t), make(map[string][]byte)}
 	s := setStage(t, "--heartbeat-interval", "100ms")
 	old := "&lastEventId=" + realtime.NewEpoch("another history").Format(s.owner.ID, db.Position{Batch: 9})
 
@@ -323,9 +326,12 @@ func TestMessagesAreAsDescribed(t *testing.T) {
 		return true
 	})
 	for typ := range i.d.document.Components.Schemas["Message"].Value.Discriminator.Mapping {
-		if !i.seen[typ] {
+		if i.seen[typ] == nil {
 			t.Errorf("no message of type %s arrived", typ)
 		}
+	}
+	for typ, text := range i.seen {
+		fixture(t, typ, text)
 	}
 }
 
@@ -340,9 +346,9 @@ func (i inspector) converse(s stage) {
 	}
 	defer conn.CloseNow()
 	for _, exchange := range []struct{ say, answer string }{
-		{`{"type":"auth","ownerId":"` + s.owner.ID + `","token":"` + s.token + `"}`, "connection_established"},
-		{`{"type":"ping"}`, "pong"},
-		{`{"type":"refresh","token":"` + tokenFor(i.t, s.owner.UserID, 2*time.Hour) + `"}`, "refreshed"},
+		{clientFixture(i.t, "auth", s.owner.ID, s.token), "connection_established"},
+		{clientFixture(i.t, "ping", "", ""), "pong"},
+		{clientFixture(i.t, "refresh", "", tokenFor(i.t, s.owner.UserID, 2*time.Hour)), "refreshed"},
 		{`{"type":"hello"}`, "error"},
 	} {
 		if err := i.d.matches("ClientMessage", []byte(exchange.say)); (err == nil) == (exchange.answer == "error") {
