@@ -234,6 +234,11 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 	if err != nil {
 		return nil, err
 	}
+	if base.direct == base.url {
+		if err := store.Prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
 	listener, err := db.NewListener(base.direct, base.url, base.dialer, log)
 	if err != nil {
 		return nil, err
@@ -257,6 +262,7 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 		Stream:   stream, Tokens: tokens, Directory: store, Sessions: sessions,
 		Members: &handlers.Members{Accounts: store, Register: store, Log: log}, AllowedOrigins: s.AllowedOrigins, OpenAPI: openAPI, Log: log,
 		Running: []api.Part{listener, feed, metrics, timetable,
+			&realtime.Bookkeeping{Books: db.NewLedger(store), Clock: clock, Log: log},
 			&realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
 		Parts:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
 		Health: feed.Health,

@@ -265,6 +265,7 @@ func uuidColumn(column string) string {
 type metricsCheck struct {
 	portal *dbtest.Portal
 	stores map[string]*db.Store
+	ledger *db.Ledger
 	zones  []string
 	// met counts by field how often a number was not its usual zero, since zeros alone would prove nothing.
 	met map[string]int
@@ -287,7 +288,33 @@ func newMetricsCheck(t *testing.T, v variant) *metricsCheck {
 		c.stores[zone], err = db.NewStore(t.Context(), c.portal.Pool, loc)
 		must(t, err)
 	}
+	c.ledger = db.NewLedger(c.stores[c.zones[0]])
 	return c
+}
+
+// keep lets the ledger be behind, brings it up to date or prunes it, and sees that it never differs from the tables.
+func (c *metricsCheck) keep(t *testing.T, h *history) {
+	t.Helper()
+	switch h.rng.IntN(4) {
+	case 0:
+		upkeep, err := c.ledger.Apply(t.Context())
+		must(t, err)
+		if !upkeep.Valid {
+			t.Errorf("%s: the ledger is void", h.name)
+		}
+	case 1:
+		must(t, c.ledger.Prune(t.Context(), h.now))
+	}
+	for _, owner := range h.owners {
+		trusted, difference, err := c.ledger.Compare(t.Context(), owner, h.now)
+		must(t, err)
+		if difference != nil {
+			t.Fatalf("%s: the ledger differs: %+v\n%s", h.name, difference, h.dump(owner))
+		}
+		if trusted {
+			c.met["ledger"]++
+		}
+	}
 }
 
 // compare asks for the numbers of each owner at one moment.
@@ -329,7 +356,7 @@ func TestMetricsOfRandomHistories(t *testing.T) {
 			for _, seed := range seeds {
 				c.history(t, seed, uint64(i))
 			}
-			for _, field := range []string{"revenue", "occupancy", "growth", "pending", "bookings", "active"} {
+			for _, field := range []string{"revenue", "occupancy", "growth", "pending", "bookings", "active", "ledger"} {
 				if *metricsSeed == 0 && c.met[field] < 10 {
 					t.Errorf("only %d interesting numbers of %s were compared", c.met[field], field)
 				}
@@ -347,9 +374,17 @@ func (c *metricsCheck) history(t *testing.T, seed, variant uint64) {
 	h.name = fmt.Sprintf("-metrics.seed=%d", seed)
 	h.invent()
 	h.write(t)
+	must(t, c.ledger.Distrust(t.Context())) // the triggers saw nothing of it
 	c.around(t, h, zone)
-	for range 10 {
+	built, err := c.ledger.Build(t.Context(), h.now)
+	must(t, err)
+	if !built {
+		t.Fatalf("%s: the ledger was not built", h.name)
+	}
+	c.around(t, h, zone)
+	for range 12 {
 		h.step(t)
+		c.keep(t, h)
 		c.compare(t, h, zone, h.instant())
 	}
 	c.around(t, h, zone)

@@ -131,7 +131,8 @@ func (n *Numbering) begin(ctx context.Context) error {
 			DELETE FROM realtime.last_events;
 			DELETE FROM realtime.batches;
 			INSERT INTO realtime.batches (number, before, after, bound) SELECT 0, s, s, pg_snapshot_xmax(s) FROM pg_current_snapshot() AS s;
-			UPDATE realtime.installation SET epoch = gen_random_uuid(), floor = 0`)
+			UPDATE realtime.installation SET epoch = gen_random_uuid(), floor = 0;
+			UPDATE realtime.ledger_generation SET number = number + 1`)
 		if err != nil {
 			return fmt.Errorf("begin a new history: %w", err)
 		}

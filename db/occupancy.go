@@ -64,7 +64,7 @@ logged AS (
 			'isNowOccupied', occupied, 'previousOccupant', coalesce(previous, ''), 'newOccupant', coalesce(occupant, '')) AS data
 		FROM turned WHERE occupied <> was AND NOT $4::boolean
 		UNION ALL
-		SELECT 2, owner_id, 'changed', NULL FROM now WHERE hangar_id = ANY ($5::text[])
+		SELECT 2, owner_id, 'changed', '{"bookings": []}' FROM now WHERE hangar_id = ANY ($5::text[])
 	) e WHERE owner_id IS NOT NULL ORDER BY ord
 	RETURNING 1
 )

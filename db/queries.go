@@ -2,7 +2,8 @@ package db
 
 // queries are the Store's questions, written for the shape of one database.
 type queries struct {
-	metrics, bookings, today, listings, accounts, access, credentials, members, user string
+	metrics, bookings, today, listings, accounts, access, credentials, members, user, nextOwner string
+	ledger                                                                                      ledgerQueries
 }
 
 // metricsQuery computes RealTimeMetrics for one owner. Parameters: 1 owner; instants: 2 now, 3 today, 4 tomorrow,
@@ -41,7 +42,11 @@ spaces AS (
 		SELECT hangar_id, count(*) AS stays FROM stays WHERE present AND status IN ('confirmed', 'active') GROUP BY hangar_id
 	) o ON o.hangar_id = h.id
 	WHERE h.published
-)
+)` + metricsResult + `
+FROM sums, payouts, spaces` + metricsParameters
+
+// metricsResult are the columns of RealTimeMetrics.
+const metricsResult = `
 SELECT round(sums.today, 2)::text AS revenue_today,
 	sums.bookings AS bookings_today,
 	CASE WHEN offered = 0 THEN '0.0' ELSE round(occupied * 100.0 / offered, 1)::text END AS occupancy_rate,
@@ -50,8 +55,11 @@ SELECT round(sums.today, 2)::text AS revenue_today,
 	spaces.listings AS active_listings,
 	round(payouts.pending, 2)::text AS pending_payouts,
 	(SELECT min(scheduled_on) FROM realtime.payouts
-		WHERE owner_id = $1::text AND paid_out_at IS NULL AND scheduled_on >= $7::date) AS scheduled_on
-FROM sums, payouts, spaces`
+		WHERE owner_id = $1::text AND paid_out_at IS NULL AND scheduled_on >= $7::date) AS scheduled_on`
+
+// metricsParameters names all ten parameters, whatever the shape: PostgreSQL must know the type of each.
+const metricsParameters = `, (SELECT $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::timestamptz, $6::timestamptz,
+	$7::date, $8::date, $9::date, $10::date) AS parameters`
 
 // bookingColumns are those of a Booking.
 const bookingColumns = `
@@ -97,20 +105,8 @@ func newQueries(s shape) queries {
 		"{checkIn}", writable(asInstant(s.checkIn, "b.check_in", "$2")), "{checkOut}", writable(asInstant(s.checkIn, "b.check_out", "$2")),
 		"{createdAt}", writable(asInstant(s.createdAt, "b.created_at", "$2")),
 	}
-	var days []string
-	for name, params := range map[string][2]string{
-		"now": {"$2", "$7"}, "today": {"$3", "$7"}, "tomorrow": {"$4", "$8"}, "week": {"$5", "$9"}, "earlier": {"$6", "$10"},
-	} {
-		days = append(days,
-			"{"+name+".paid}", instantParam(s.paidType(), params[0], params[1]),
-			"{"+name+".created}", instantParam(s.createdAt, params[0], params[1]),
-			"{"+name+".stay}", instantParam(s.checkIn, params[0], params[1]))
-	}
-	// The metrics query always names its ten parameters: PostgreSQL must know the type of each.
-	typed := metricsQuery + `, (SELECT $2::timestamptz, $3::timestamptz, $4::timestamptz, $5::timestamptz, $6::timestamptz,
-	$7::date, $8::date, $9::date, $10::date) AS parameters`
 	return queries{
-		metrics:  fill(fill(typed, days...), tables...),
+		metrics:  fill(fill(metricsQuery, s.days(instantParam)...), tables...),
 		bookings: fill(bookingsQuery, tables...),
 		today: fill(fill(todayQuery, "{from}", instantParam(s.checkIn, "$4", "$6"), "{until}", instantParam(s.checkIn, "$5", "$7")),
 			tables...),
@@ -121,7 +117,22 @@ func newQueries(s shape) queries {
 		members:     fill(membersQuery, tables...),
 		user: fill(`SELECT u.id::text AS id, btrim(concat_ws(' ', u.first_name, u.last_name)) AS name,
 			coalesce(u.email::text, '') AS email FROM {users} u WHERE u.id::text = $1`, tables...),
+		nextOwner: fill(`SELECT o.id::text FROM {owners} o WHERE $1 = '' OR o.id > nullif($1, '')::{ownerType} ORDER BY o.id LIMIT 1`, tables...),
+		ledger:    newLedgerQueries(s),
 	}
+}
+
+// days writes the five instants of a metrics query so that they compare with each kind of column.
+func (s shape) days(param func(columnType, instant, localDate string) string) (pairs []string) {
+	for name, params := range map[string][2]string{
+		"now": {"$2", "$7"}, "today": {"$3", "$7"}, "tomorrow": {"$4", "$8"}, "week": {"$5", "$9"}, "earlier": {"$6", "$10"},
+	} {
+		pairs = append(pairs,
+			"{"+name+".paid}", param(s.paidType(), params[0], params[1]),
+			"{"+name+".created}", param(s.createdAt, params[0], params[1]),
+			"{"+name+".stay}", param(s.checkIn, params[0], params[1]))
+	}
+	return pairs
 }
 
 // writable keeps an instant within the years that RFC 3339 can write: PostgreSQL's go further, and to infinity.

@@ -45,6 +45,11 @@ func (l *Log) Retain(ctx context.Context, keep time.Duration) (more bool, err er
 			ON CONFLICT (owner_id) DO UPDATE SET batch = excluded.batch, id = excluded.id
 			WHERE (last_events.batch, last_events.id) < (excluded.batch, excluded.id)
 		),
+		missed AS ( -- by a ledger that nobody kept for so long
+			UPDATE realtime.ledger_generation SET number = number + 1 WHERE EXISTS (
+				SELECT FROM chosen c, (SELECT after FROM realtime.ledger_marks ORDER BY number DESC LIMIT 1) m
+				WHERE NOT pg_visible_in_snapshot(c.xid, m.after))
+		),
 		deleted AS (DELETE FROM realtime.events e USING chosen c WHERE e.ctid = c.ctid RETURNING 1)
 		SELECT count(*) FROM deleted`, retentionStep)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 type shape struct {
 	bookings, listings, owners, users string // qualified table names
 	ownerID, hangarID, userID         string // types of hangar_owners.id, hangar_listings.id, users.id
+	bookingID                         string // type of bookings.id
 	checkIn, createdAt, paymentDate   string // column types; paymentDate is "" where the column does not exist
 	updatedAt                         string
 	totalSpaces                       bool
@@ -29,13 +30,14 @@ func inspect(ctx context.Context, q sqlx.QueryerContext) (shape, error) {
 			(SELECT type FROM c WHERE attrelid = o AND attname = 'id'),
 			(SELECT type FROM c WHERE attrelid = l AND attname = 'id'),
 			(SELECT type FROM c WHERE attrelid = u AND attname = 'id'),
+			(SELECT type FROM c WHERE attrelid = b AND attname = 'id'),
 			(SELECT type FROM c WHERE attrelid = b AND attname = 'check_in'),
 			(SELECT type FROM c WHERE attrelid = b AND attname = 'created_at'),
 			(SELECT type FROM c WHERE attrelid = b AND attname = 'updated_at'),
 			coalesce((SELECT type FROM c WHERE attrelid = b AND attname = 'payment_date'), ''),
 			EXISTS (SELECT FROM c WHERE attrelid = l AND attname = 'total_spaces')
 		FROM t`)
-	err := row.Scan(&s.bookings, &s.listings, &s.owners, &s.users, &s.ownerID, &s.hangarID, &s.userID,
+	err := row.Scan(&s.bookings, &s.listings, &s.owners, &s.users, &s.ownerID, &s.hangarID, &s.userID, &s.bookingID,
 		&s.checkIn, &s.createdAt, &s.updatedAt, &s.paymentDate, &s.totalSpaces)
 	if err != nil {
 		return s, fmt.Errorf("read the shape of the portal's tables: %w", hint(err))
@@ -65,6 +67,40 @@ func asInstant(columnType, column, zone string) string {
 		return column
 	default:
 		return "(" + column + " AT TIME ZONE 'UTC')"
+	}
+}
+
+// clockParam writes an instant parameter so that it compares with a column of the given type that clock made a timestamp.
+func clockParam(columnType, instant, localDate string) string {
+	if columnType == "date" {
+		return localDate + "::date::timestamp"
+	}
+	return "(" + instant + "::timestamptz AT TIME ZONE 'UTC')"
+}
+
+// clock writes a column as the timestamp that a clock in UTC showed; a date is its midnight. Dates reach further than
+// timestamps, and are kept within their years.
+func clock(columnType, column string) string {
+	switch columnType {
+	case "date":
+		return "CASE WHEN " + column + " IS NOT NULL THEN least(greatest(" + column + ", '4000-01-01 BC'::date), '200000-01-01'::date)::timestamp END"
+	case "timestamp with time zone":
+		return "(" + column + " AT TIME ZONE 'UTC')"
+	default:
+		return column + "::timestamp"
+	}
+}
+
+// bookingKey writes a text as a value to compare with bookings.id; null where the text cannot be one.
+func (s shape) bookingKey(text string) string {
+	switch s.bookingID {
+	case "smallint", "integer", "bigint":
+		return "CASE WHEN " + text + " ~ '^-?[0-9]{1,19}$' THEN CASE WHEN " + text +
+			"::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN " + text + "::bigint END END"
+	case "uuid":
+		return "CASE WHEN " + text + " ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN " + text + "::uuid END"
+	default:
+		return text + "::" + s.bookingID
 	}
 }
 

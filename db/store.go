@@ -82,6 +82,8 @@ type Store struct {
 	shape shape
 	sql   queries
 	guard breaker
+	// prepared are the statements of queries that are asked very often: PostgreSQL takes longer to plan them than to answer.
+	prepared map[string]*sqlx.Stmt
 }
 
 // NewStore reads what the portal's tables look like and returns a Store over them; days begin and end in loc.
@@ -94,9 +96,28 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 	return &Store{pool: pool, loc: loc, shape: s, sql: newQueries(s), guard: newBreaker()}, nil
 }
 
+// Prepare has the most frequent queries planned once for each connection. It must be called before the first of them, and not
+// where a transaction pooler stands before the database: that gives a connection from hand to hand.
+func (s *Store) Prepare(ctx context.Context) error {
+	s.prepared = make(map[string]*sqlx.Stmt)
+	for _, query := range []string{s.sql.ledger.metrics, s.sql.metrics, s.sql.access} {
+		statement, err := s.pool.PreparexContext(ctx, query)
+		if err != nil {
+			return fmt.Errorf("prepare queries: %w", explain(err))
+		}
+		s.prepared[query] = statement
+	}
+	return nil
+}
+
 // get reads one row, and list any number, unless the database is away.
 func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	return s.guard.do(func() error { return s.pool.GetContext(ctx, into, query, args...) })
+	return s.guard.do(func() error {
+		if statement := s.prepared[query]; statement != nil {
+			return statement.GetContext(ctx, into, args...)
+		}
+		return s.pool.GetContext(ctx, into, query, args...)
+	})
 }
 
 func (s *Store) list(ctx context.Context, into any, query string, args ...any) error {
@@ -110,20 +131,7 @@ func (s *Store) Location() *time.Location { return s.loc }
 func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (RealTimeMetrics, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	day := func(offset int) (instant time.Time, date string) {
-		at := dayOffset(now, offset, s.loc)
-		return at, at.Format(time.DateOnly)
-	}
-	today, todayDate := day(0)
-	tomorrow, tomorrowDate := day(1)
-	week, weekDate := day(-6)
-	earlier, earlierDate := day(-13)
-	var row struct {
-		RealTimeMetrics
-		ScheduledOn sql.NullTime `db:"scheduled_on"`
-	}
-	err := s.get(ctx, &row, s.sql.metrics, ownerID,
-		now, today, tomorrow, week, earlier, todayDate, tomorrowDate, weekDate, earlierDate)
+	row, err := s.metricsRow(ctx, s.metricsArgs(ownerID, now))
 	if err != nil {
 		return RealTimeMetrics{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
 	}
@@ -136,6 +144,34 @@ func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (Rea
 		}
 	}
 	return m, nil
+}
+
+// metricsRow is what a metrics query returns; Trusted says that it was the ledger's to answer.
+type metricsRow struct {
+	RealTimeMetrics
+	ScheduledOn sql.NullTime `db:"scheduled_on"`
+	Trusted     bool         `db:"trusted"`
+}
+
+// metricsArgs are the parameters of a metrics query.
+func (s *Store) metricsArgs(ownerID string, now time.Time) []any {
+	args := []any{ownerID, now}
+	var dates []any
+	for _, offset := range []int{0, 1, -6, -13} {
+		at := dayOffset(now, offset, s.loc)
+		args, dates = append(args, at), append(dates, at.Format(time.DateOnly))
+	}
+	return append(args, dates...)
+}
+
+// metricsRow asks the ledger, and the tables themselves when it does not answer.
+func (s *Store) metricsRow(ctx context.Context, args []any) (row metricsRow, err error) {
+	err = s.get(ctx, &row, s.sql.ledger.metrics, args...)
+	if err == nil && row.Trusted || Unavailable(err) || ctx.Err() != nil {
+		return row, err
+	}
+	err = s.get(ctx, &row, s.sql.metrics, args...)
+	return row, err
 }
 
 // Booking is one booking as the page lists it.

@@ -170,9 +170,9 @@ var bookingCases = []logCase{
 	{name: "total_price", do: update(`total_price = 1`), want: []string{"A booking_updated b1 H1 pending>pending"}},
 	{name: "nights", do: update(`nights = 3`), want: []string{"A booking_updated b1 H1 pending>pending"}},
 	{name: "user_id", do: update(`user_id = {user B}`), want: []string{"A booking_updated b1 H1 pending>pending"}},
-	{name: "subtotal", do: update(`subtotal = 1`), want: []string{"A changed H1"}},
-	{name: "fees", do: update(`fees = 1`), want: []string{"A changed H1"}},
-	{name: "created_at", do: update(`created_at = created_at - interval '1 day'`), want: []string{"A changed H1"}},
+	{name: "subtotal", do: update(`subtotal = 1`), want: []string{"A changed b1 H1"}},
+	{name: "fees", do: update(`fees = 1`), want: []string{"A changed b1 H1"}},
+	{name: "created_at", do: update(`created_at = created_at - interval '1 day'`), want: []string{"A changed b1 H1"}},
 	{name: "nothing relevant", do: update(`updated_at = now(), payment_method = 'boleto', status = status, total_price = total_price`)},
 	{name: "no row", do: `UPDATE bookings SET status = 'cancelled' WHERE false; DELETE FROM bookings WHERE false`},
 	{name: "many rows, one irrelevant", before: update(`status = 'confirmed'`), do: `UPDATE bookings SET status = 'confirmed' WHERE id IN ({b1}, {b2})`,
@@ -180,12 +180,12 @@ var bookingCases = []logCase{
 	{name: "twice in one transaction", do: update(`status = 'confirmed'`) + ";" + update(`status = 'active'`),
 		want: []string{"A booking_updated b1 H1 pending>confirmed", "A booking_updated b1 H1 confirmed>active"}},
 
-	{name: "payment arrives", do: update(paid), want: []string{"A revenue_received b1 H1 220.50 pix", "A changed H1"}},
+	{name: "payment arrives", do: update(paid), want: []string{"A revenue_received b1 H1 220.50 pix", "A changed b1 H1"}},
 	{name: "payment arrives with the confirmation", do: update(paid + `, status = 'confirmed'`),
 		want: []string{"A booking_updated b1 H1 pending>confirmed", "A revenue_received b1 H1 220.50 pix"}},
-	{name: "payment is withdrawn", before: update(paid), do: update(`payment_date = NULL`), want: []string{"A changed H1"}},
-	{name: "payment is dated anew", before: update(paid), do: update(`payment_date = '2026-01-01'`), want: []string{"A changed H1"}},
-	{name: "payment of a cancelled booking", before: update(`status = 'cancelled'`), do: update(paid), want: []string{"A changed H1"}},
+	{name: "payment is withdrawn", before: update(paid), do: update(`payment_date = NULL`), want: []string{"A changed b1 H1"}},
+	{name: "payment is dated anew", before: update(paid), do: update(`payment_date = '2026-01-01'`), want: []string{"A changed b1 H1"}},
+	{name: "payment of a cancelled booking", before: update(`status = 'cancelled'`), do: update(paid), want: []string{"A changed b1 H1"}},
 	{name: "a paid booking is no longer cancelled", before: update(`status = 'cancelled',` + paid), do: update(`status = 'confirmed'`),
 		want: []string{"A booking_updated b1 H1 cancelled>confirmed"}},
 	{name: "completed", before: update(`status = 'active'`), do: update(`status = 'completed'`), want: []string{"A booking_completed b1 H1 active>completed"}},
@@ -210,7 +210,7 @@ var bookingCases = []logCase{
 	{name: "delete many", do: `DELETE FROM bookings WHERE id IN ({b1}, {b2})`,
 		want: []string{"A booking_updated b1 H1 pending>deleted", "A booking_updated b2 H1 pending>deleted"}},
 
-	{name: "another hangar of the owner", do: update(`hangar_id = {H2}`), want: []string{"A booking_updated b1 H2 pending>pending", "A changed H1"}},
+	{name: "another hangar of the owner", do: update(`hangar_id = {H2}`), want: []string{"A booking_updated b1 H2 pending>pending", "A changed b1 H1"}},
 	{name: "a hangar of another owner", do: update(`hangar_id = {X1}, status = 'confirmed'`),
 		want: []string{"A booking_updated b1 H1 pending>deleted", "B booking_updated b1 X1 pending>confirmed"}},
 	{name: "another primary key", do: `UPDATE bookings SET id = id + 2000000 WHERE id IN ({b1}, {b2})`, anyOrder: true,
@@ -276,9 +276,9 @@ func TestTriggersWithoutConstraints(t *testing.T) {
 		ALTER TABLE hangar_listings ALTER owner_id DROP NOT NULL, ALTER hangar_number DROP NOT NULL`)
 	runLogCases(t, p, []logCase{
 		{name: "no hangar", do: `INSERT INTO bookings (user_id) VALUES ({guest}); UPDATE bookings SET status = 'active' WHERE hangar_id IS NULL;
-			DELETE FROM bookings WHERE hangar_id IS NULL`},
+			DELETE FROM bookings WHERE hangar_id IS NULL`, want: []string{"changed new1 pending", "changed new1", "changed new1 active>deleted"}},
 		{name: "an unknown hangar", do: `INSERT INTO bookings (hangar_id) VALUES (-1); UPDATE bookings SET status = 'active' WHERE hangar_id = -1;
-			DELETE FROM bookings WHERE hangar_id = -1`},
+			DELETE FROM bookings WHERE hangar_id = -1`, want: []string{"changed new1  pending", "changed new1", "changed new1  active>deleted"}},
 		{name: "an unknown guest", do: `INSERT INTO bookings (hangar_id, user_id, status) VALUES ({H1}, -1, 'pending')`, want: []string{"A booking_created new1 H1 pending"}},
 		{name: "nothing but a hangar", do: `INSERT INTO bookings (hangar_id, status, fees, created_at, updated_at) VALUES ({H1}, NULL, NULL, NULL, NULL)`,
 			want: []string{"A booking_created new1 H1"}},
@@ -293,7 +293,7 @@ func TestTriggersWithoutConstraints(t *testing.T) {
 			do:   `DELETE FROM bookings WHERE id = {b1}; DELETE FROM hangar_listings WHERE id = {H1}; DELETE FROM bookings WHERE id = {b2}`,
 			want: []string{"A booking_updated b1 H1() pending>deleted", "A changed H1", "A booking_updated b2 H1() pending>deleted"}},
 		{name: "a listing without an owner", do: `UPDATE hangar_listings SET owner_id = NULL WHERE id = {H1}; UPDATE bookings SET status = 'active' WHERE id = {b1};
-			DELETE FROM hangar_listings WHERE id = {H1}`, want: []string{"A changed H1"}},
+			DELETE FROM hangar_listings WHERE id = {H1}`, want: []string{"A changed H1", "changed b1 H1"}},
 		{name: "a listing goes before its bookings", do: `DELETE FROM hangar_listings WHERE id = {H1}; UPDATE bookings SET status = 'cancelled' WHERE id = {b1};
 			DELETE FROM bookings WHERE id = {b2}`,
 			want: []string{"A changed H1", "A booking_updated b1 H1 pending>cancelled", "A booking_updated b2 H1 pending>deleted"}},

@@ -255,7 +255,7 @@ func (f *Feed) take(c db.Change) {
 		return
 	}
 	if c.Type == db.TypeChanged {
-		if l, err := read(c); err == nil { // without data it is about no hangar
+		if l, err := read(c); err == nil && l.HangarID != "" { // otherwise it is about no hangar
 			f.noteHangar(l)
 		}
 		f.Metrics.Changed(c.OwnerID)

@@ -96,6 +96,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = rel AND tgname = name) THEN
         EXECUTE format('CREATE TRIGGER %I %s EXECUTE FUNCTION realtime.%I()',
                        name, replace(clause, '{table}', realtime.qualified(rel)), function);
+        UPDATE realtime.ledger_generation SET number = number + 1; -- what it would have logged is not known
     END IF;
 END $$;
 -- +goose StatementEnd
@@ -149,6 +150,9 @@ DECLARE
                          realtime.instant_sql(bookings, '{r}', 'created_at'));
     remember_new text := ''; remember_changed text := ''; forget text := '';
     owner_of text := 'coalesce({r}l.owner_id::text, {r}d.owner_id)';
+    named text := $t$json_build_object('hangarId', {r}.hangar_id::text, 'bookingId', {r}.id::text)$t$;
+    -- A row without any time gets one, for its payment, by whatever change.
+    timeless text := CASE WHEN dated THEN 'false' ELSE 'coalesce(o.updated_at, o.created_at) IS NULL' END;
 BEGIN
     IF NOT dated THEN
         remember_new := format($t$
@@ -171,8 +175,8 @@ BEGIN
     -- The most frequent one, hence as few steps as possible. What was paid at once is told after all that was created.
     PERFORM realtime.define_trigger_function('bookings_inserted', format($t$
         INSERT INTO realtime.events (owner_id, type, data)
-        SELECT nl.owner_id::text, 'booking_created', %1$s
-        FROM new_rows n JOIN %2$s nl ON nl.id = n.hangar_id LEFT JOIN %3$s nu ON nu.id = n.user_id WHERE nl.owner_id IS NOT NULL;
+        SELECT coalesce(nl.owner_id::text, ''), CASE WHEN nl.owner_id IS NULL THEN 'changed' ELSE 'booking_created' END, %1$s
+        FROM new_rows n LEFT JOIN %2$s nl ON nl.id = n.hangar_id LEFT JOIN %3$s nu ON nu.id = n.user_id;
         IF NOT FOUND THEN RETURN NULL; END IF;
         IF EXISTS (SELECT FROM new_rows n WHERE %4$s) THEN
             %5$s
@@ -201,11 +205,15 @@ BEGIN
             UNION ALL
             SELECT 4, h.now, 'revenue_received', %10$s WHERE o.id IS NOT NULL AND n.id IS NOT NULL AND %11$s
             UNION ALL
-            SELECT 5, h.now, 'changed', json_build_object('hangarId', n.hangar_id::text)
-            WHERE o.id IS NOT NULL AND n.id IS NOT NULL AND %8$s IS NOT DISTINCT FROM %9$s AND %12$s IS DISTINCT FROM %13$s
+            SELECT 5, h.now, 'changed', %14$s
+            WHERE o.id IS NOT NULL AND n.id IS NOT NULL AND %8$s IS NOT DISTINCT FROM %9$s AND (%12$s IS DISTINCT FROM %13$s OR %16$s)
             UNION ALL
-            SELECT 6, h.was, 'changed', json_build_object('hangarId', o.hangar_id::text)
+            SELECT 6, h.was, 'changed', %15$s
             WHERE o.id IS NOT NULL AND n.id IS NOT NULL AND o.hangar_id IS DISTINCT FROM n.hangar_id AND h.was IS NOT DISTINCT FROM h.now
+            UNION ALL
+            SELECT 7, '', 'changed', CASE WHEN n.id IS NULL THEN %15$s ELSE %14$s END
+            WHERE h.was IS NULL AND h.now IS NULL AND (o.id IS NULL OR n.id IS NULL OR %8$s IS DISTINCT FROM %9$s
+                OR %12$s IS DISTINCT FROM %13$s OR %16$s)
         ) e(ord, owner_id, type, data)
         WHERE e.owner_id IS NOT NULL ORDER BY coalesce(n.id, o.id), e.ord;
         IF FOUND THEN PERFORM realtime.ring(); END IF;$t$,
@@ -215,11 +223,12 @@ BEGIN
         realtime.booking_json('n', 'n.status', ''),
         realtime.booking_json('n', 'n.status', ', ''previousStatus'', o.status'),
         replace(shown, '{r}', 'n'), replace(shown, '{r}', 'o'), realtime.payment_json('n'), arrived,
-        replace(counted, '{r}', 'n'), replace(counted, '{r}', 'o')));
+        replace(counted, '{r}', 'n'), replace(counted, '{r}', 'o'), replace(named, '{r}', 'n'), replace(named, '{r}', 'o'), timeless));
 
     PERFORM realtime.define_trigger_function('bookings_deleted', forget || format($t$
         INSERT INTO realtime.events (owner_id, type, data)
-        SELECT %1$s, 'booking_updated', %2$s FROM old_rows o %3$s WHERE %1$s IS NOT NULL ORDER BY o.id;
+        SELECT coalesce(%1$s, ''), CASE WHEN %1$s IS NULL THEN 'changed' ELSE 'booking_updated' END, %2$s
+        FROM old_rows o %3$s ORDER BY o.id;
         IF FOUND THEN PERFORM realtime.ring(); END IF;$t$,
         replace(owner_of, '{r}', 'o'), realtime.booking_json('o', '''deleted''', ', ''previousStatus'', o.status'),
         realtime.booking_joins('o', listings, users)));
@@ -238,7 +247,7 @@ END $attach$;
 CREATE FUNCTION realtime.attach_listings(listings regclass) RETURNS void LANGUAGE plpgsql AS $attach$
 DECLARE log text := $t$
     INSERT INTO realtime.events (owner_id, type, data)
-    SELECT r.owner_id::text, 'changed', json_build_object('hangarId', r.id::text) FROM %s r WHERE r.owner_id IS NOT NULL;
+    SELECT r.owner_id::text, 'changed', json_build_object('hangarId', r.id::text, 'bookings', '[]'::json) FROM %s r WHERE r.owner_id IS NOT NULL;
     IF FOUND THEN PERFORM realtime.ring(); END IF;$t$;
 BEGIN
     PERFORM realtime.define_trigger_function('listings_inserted', format(log, 'new_rows'));
@@ -302,11 +311,13 @@ BEGIN
     PERFORM realtime.attach_owners(owners);
     COMMIT;
     PERFORM realtime.define_trigger_function('payouts_written', $t$
-        INSERT INTO realtime.events (owner_id, type) SELECT DISTINCT owner_id, 'changed' FROM touched;
+        INSERT INTO realtime.events (owner_id, type, data)
+        SELECT owner_id, 'changed', json_build_object('bookings', json_agg(booking_id)) FROM touched GROUP BY owner_id;
         IF FOUND THEN PERFORM realtime.ring(); END IF;$t$);
     PERFORM realtime.define_trigger_function('payouts_updated', $t$
-        INSERT INTO realtime.events (owner_id, type)
-        SELECT owner_id, 'changed' FROM old_rows UNION SELECT owner_id, 'changed' FROM new_rows;
+        INSERT INTO realtime.events (owner_id, type, data)
+        SELECT owner_id, 'changed', json_build_object('bookings', json_agg(booking_id))
+        FROM (SELECT owner_id, booking_id FROM old_rows UNION SELECT owner_id, booking_id FROM new_rows) r GROUP BY owner_id;
         IF FOUND THEN PERFORM realtime.ring(); END IF;$t$);
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_inserted',
         'AFTER INSERT ON {table} REFERENCING NEW TABLE AS touched FOR EACH STATEMENT', 'payouts_written');

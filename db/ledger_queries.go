@@ -1,0 +1,220 @@
+package db
+
+import (
+	"strconv"
+
+	"github.com/lib/pq"
+)
+
+// freshLimit is up to how many rows of the log the ledger may lack for its answer to be worth more than reading the owner's
+// history, and repairLimit up to how many are applied to it one by one.
+const (
+	freshLimit  = 2000
+	repairLimit = 50_000
+)
+
+// ledgerMark begins the queries of the ledger: its newest mark; fresh, the rows of the log that this snapshot sees and that of
+// the mark did not, found through the index on xid as when they are numbered; and valid, which has a row when the ledger and
+// fresh together are the truth:
+//   - nobody had a reason to distrust the ledger since it was built,
+//   - no trigger has failed: the counter is a sequence, and counts before the failing transaction commits,
+//   - the bookings are in the same file of the same cluster: ALTER TABLE … USING and a restored copy run no trigger,
+//   - each fresh row says which bookings it is about; one from a trigger function of an older version does not.
+//
+// {limit} is how many fresh rows are too many.
+const ledgerMark = `
+WITH mark AS MATERIALIZED (
+	SELECT * FROM realtime.ledger_marks ORDER BY number DESC LIMIT 1
+),
+fresh AS MATERIALIZED (
+	(SELECT type, data FROM realtime.events WHERE xid >= (SELECT pg_snapshot_xmax(after) FROM mark)
+		ORDER BY xid LIMIT {limit})
+	UNION ALL
+	(SELECT type, data FROM realtime.events WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(after) FROM mark))
+		ORDER BY xid LIMIT {limit})
+),
+valid AS MATERIALIZED (
+	SELECT mark.* FROM mark
+	WHERE generation = (SELECT number FROM realtime.ledger_generation)
+		AND faults = (SELECT {faults} FROM realtime.faults) AND place = {place}
+		AND (SELECT count(*) FROM fresh) < {limit}
+		AND NOT EXISTS (SELECT FROM fresh WHERE type NOT IN ('access', 'occupancy_changed')
+			AND data->'bookingId' IS NULL AND data->'bookings' IS NULL)
+),
+named AS (
+	SELECT data->>'bookingId' AS id FROM fresh, valid
+	UNION ALL
+	SELECT json_array_elements_text(data->'bookings') FROM fresh, valid
+),
+touched AS MATERIALIZED (SELECT DISTINCT id FROM named WHERE id IS NOT NULL)`
+
+// ledgerPlace names the bookings' table, the file that holds its rows, and the cluster with its database.
+const ledgerPlace = `concat_ws(' ', to_regclass({bookingsName})::oid, pg_relation_filenode(to_regclass({bookingsName})),
+	(SELECT system_identifier FROM pg_control_system()), (SELECT oid FROM pg_database WHERE datname = current_database()))`
+
+// ledgerRows is what bookings b contribute, as rows of the ledger.
+const ledgerRows = `
+SELECT booking_id, hangar_id, check_in, check_out, created_at, paid_at, price, pending, greatest(
+		CASE WHEN check_out IS NOT NULL THEN least(check_out, '200000-01-01') + interval '2 days' END,
+		CASE WHEN created_at IS NOT NULL THEN least(created_at, '200000-01-01') + interval '3 days' END,
+		CASE WHEN paid_at IS NOT NULL THEN least(paid_at, '200000-01-01') + interval '16 days' END, '-infinity') AS counts_until
+FROM (
+	SELECT b.id::text AS booking_id, b.hangar_id::text AS hangar_id,
+		CASE WHEN b.status::text IN ('confirmed', 'active') THEN {checkInClock} END AS check_in,
+		CASE WHEN b.status::text IN ('confirmed', 'active') THEN {checkOutClock} END AS check_out,
+		CASE WHEN b.status::text IS DISTINCT FROM 'cancelled' THEN {createdClock} END AS created_at,
+		CASE WHEN {paid} THEN {paidClock} END AS paid_at,
+		CASE WHEN {paid} THEN b.total_price::numeric END AS price,
+		CASE WHEN {paid} AND b.status::text = 'completed' AND NOT EXISTS (
+				SELECT FROM realtime.payouts o WHERE o.booking_id = b.id::text AND o.paid_out_at IS NOT NULL)
+			THEN coalesce(b.subtotal::numeric, 0) - coalesce(b.fees::numeric, 0) END AS pending
+	FROM {bookings} b {paidJoin} WHERE b.hangar_id IS NOT NULL {which}
+) contributions`
+
+// touchedRows is the condition for the bookings that fresh rows of the log are about.
+const touchedRows = `AND b.id = ANY (ARRAY(SELECT {key} FROM touched))`
+
+// ledgerMetrics is metricsQuery over the ledger, with the same parameters, and whether the ledger is to be believed.
+//
+// Its plan, whatever the size of the tables: one step back in the index of the marks; an index range at the end of the log for
+// what is fresh; the owner's listings; for each of them one range of ledger_hangar, of stays that are not over and payments
+// and bookings of the last days (OFFSET 0 keeps the planner from joining by reading the whole ledger), and one row of totals;
+// for each booking that is fresh one row of the ledger, which is left out, and one of the portal's table by its primary key
+// instead. When the ledger is not valid, no owner's listing is found, and nothing else is read.
+const ledgerMetrics = `, hangars AS MATERIALIZED (
+	SELECT l.id::text AS id, coalesce(l.status::text = 'active' AND l.is_available, false) AS published, {spaces} AS spaces
+	FROM {listings} l WHERE l.owner_id = $1::text::{ownerType}
+		AND EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC'))
+),
+present AS MATERIALIZED (
+	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
+),
+stays AS MATERIALIZED (
+	SELECT s.hangar_id, s.check_in, s.check_out, s.created_at, s.paid_at, s.price
+	FROM hangars h CROSS JOIN LATERAL (
+		SELECT * FROM realtime.ledger l
+		WHERE l.hangar_id = h.id AND l.counts_until >= ($2::timestamptz AT TIME ZONE 'UTC') OFFSET 0) s
+	WHERE s.booking_id NOT IN (SELECT id FROM touched)
+	UNION ALL
+	SELECT hangar_id, check_in, check_out, created_at, paid_at, price FROM present
+),
+sums AS (
+	SELECT
+		coalesce(sum(price) FILTER (WHERE paid_at >= {today.paid} AND paid_at < {tomorrow.paid}), 0) AS today,
+		coalesce(sum(price) FILTER (WHERE paid_at >= {week.paid} AND paid_at < {tomorrow.paid}), 0) AS week,
+		coalesce(sum(price) FILTER (WHERE paid_at >= {earlier.paid} AND paid_at < {week.paid}), 0) AS earlier,
+		count(*) FILTER (WHERE created_at >= {today.created} AND created_at < {tomorrow.created}) AS bookings
+	FROM stays
+),
+totals AS (
+	SELECT coalesce(sum(t.pending), 0) AS pending, coalesce(sum(t.odd), 0) AS odd
+	FROM hangars h CROSS JOIN LATERAL (SELECT * FROM realtime.ledger_totals t WHERE t.hangar_id = h.id OFFSET 0) t
+),
+payouts AS (
+	SELECT totals.pending
+		- (SELECT coalesce(sum(l.pending), 0) FROM realtime.ledger l
+			WHERE l.booking_id = ANY (ARRAY(SELECT id FROM touched)) AND l.hangar_id IN (SELECT id FROM hangars))
+		+ (SELECT coalesce(sum(pending), 0) FROM present) AS pending
+	FROM totals
+),
+spaces AS (
+	SELECT coalesce(sum(h.spaces), 0) AS offered, coalesce(sum(least(h.spaces, coalesce(o.stays, 0))), 0) AS occupied, count(*) AS listings
+	FROM hangars h LEFT JOIN (
+		SELECT hangar_id, count(*) AS stays FROM stays WHERE check_in <= {now.stay} AND check_out > {now.stay} GROUP BY hangar_id
+	) o ON o.hangar_id = h.id
+	WHERE h.published
+)` + metricsResult + `,
+	EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC')) AND (SELECT odd = 0 FROM totals) AS trusted
+FROM sums, payouts, spaces` + metricsParameters
+
+// ledgerApply brings the ledger to what the portal's tables are in this statement's snapshot, where it was valid: the bookings
+// that fresh rows are about are read again. It returns whether it was valid, and how many rows were fresh.
+const ledgerApply = `, present AS MATERIALIZED (
+	SELECT r.* FROM ({touchedRows}) r, valid WHERE r.counts_until >= valid.floor OR r.pending IS NOT NULL
+),
+former AS MATERIALIZED (
+	SELECT * FROM realtime.ledger WHERE booking_id = ANY (ARRAY(SELECT id FROM touched))
+),
+removed AS (
+	DELETE FROM realtime.ledger WHERE booking_id = ANY (ARRAY(
+		SELECT booking_id FROM former EXCEPT SELECT booking_id FROM present))
+),
+kept AS (
+	INSERT INTO realtime.ledger (booking_id, hangar_id, check_in, check_out, created_at, paid_at, price, pending, counts_until)
+	SELECT p.* FROM present p LEFT JOIN former f USING (booking_id) WHERE f.booking_id IS NULL OR
+		(p.hangar_id, p.check_in, p.check_out, p.created_at, p.paid_at, p.price, p.pending) IS DISTINCT FROM
+		(f.hangar_id, f.check_in, f.check_out, f.created_at, f.paid_at, f.price, f.pending)
+	ON CONFLICT (booking_id) DO UPDATE SET hangar_id = excluded.hangar_id, check_in = excluded.check_in,
+		check_out = excluded.check_out, created_at = excluded.created_at, paid_at = excluded.paid_at, price = excluded.price,
+		pending = excluded.pending, counts_until = excluded.counts_until
+),
+totalled AS (
+	INSERT INTO realtime.ledger_totals (hangar_id, pending, odd)
+	SELECT hangar_id, coalesce(sum(sign * pending) FILTER (WHERE NOT odd), 0), coalesce(sum(sign) FILTER (WHERE odd), 0) FROM (
+		SELECT hangar_id, pending, 1 AS sign, {odd} AS odd FROM present WHERE pending IS NOT NULL
+		UNION ALL
+		SELECT hangar_id, pending, -1, {odd} FROM former WHERE pending IS NOT NULL
+	) changes GROUP BY hangar_id
+	HAVING coalesce(sum(sign * pending) FILTER (WHERE NOT odd), 0) <> 0 OR coalesce(sum(sign) FILTER (WHERE odd), 0) <> 0
+	ON CONFLICT (hangar_id) DO UPDATE SET pending = ledger_totals.pending + excluded.pending, odd = ledger_totals.odd + excluded.odd
+),
+marked AS (
+	INSERT INTO realtime.ledger_marks (after, generation, faults, place, floor)
+	SELECT pg_current_snapshot(), generation, faults, place, floor FROM valid WHERE EXISTS (SELECT FROM fresh)
+),
+swept AS (DELETE FROM realtime.ledger_marks WHERE number < (SELECT number FROM valid))
+SELECT EXISTS (SELECT FROM valid) AS valid, (SELECT count(*) FROM fresh) AS fresh`
+
+// ledgerBuild makes the ledger anew, in statements of one snapshot. Parameter: 1 the floor. It marks nothing when a trigger
+// fault was counted whose transaction may not have ended: that could commit later, and nobody would know of it.
+var ledgerBuild = []string{
+	`DELETE FROM realtime.ledger`,
+	`DELETE FROM realtime.ledger_totals`,
+	`INSERT INTO realtime.ledger (booking_id, hangar_id, check_in, check_out, created_at, paid_at, price, pending, counts_until)
+		SELECT r.* FROM ({allRows}) r WHERE counts_until >= $1::timestamp OR pending IS NOT NULL`,
+	`INSERT INTO realtime.ledger_totals (hangar_id, pending, odd)
+		SELECT hangar_id, coalesce(sum(pending) FILTER (WHERE NOT {odd}), 0), count(*) FILTER (WHERE {odd})
+		FROM realtime.ledger WHERE pending IS NOT NULL GROUP BY hangar_id`,
+	`DELETE FROM realtime.ledger_marks`,
+	`INSERT INTO realtime.ledger_marks (after, generation, faults, place, floor)
+		SELECT pg_current_snapshot(), g.number, f.faults, {place}, $1::timestamp
+		FROM realtime.ledger_generation g, realtime.installation i, (SELECT {faults} AS faults FROM realtime.faults) f
+		WHERE i.faults_seen = f.faults AND i.faults_until IS NULL`,
+}
+
+// ledgerPrune removes what counted only before a new floor, and marks that. Parameter: 1 the floor.
+const ledgerPrune = `, removed AS (
+	DELETE FROM realtime.ledger WHERE counts_until < $1::timestamp AND pending IS NULL AND EXISTS (SELECT FROM valid)
+)
+INSERT INTO realtime.ledger_marks (after, generation, faults, place, floor)
+SELECT after, generation, faults, place, greatest(floor, $1::timestamp) FROM valid`
+
+// ledgerQueries are the ledger's questions and steps, written for the shape of one database.
+type ledgerQueries struct {
+	metrics, apply, prune string
+	build                 []string
+}
+
+func newLedgerQueries(s shape) ledgerQueries {
+	paidAt, paid, paidJoin := s.paid()
+	rows := fill(ledgerRows, "{paid}", "("+paid+")", "{paidClock}", clock(s.paidType(), paidAt), "{paidJoin}", paidJoin,
+		"{checkInClock}", clock(s.checkIn, "b.check_in"), "{checkOutClock}", clock(s.checkIn, "b.check_out"),
+		"{createdClock}", clock(s.createdAt, "b.created_at"))
+	parts := []string{
+		"{touchedRows}", fill(rows, "{which}", fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings),
+		"{allRows}", fill(rows, "{which}", "", "{bookings}", s.bookings),
+		"{place}", fill(ledgerPlace, "{bookingsName}", pq.QuoteLiteral(s.bookings)),
+		"{faults}", "CASE WHEN is_called THEN last_value + 1 ELSE last_value END",
+		"{odd}", "(pending::text IN ('NaN', 'Infinity', '-Infinity'))",
+		"{listings}", s.listings, "{ownerType}", s.ownerID, "{spaces}", s.spaces("l"),
+	}
+	q := ledgerQueries{
+		metrics: fill(fill(ledgerMark+ledgerMetrics, "{limit}", strconv.Itoa(freshLimit+1)), append(parts, s.days(clockParam)...)...),
+		apply:   fill(fill(ledgerMark+ledgerApply, "{limit}", strconv.Itoa(repairLimit+1)), parts...),
+		prune:   fill(fill(ledgerMark+ledgerPrune, "{limit}", strconv.Itoa(repairLimit+1)), parts...),
+	}
+	for _, statement := range ledgerBuild {
+		q.build = append(q.build, fill(statement, parts...))
+	}
+	return q
+}
