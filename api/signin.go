@@ -137,8 +137,11 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session, next, err := s.Sessions.Rotate(r.Context(), token, refreshLifetime)
-	if errors.Is(err, db.ErrSessionEnded) && byCookie {
-		s.clearCookies(w, r)
+	if errors.Is(err, db.ErrSessionEnded) {
+		s.SignedOut("", "") // whose it was is not known
+		if byCookie {
+			s.clearCookies(w, r)
+		}
 	}
 	if s.settle(w, r, err) {
 		s.welcome(w, r, session, next, byCookie)
@@ -223,6 +226,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		err = s.Sessions.End(r.Context(), session.ID)
 	}
+	s.SignedOut("", session.UserID)
 	if s.settle(w, r, err) {
 		s.clearCookies(w, r)
 		w.WriteHeader(http.StatusNoContent)

@@ -1,0 +1,67 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/handlers"
+)
+
+// registry answers as it is told, and counts how often it was asked.
+type registry struct {
+	office
+	asked int
+	role  db.Role
+	err   error
+	busy  func() // called while it answers
+}
+
+func (r *registry) Access(context.Context, db.Caller, string) (db.Role, error) {
+	r.asked++
+	role, err := r.role, r.err
+	if r.busy != nil {
+		r.busy()
+	}
+	return role, err
+}
+
+func TestRememberedAccess(t *testing.T) {
+	t.Parallel()
+	r := &registry{role: db.RoleViewer}
+	a := handlers.NewRememberedAccess(r)
+	ana, bia := db.Caller{UserID: "1"}, db.Caller{UserID: "2"}
+	ask := func(what string, c db.Caller, owner string, want db.Role, asked int) {
+		t.Helper()
+		role, err := a.Access(t.Context(), c, owner)
+		if role != want || err != nil && r.err == nil || r.asked != asked {
+			t.Errorf("%s: %q, %v, asked %d times; want %q, %d", what, role, err, r.asked, want, asked)
+		}
+	}
+	ask("first", ana, "42", db.RoleViewer, 1)
+	ask("again", ana, "42", db.RoleViewer, 1)
+	ask("somebody else", bia, "42", db.RoleViewer, 2)
+	ask("another account", ana, "43", db.RoleViewer, 3)
+	ask("another session", db.Caller{UserID: "1", SessionID: "s"}, "42", db.RoleViewer, 4)
+	r.role = ""
+	a.Forget("42", "")
+	ask("removed", ana, "42", "", 5)
+	ask("another account stays", ana, "43", db.RoleViewer, 5)
+	ask("nothing is not remembered", ana, "42", "", 6)
+	a.Forget("", "1")
+	ask("signed out", ana, "43", "", 7)
+	r.role = db.RoleManager
+	ask("anew", bia, "43", db.RoleManager, 8)
+	a.Forget("", "")
+	ask("all forgotten", bia, "43", db.RoleManager, 9)
+	r.err = errors.New("the database is away")
+	a.Forget("", "")
+	ask("an error", bia, "43", db.RoleManager, 10)
+	ask("an error is not remembered", bia, "43", db.RoleManager, 11)
+
+	r.err, r.asked = nil, 0
+	r.busy = func() { r.busy, r.role = nil, ""; a.Forget("44", "") } // revoked while the answer is on its way
+	ask("an answer of before", ana, "44", db.RoleManager, 1)
+	ask("is not remembered", ana, "44", "", 2)
+}
