@@ -2,7 +2,7 @@
  * The page around the element: who is signed in, which account is shown, and
  * the title. It holds the token; the element holds everything live.
  */
-import { delay } from './backoff.js';
+import { delay } from './parts.js';
 import { h, setText } from './dom.js';
 import './element.js';
 

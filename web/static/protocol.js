@@ -1,21 +1,11 @@
-/**
- * The wire: messages in, close codes to verdicts, and the one class of error.
- * Pure; knows nothing of sockets, time or the page.
- * @import { ErrorKind, Message, BookingNotification, BookingRow, Listing, OccupancyChange, RealTimeMetrics, RealtimeErrorShape } from './types.js'
- */
-
-export const SUBPROTOCOL = 'hangarshare.v1';
+/** The wire: messages in, close codes to verdicts, the one class of error. Pure. @import * as T from './internals.js' */
 
 /** Our own code for a connection that fell silent or never became established. */
 export const CODE_TIMEOUT = 4999;
 
-/** An error of the client. `kind` is for branching, `message` for a log. @implements {RealtimeErrorShape} */
+/** An error of the client: `kind` is for branching, `message` for a log. */
 export class RealtimeError extends Error {
-  /**
-   * @param {ErrorKind} kind
-   * @param {string} message
-   * @param {{code?: number | null, attempt?: number, nextRetryAt?: number | null, cause?: unknown}} [more]
-   */
+  /** @param {T.ErrorKind} kind @param {string} message @param {T.ErrorFacts} [facts] */
   constructor(kind, message, { code = null, attempt = 0, nextRetryAt = null, cause } = {}) {
     super(message, { cause });
     this.name = 'RealtimeError';
@@ -27,179 +17,70 @@ export class RealtimeError extends Error {
   }
 }
 
-/**
- * What the end of a connection means for the next step.
- * @param {number} code
- * @returns {ErrorKind}
- */
-export function verdict(code) {
-  switch (code) {
-    case 4401: return 'auth';
-    case 4403: return 'forbidden';
-    case 4400: return 'protocol';
-    case 4429: return 'limited';
-    case CODE_TIMEOUT: return 'timeout';
-    case 1001: case 1011: case 1012: case 1013: case 4408: return 'server';
-    default: return 'network';
-  }
-}
-
-/** @param {number} status an HTTP status @returns {number} the close code that says the same */
-export function closeCodeOf(status) {
-  if (status === 400 || status === 404) return 4400;
-  if (status === 401) return 4401;
-  if (status === 403) return 4403;
-  if (status === 429) return 4429;
-  return status >= 500 ? 1013 : 1006;
-}
-
-/** @param {unknown} v @returns {Record<string, any>} */
-const object = (v) => (typeof v === 'object' && v !== null && !Array.isArray(v) ? v : {});
-/** @param {unknown} v */
-const text = (v) => (typeof v === 'string' ? v : typeof v === 'number' ? String(v) : '');
-/** @param {unknown} v @param {number} [otherwise] */
-const number = (v, otherwise = 0) => (typeof v === 'number' && Number.isFinite(v) ? v : otherwise);
-
-/** Missing numbers are 0, a missing date is empty. @param {unknown} raw @returns {RealTimeMetrics} */
-export function readMetrics(raw) {
-  const d = object(raw);
-  return {
-    revenueToday: number(d.revenueToday),
-    bookingsToday: number(d.bookingsToday),
-    occupancyRate: number(d.occupancyRate),
-    growthPercentage: number(d.growthPercentage),
-    activeListings: number(d.activeListings),
-    pendingPayouts: number(d.pendingPayouts),
-    nextPayoutDate: text(d.nextPayoutDate),
-  };
-}
-
-/** @param {unknown} raw @param {number} timestamp @returns {BookingNotification} */
-function readBooking(raw, timestamp) {
-  const d = object(raw);
-  return {
-    id: text(d.id) || text(d.bookingId),
-    bookingId: text(d.bookingId) || text(d.id),
-    hangarNumber: text(d.hangarNumber),
-    guestName: text(d.guestName),
-    amount: number(d.amount),
-    duration: number(d.duration),
-    checkInDate: text(d.checkInDate),
-    checkOutDate: text(d.checkOutDate),
-    timestamp: number(d.timestamp, timestamp),
-    status: text(d.status),
-    previousStatus: text(d.previousStatus),
-  };
-}
-
-/** @param {unknown} raw @returns {BookingRow} */
-export function readBookingRow(raw) {
-  const d = object(raw);
-  return {
-    ...readBooking(raw, 0),
-    hangarId: text(d.hangarId),
-    status: text(d.status),
-    paymentMethod: text(d.paymentMethod),
-  };
-}
-
-/** @param {unknown} raw @returns {Listing} */
-export function readListing(raw) {
-  const d = object(raw);
-  return {
-    hangarId: text(d.hangarId),
-    hangarNumber: text(d.hangarNumber),
-    icaoCode: text(d.icaoCode),
-    aerodromeName: text(d.aerodromeName),
-    city: text(d.city),
-    status: text(d.status),
-    isAvailable: d.isAvailable === true,
-    dailyRate: number(d.dailyRate),
-    totalSpaces: Math.max(1, number(d.totalSpaces, 1)),
-    occupiedSpaces: number(d.occupiedSpaces),
-    isNowOccupied: d.isNowOccupied === true,
-    occupant: text(d.occupant),
-  };
-}
-
-/** @param {unknown} raw @param {number} timestamp @returns {OccupancyChange} */
-function readOccupancy(raw, timestamp) {
-  const d = object(raw);
-  return {
-    hangarId: text(d.hangarId),
-    hangarNumber: text(d.hangarNumber),
-    isNowOccupied: d.isNowOccupied === true,
-    previousOccupant: text(d.previousOccupant),
-    newOccupant: text(d.newOccupant),
-    timestamp: number(d.timestamp, timestamp),
-  };
-}
-
-/** How the data of each known type is read. @type {Record<string, (raw: unknown, timestamp: number) => any>} */
-const READERS = {
-  booking_created: readBooking,
-  booking_updated: readBooking,
-  booking_completed: readBooking,
-  revenue_received(raw, timestamp) {
-    const d = object(raw);
-    return {
-      bookingId: text(d.bookingId),
-      hangarNumber: text(d.hangarNumber),
-      amount: number(d.amount),
-      paymentMethod: text(d.paymentMethod),
-      timestamp: number(d.timestamp, timestamp),
-    };
-  },
-  occupancy_changed: readOccupancy,
-  metrics_updated: readMetrics,
-  connection_established(raw) {
-    const d = object(raw);
-    return {
-      ownerId: text(d.ownerId),
-      connectionId: text(d.connectionId),
-      lastEventId: text(d.lastEventId),
-      recovered: d.recovered === true,
-      heartbeatMs: number(d.heartbeatMs, 20_000),
-      serverTime: number(d.serverTime),
-      timezone: text(d.timezone),
-    };
-  },
-  heartbeat: (raw) => ({ lastEventId: text(object(raw).lastEventId) }),
-  resync: object,
-  token_expiring: object,
-  refreshed: object,
-  token_expired: object,
-  server_closing: (raw) => ({ retryMs: number(object(raw).retryMs, 1000) }),
-  pong: object,
-  error(raw) {
-    const d = object(raw);
-    return { code: typeof d.code === 'number' ? d.code : text(d.code), message: text(d.message) };
-  },
+/** @type {Record<number, T.ErrorKind>} */
+const VERDICTS = {
+  4400: 'protocol', 4401: 'auth', 4403: 'forbidden', 4408: 'server', 4429: 'limited', [CODE_TIMEOUT]: 'timeout',
+  1001: 'server', 1011: 'server', 1012: 'server', 1013: 'server',
 };
 
-/**
- * Reads one message; what it lacks gets the defaults above.
- * @param {string} source
- * @returns {{message: Message} | {problem: string}} the problem is a short constant, or `unknown type X`
- */
-export function parseMessage(source) {
+/** What the end of a connection means for the next step. @param {number} code */
+export const verdict = (code) => VERDICTS[code] ?? 'network';
+
+// A shape is also the defaults of what is missing.
+
+/** @type {T.RealTimeMetrics} */
+export const METRICS = {
+  revenueToday: 0, bookingsToday: 0, occupancyRate: 0, growthPercentage: 0, activeListings: 0, pendingPayouts: 0, nextPayoutDate: '',
+};
+const PLACE = { hangarNumber: '', timestamp: 0 };
+const BOOKING = {
+  ...PLACE, id: '', bookingId: '', guestName: '', amount: 0, duration: 0, checkInDate: '', checkOutDate: '', status: '', previousStatus: '',
+};
+
+/** @type {Record<string, object>} */
+const SHAPES = {
+  booking_created: BOOKING, booking_updated: BOOKING, booking_completed: BOOKING,
+  revenue_received: { ...PLACE, bookingId: '', amount: 0, paymentMethod: '' },
+  occupancy_changed: { ...PLACE, hangarId: '', isNowOccupied: false, previousOccupant: '', newOccupant: '' },
+  metrics_updated: METRICS,
+  connection_established: {
+    ownerId: '', connectionId: '', lastEventId: '', recovered: false, heartbeatMs: 20_000, serverTime: 0, timezone: '',
+  },
+  heartbeat: { lastEventId: '' }, server_closing: { retryMs: 1000 }, error: { code: '', message: '' },
+  token_expiring: { expiresAt: 0 }, refreshed: { expiresAt: 0 }, resync: {}, token_expired: {}, pong: {},
+};
+
+/** Fields as in the shape where missing or of another type. @type {T.ReadShape} */
+export const read = (shape, raw) => {
+  /** @type {any} */
+  const result = { ...shape };
+  for (const name in result) {
+    const otherwise = result[name];
+    const value = /** @type {any} */ (raw)?.[name];
+    if (typeof value === typeof otherwise && Math.abs(value) !== Infinity) result[name] = value;
+    else if (otherwise === '' && typeof value === 'number') result[name] = `${value}`;
+  }
+  return result;
+};
+
+/** @template {{id: string, bookingId: string}} B @param {B} booking @returns {B} */
+const named = (booking) => ({ ...booking, id: booking.id || booking.bookingId, bookingId: booking.bookingId || booking.id });
+
+/** @param {unknown} raw @returns {T.BookingRow} */
+export const readBookingRow = (raw) => named(read({ ...BOOKING, hangarId: '', paymentMethod: '' }, raw));
+
+/** @type {T.ParseMessage} */
+export function parseMessage(source, before = METRICS) {
   let raw;
   try {
     raw = JSON.parse(source);
   } catch {
     return { problem: 'invalid JSON' };
   }
-  const envelope = object(raw);
-  const type = text(envelope.type);
-  if (!Object.hasOwn(READERS, type)) return { problem: `unknown type ${type.slice(0, 40)}` };
-  const timestamp = number(envelope.timestamp);
-  return {
-    message: {
-      id: text(envelope.id),
-      type: /** @type {any} */ (type),
-      timestamp,
-      ownerId: text(envelope.ownerId),
-      data: READERS[type](envelope.data, timestamp),
-    },
-  };
+  const envelope = read({ id: '', type: '', timestamp: 0, ownerId: '' }, raw);
+  const { type, timestamp } = envelope;
+  if (!Object.hasOwn(SHAPES, type)) return { problem: `unknown type ${type.slice(0, 40)}` };
+  const shape = SHAPES[type];
+  const data = read(shape === METRICS ? before : 'timestamp' in shape ? { ...shape, timestamp } : shape, raw.data);
+  return { message: /** @type {any} */ ({ ...envelope, data: shape === BOOKING ? named(/** @type {any} */ (data)) : data }) };
 }

@@ -133,9 +133,14 @@ export interface Snapshot {
 export type ConnectionStatus =
   | 'idle' | 'connecting' | 'live' | 'stale' | 'waiting' | 'auth_required' | 'closed';
 
+export type TransportName = 'websocket' | 'sse' | 'polling';
+
 export interface ConnectionState {
   status: ConnectionStatus;
-  transport: 'websocket' | 'sse' | null;
+  /** What carries the messages; in a tab that follows another, what carries them there. */
+  transport: TransportName | null;
+  /** True while another tab of this browser holds the connection. */
+  shared: boolean;
   /** Tries since the last stable connection. */
   attempt: number;
   nextRetryAt: number | null;
@@ -159,6 +164,7 @@ export interface RealtimeErrorShape extends Error {
   retryable: boolean;
   attempt: number;
   nextRetryAt: number | null;
+  cause?: unknown;
 }
 
 type MessageListeners = { [K in keyof AnyData]: (message: MessageOf<K>) => void };
@@ -200,6 +206,9 @@ export interface TransportRequest {
   ownerId: string;
   token: string;
   lastEventId: string;
+  fetch: typeof fetch;
+  clock: Clock;
+  random: () => number;
 }
 
 export interface Transport {
@@ -223,6 +232,12 @@ export interface PageLife {
   listen(handlers: { online(): void; offline(): void; shown(): void; left(): void; restored(): void }): () => void;
 }
 
+/** The parts of the browser that tabs of one origin share. */
+export interface TabsPlatform {
+  locks: Pick<LockManager, 'request'>;
+  openChannel(name: string): Pick<BroadcastChannel, 'postMessage' | 'close' | 'onmessage'>;
+}
+
 export type PositionStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 /** All that the client takes from its surroundings; everything has a default in a browser. */
@@ -232,6 +247,14 @@ export interface ClientOptions {
   fetch?: typeof fetch;
   openWebSocket?: OpenTransport;
   openSse?: OpenTransport;
+  openPolling?: OpenTransport;
+  /**
+   * One connection for all tabs of this browser that show the owner to the same user; true by default. Without a
+   * WebSocket it is shared all the same, because a browser allows six HTTP/1.1 connections per host.
+   */
+  share?: boolean;
+  /** Web Locks and BroadcastChannel; null where there are none, and then nothing is shared. */
+  tabs?: TabsPlatform | null;
   clock?: Clock;
   random?: () => number;
   page?: PageLife;

@@ -3,7 +3,7 @@
  * refusal can be told from a lost connection.
  * @import { OpenTransport } from '../types.js'
  */
-import { closeCodeOf } from '../protocol.js';
+import { closeCodeOf, retryAfterMs } from '../snapshot.js';
 
 /** A stream that sends this much without ending an event is not ours. */
 const MAX_EVENT_CHARS = 1 << 20;
@@ -64,56 +64,40 @@ export function sseParser(onEvent) {
   };
 }
 
-/**
- * @param {typeof fetch} [fetchFunction]
- * @returns {OpenTransport}
- */
-export function sseTransport(fetchFunction) {
-  return ({ baseUrl, ownerId, token, lastEventId }, handlers) => {
-    const request = fetchFunction ?? fetch;
-    const url = new URL('/api/sse', baseUrl);
-    url.searchParams.set('ownerId', ownerId);
-    if (lastEventId) url.searchParams.set('lastEventId', lastEventId);
-    const abort = new AbortController();
-    let over = false;
-    /** @param {number} code @param {number} [retryMs] */
-    const end = (code, retryMs) => {
-      if (over) return;
+/** @type {OpenTransport} */
+export function openSse({ baseUrl, ownerId, token, lastEventId, fetch }, handlers) {
+  const url = new URL('/api/sse', baseUrl);
+  url.searchParams.set('ownerId', ownerId);
+  if (lastEventId) url.searchParams.set('lastEventId', lastEventId);
+  const abort = new AbortController();
+  let over = false;
+  /** @param {number} code @param {number} [retryMs] */
+  const end = (code, retryMs) => {
+    if (over) return;
+    over = true;
+    abort.abort();
+    handlers.closed(code, retryMs);
+  };
+  const read = async () => {
+    const response = await fetch(url.href, {
+      headers: { Accept: 'text/event-stream', Authorization: `Bearer ${token}` }, cache: 'no-store', signal: abort.signal,
+    });
+    if (!response.ok || !response.body) return end(closeCodeOf(response.status), retryAfterMs(response));
+    const parse = sseParser(({ data }) => over || handlers.message(data));
+    const decoder = new TextDecoder();
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done || over) return end(1006);
+      parse(decoder.decode(value, { stream: true }));
+    }
+  };
+  read().catch(() => end(1006));
+  return {
+    send: () => false,
+    close() {
       over = true;
       abort.abort();
-      handlers.closed(code, retryMs);
-    };
-    const read = async () => {
-      const response = await request(url.href, {
-        headers: { Accept: 'text/event-stream', Authorization: `Bearer ${token}` },
-        cache: 'no-store',
-        credentials: 'same-origin',
-        signal: abort.signal,
-      });
-      if (!response.ok || !response.body) {
-        const seconds = Number(response.headers.get('Retry-After'));
-        end(closeCodeOf(response.status), seconds > 0 ? seconds * 1000 : undefined);
-        return;
-      }
-      const parse = sseParser(({ data }) => {
-        if (!over) handlers.message(data);
-      });
-      const decoder = new TextDecoder();
-      const reader = response.body.getReader();
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done || over) break;
-        parse(decoder.decode(value, { stream: true }));
-      }
-      end(1006);
-    };
-    read().catch(() => end(1006));
-    return {
-      send: () => false,
-      close() {
-        over = true;
-        abort.abort();
-      },
-    };
+    },
   };
 }

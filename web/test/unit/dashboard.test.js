@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readBookingRow, readListing, readMetrics } from '../../static/protocol.js';
+import { readBookingRow } from '../../static/protocol.js';
+import { readListing, readMetrics } from '../../static/snapshot.js';
 import { DashboardStore } from '../../static/state/store.js';
 import { describeConnection, describeMetrics, describeNotice } from '../../static/state/wording.js';
 

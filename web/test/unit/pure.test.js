@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ceiling, delay } from '../../static/backoff.js';
 import * as format from '../../static/format.js';
-import { Position } from '../../static/position.js';
-import { closeCodeOf, parseMessage, readMetrics, verdict } from '../../static/protocol.js';
+import { ceiling, delay, newPosition } from '../../static/parts.js';
+import { parseMessage, verdict } from '../../static/protocol.js';
+import { closeCodeOf, readMetrics } from '../../static/snapshot.js';
 import { sseParser } from '../../static/transport/sse.js';
 
 const NBSP = '\u00A0';
@@ -108,7 +108,7 @@ describe('event stream', () => {
 
 describe('position', () => {
   test('finds repetitions, and forgets the oldest', () => {
-    const position = new Position('1', null);
+    const position = newPosition('1', null);
     assert.equal(position.accept('a'), true);
     assert.equal(position.accept('a'), false);
     for (let i = 0; i < 600; i++) position.accept(String(i));
@@ -118,7 +118,7 @@ describe('position', () => {
   });
 
   test('an id that a snapshot or the server named may still arrive as an event', () => {
-    const position = new Position('1', null);
+    const position = newPosition('1', null);
     position.moveTo('e9');
     assert.equal(position.value, 'e9');
     assert.equal(position.accept('e9'), true);
@@ -128,10 +128,10 @@ describe('position', () => {
     const refuse = () => {
       throw new Error('SecurityError');
     };
-    const position = new Position('1', { getItem: refuse, setItem: refuse, removeItem: refuse });
+    const position = newPosition('1', { getItem: refuse, setItem: refuse, removeItem: refuse });
     position.moveTo('a');
     assert.equal(position.value, 'a');
-    position.forget();
+    position.moveTo('');
     assert.equal(position.value, '');
   });
 });
