@@ -79,6 +79,7 @@ export function newTabs(inner, manager) {
   const self = crypto.randomUUID();
   const memory = new Memory();
   let place = '';
+  let known = '';
   /** @type {ReturnType<T.TabsPlatform['openChannel']> | null} */
   let channel = null;
   let leading = false;
@@ -168,7 +169,7 @@ export function newTabs(inner, manager) {
   manager.on('message', (message) => {
     const { type, id } = message;
     if (type === 'connection_established') {
-      if (!message.data.recovered) memory.reset(message.data.lastEventId);
+      if (memory.after(message.data.lastEventId)?.length !== 0) memory.reset(message.data.lastEventId);
       if (!leading) return;
       facts = message.data;
       post('up');
@@ -185,8 +186,9 @@ export function newTabs(inner, manager) {
   return {
     async join(token) {
       const mine = turn;
-      const wanted = await meetingPlace(baseUrl, manager.ownerId, token);
+      const wanted = place && token === known ? place : await meetingPlace(baseUrl, manager.ownerId, token);
       if (mine !== turn) return true;
+      known = token;
       if (wanted !== place) {
         leave();
         place = wanted;

@@ -82,7 +82,9 @@ export function openSse({ baseUrl, ownerId, token, lastEventId, fetch }, handler
     const response = await fetch(url.href, {
       headers: { Accept: 'text/event-stream', Authorization: `Bearer ${token}` }, cache: 'no-store', signal: abort.signal,
     });
-    if (!response.ok || !response.body) return end(closeCodeOf(response.status), retryAfterMs(response));
+    // A refusal of ours says so in JSON; another one is of something on the way.
+    const ours = response.status >= 429 || /json/.test(response.headers.get('Content-Type') ?? '');
+    if (!response.ok || !response.body) return end(ours ? closeCodeOf(response.status) : 1006, retryAfterMs(response));
     const parse = sseParser(({ data }) => over || handlers.message(data));
     const decoder = new TextDecoder();
     const reader = response.body.getReader();

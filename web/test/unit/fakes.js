@@ -43,6 +43,7 @@ await Promise.all(['fallback', 'snapshot', 'tabs', 'transport/sse', 'transport/p
 export async function settle() {
   for (let turn = 0; turn < 4; turn++) {
     for (let i = 0; i < 50; i++) await null;
+    await crypto.subtle.digest('SHA-256', new Uint8Array(1)); // after those that the client asked for
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -77,13 +78,12 @@ class FakeLink {
 }
 
 /** A manager in such a world. @param {object} [options] */
-export function world({ token = 'secret', stored = '', random = () => 0.5, hidden = false } = {}) {
-  const clock = new FakeClock();
+export function world({ token = 'secret', stored = '', random = () => 0.5, hidden = false, clock = new FakeClock(), tabs = null, ...more } = {}) {
   const links = [];
   const logs = [];
   const requests = [];
   const storage = new Map(stored ? [['hangarshare:position:1', stored]] : []);
-  const http = { up: true, position: 'e0', metrics: { revenueToday: 10 } };
+  const http = { up: true, position: 'e0', metrics: { revenueToday: 10 }, /** @type {((url: string, options: any) => any) | null} */ answer: null };
   let handlers = null;
   const page = { isHidden: hidden };
   const open = (kind) => (request, linkHandlers) => {
@@ -103,12 +103,14 @@ export function world({ token = 'secret', stored = '', random = () => 0.5, hidde
     requests.push(url);
     if (!http.up) throw new TypeError('network');
     if (options?.signal?.aborted) throw new Error('aborted');
+    const answer = http.answer?.(url, options);
+    if (answer) return answer;
     const body = url.includes('/metrics') ? http.metrics : url.includes('/bookings') ? { bookings: [] } : { listings: [] };
     return { ok: true, status: 200, headers: new Headers({ 'Last-Event-ID': http.position }), json: async () => body };
   };
   const manager = createManager('1', token, {
     baseUrl: 'http://server', fetch, clock, random,
-    openWebSocket: open('websocket'), openSse: open('sse'), openPolling: open('polling'), tabs: null,
+    openWebSocket: open('websocket'), openSse: open('sse'), openPolling: open('polling'), tabs,
     page: {
       hidden: () => page.isHidden,
       offline: () => false,
@@ -123,6 +125,7 @@ export function world({ token = 'secret', stored = '', random = () => 0.5, hidde
       removeItem: (key) => void storage.delete(key),
     },
     log: (message) => logs.push(message),
+    ...more,
   });
   return {
     clock, links, logs, requests, storage, http, page, manager,
@@ -144,5 +147,77 @@ export function world({ token = 'secret', stored = '', random = () => 0.5, hidde
       await connected;
       await settle();
     },
+  };
+}
+
+/** An answer as fetch brings it. */
+export function answer(status, body, headers = {}) {
+  return { ok: status < 300, status, headers: new Headers({ 'Content-Type': 'application/json', ...headers }), json: async () => body };
+}
+
+/** A token of some user, as far as anybody but the server can read it. */
+export function tokenOf(user, more = {}) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return `${part({ alg: 'HS256' })}.${part({ sub: user, ...more })}.signature`;
+}
+
+/** Web Locks and BroadcastChannel of one browser, shared by the worlds that are its tabs. */
+export class FakePlatform {
+  /** @type {Map<string, {holder: any, queue: any[]}>} */
+  names = new Map();
+  /** @type {Set<any>} */
+  channels = new Set();
+  said = [];
+
+  locks = {
+    request: (name, options, callback) => new Promise((resolve, reject) => {
+      const lock = this.names.get(name) ?? { holder: null, queue: [] };
+      this.names.set(name, lock);
+      const entry = { callback, resolve, reject, options };
+      if (options.steal) {
+        lock.holder?.reject(new Error('stolen'));
+        lock.holder = null;
+        return this.#grant(lock, entry);
+      }
+      if (!lock.holder) return this.#grant(lock, entry);
+      if (options.ifAvailable) return resolve(callback(null));
+      lock.queue.push(entry);
+      options.signal?.addEventListener('abort', () => {
+        const at = lock.queue.indexOf(entry);
+        if (at < 0) return;
+        lock.queue.splice(at, 1);
+        reject(new Error('aborted'));
+      });
+    }),
+  };
+
+  async #grant(lock, entry) {
+    lock.holder = entry;
+    const held = entry.callback({});
+    const result = await held;
+    if (lock.holder !== entry) return;
+    lock.holder = null;
+    entry.resolve(result);
+    const next = lock.queue.shift();
+    if (next) this.#grant(lock, next);
+  }
+
+  openChannel = (name) => {
+    const channel = {
+      name,
+      deaf: false,
+      onmessage: null,
+      postMessage: (data) => {
+        const text = JSON.stringify(data);
+        this.said.push(text);
+        for (const other of this.channels) {
+          if (other === channel || other.name !== name) continue;
+          queueMicrotask(() => this.channels.has(other) && !other.deaf && other.onmessage?.({ data: JSON.parse(text) }));
+        }
+      },
+      close: () => this.channels.delete(channel),
+    };
+    this.channels.add(channel);
+    return channel;
   };
 }
