@@ -1,0 +1,105 @@
+/** A page with nothing but the client in it, and what a test asks of it. */
+
+/** A demo owner's session. @param {string} origin @returns {Promise<{ownerId: string, token: string}>} */
+export async function signIn(origin) {
+  const answer = await fetch(`${origin}/api/auth/demo`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' });
+  if (!answer.ok) throw new Error(`the server must run with --demo: HTTP ${answer.status}`);
+  return answer.json();
+}
+
+/** Commits a booking as the portal does. @param {import('pg').Client} db @param {string} ownerId */
+export async function book(db, ownerId) {
+  const { rowCount } = await db.query(
+    `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_method, payment_date)
+     SELECT l.id, u.id, (now() AT TIME ZONE 'utc')::date + 400, (now() AT TIME ZONE 'utc')::date + 403, 3, 1200, 100, 1300,
+            'confirmed', 'pix', now() AT TIME ZONE 'utc'
+     FROM hangar_listings l, users u WHERE l.owner_id = $1 ORDER BY l.id, u.id LIMIT 1`, [ownerId]);
+  if (rowCount !== 1) throw new Error('nothing was booked');
+}
+
+/** The ids of all events after one, as the server tells them. @param {string} origin @param {{ownerId: string, token: string}} session @param {string} after */
+export async function history(origin, { ownerId, token }, after) {
+  const ids = [];
+  for (let more = true; more;) {
+    const answer = await fetch(`${origin}/api/owners/${ownerId}/events?limit=100&after=${encodeURIComponent(after)}`, { headers: { Authorization: `Bearer ${token}` } });
+    const page = await answer.json();
+    ids.push(...page.events.map(({ id }) => id));
+    more = page.hasMore;
+    after = page.lastEventId;
+  }
+  return ids;
+}
+
+const PATIENCE = 20_000; // ms of real time, for a machine that has other things to do
+
+export class Visit {
+  /** @param {import('playwright-core').Page} page */
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** @param {import('playwright-core').BrowserContext} context @param {string} origin @param {{clock?: boolean}} [options] */
+  static async open(context, origin, { clock = false } = {}) {
+    const page = await context.newPage();
+    if (clock) await page.clock.install();
+    await page.route(`${origin}/blank`, (route) => route.fulfill({ contentType: 'text/html', body: '<!DOCTYPE html><title>Visit</title>' }));
+    await page.goto(`${origin}/blank`);
+    return new Visit(page);
+  }
+
+  /** @param {{ownerId: string, token: string}} session @param {object} [options] of the client */
+  start({ ownerId, token }, options = {}) {
+    return this.page.evaluate(async (given) => {
+      const { createManager } = await import('/client/client.js');
+      const manager = createManager(given.ownerId, given.token, given.options);
+      Object.assign(globalThis, { manager, ids: [], first: '' });
+      manager.on('message', ({ id }) => id && globalThis.ids.push(id));
+      manager.on('connection_established', ({ data }) => (globalThis.first ||= data.lastEventId));
+      manager.connect().catch(() => {});
+    }, { ownerId, token, options });
+  }
+
+  ids() {
+    return this.page.evaluate(() => globalThis.ids);
+  }
+
+  status() {
+    return this.page.evaluate(() => globalThis.manager.getState().status);
+  }
+
+  /** After which id its events begin. */
+  firstPosition() {
+    return this.page.evaluate(() => globalThis.first);
+  }
+
+  /** @param {(argument: any) => unknown} condition @param {unknown} [argument] */
+  until(condition, argument) {
+    return this.page.waitForFunction(condition, argument, { timeout: PATIENCE, polling: 20 });
+  }
+
+  /** @param {string} transport @param {boolean} [shared] */
+  carriedBy(transport, shared = false) {
+    return this.until(([wanted, other]) => {
+      const state = globalThis.manager.getState();
+      return state.status === 'live' && state.transport === wanted && state.shared === other;
+    }, [transport, shared]);
+  }
+
+  /** Lets the page's clock run in steps until a transport carries, with real time between for the network. @param {number} step @param {string} transport */
+  async patiently(step, transport) {
+    const end = Date.now() + 2 * PATIENCE;
+    for (;;) {
+      const there = await this.page.evaluate((wanted) => {
+        const state = globalThis.manager.getState();
+        return state.status === 'live' && state.transport === wanted;
+      }, transport);
+      if (there) return;
+      if (Date.now() > end) throw new Error(`not carried by ${transport}: ${await this.page.evaluate(() => JSON.stringify(globalThis.manager.getState()))}`);
+      await this.page.clock.runFor(step);
+    }
+  }
+
+  async close() {
+    await this.page.context().close();
+  }
+}
