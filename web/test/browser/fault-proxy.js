@@ -1,6 +1,7 @@
 /**
  * A TCP proxy between browser and server that does what networks do to people.
- * It reads just enough HTTP to tell an upgrade and a stream from a plain request.
+ * It reads just enough HTTP to tell an upgrade and a stream from a plain request,
+ * and has an empty page of its own at /blank.
  */
 import { connect, createServer } from 'node:net';
 
@@ -13,7 +14,10 @@ import { connect, createServer } from 'node:net';
  * @typedef {'pass' | 'swallow' | 'half' | 'reset' | 'refuse' | 'frames'} Mode
  */
 
+const PATIENCE = 20_000; // ms
 const HEAD_END = '\r\n\r\n';
+const BLANK = '<!DOCTYPE html><title>Blank</title>';
+const BLANK_PAGE = `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${BLANK.length}\r\n\r\n${BLANK}`;
 const REFUSAL = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
 
 /** @param {string} head @returns {Kind} */
@@ -71,6 +75,7 @@ export async function startFaultProxy(target) {
         seen[pair.kind]++;
         paths.push(head.split(' ', 2)[1]);
         noteChange();
+        if (/^GET \/blank /.test(head)) return void browser.write(BLANK_PAGE);
         if (modes[pair.kind] === 'refuse') return void browser.end(REFUSAL);
       }
       const mode = modes[pair.kind];
@@ -123,9 +128,11 @@ export async function startFaultProxy(target) {
     /** How many connections of a kind are open now. */
     open: (kind) => [...pairs].filter((pair) => pair.kind === kind).length,
     /** Resolves when the condition holds; it is asked again whenever a connection comes or goes. */
-    until: (condition) => new Promise((resolve) => {
+    until: (condition) => new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(new Error(`the proxy waited in vain for ${condition}`)), PATIENCE);
       const check = () => {
         if (!condition()) return;
+        clearTimeout(late);
         waiting.delete(check);
         resolve(undefined);
       };

@@ -1,5 +1,7 @@
 /** A page with nothing but the client in it, and what a test asks of it. */
 
+const PATIENCE = 20_000; // ms of real time, for a machine that has other things to do
+
 /** A demo owner's session. @param {string} origin @returns {Promise<{ownerId: string, token: string}>} */
 export async function signIn(origin) {
   const answer = await fetch(`${origin}/api/auth/demo`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' });
@@ -7,30 +9,34 @@ export async function signIn(origin) {
   return answer.json();
 }
 
-/** Commits a booking as the portal does. @param {import('pg').Client} db @param {string} ownerId */
-export async function book(db, ownerId) {
-  const { rowCount } = await db.query(
-    `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_method, payment_date)
-     SELECT l.id, u.id, (now() AT TIME ZONE 'utc')::date + 400, (now() AT TIME ZONE 'utc')::date + 403, 3, 1200, 100, 1300,
-            'confirmed', 'pix', now() AT TIME ZONE 'utc'
-     FROM hangar_listings l, users u WHERE l.owner_id = $1 ORDER BY l.id, u.id LIMIT 1`, [ownerId]);
-  if (rowCount !== 1) throw new Error('nothing was booked');
-}
+/** A place in the server's history. @typedef {{origin: string, session: {ownerId: string, token: string}}} Server */
 
-/** The ids of all events after one, as the server tells them. @param {string} origin @param {{ownerId: string, token: string}} session @param {string} after */
-export async function history(origin, { ownerId, token }, after) {
-  const ids = [];
+/** The events after an id, as the server tells them. @param {Server} server @param {string} after */
+export async function history({ origin, session }, after) {
+  const events = [];
   for (let more = true; more;) {
-    const answer = await fetch(`${origin}/api/owners/${ownerId}/events?limit=100&after=${encodeURIComponent(after)}`, { headers: { Authorization: `Bearer ${token}` } });
+    const path = `/api/owners/${session.ownerId}/events?limit=100&after=${encodeURIComponent(after)}`;
+    const answer = await fetch(origin + path, { headers: { Authorization: `Bearer ${session.token}` } });
     const page = await answer.json();
-    ids.push(...page.events.map(({ id }) => id));
+    events.push(...page.events);
     more = page.hasMore;
     after = page.lastEventId;
   }
-  return ids;
+  return events;
 }
 
-const PATIENCE = 20_000; // ms of real time, for a machine that has other things to do
+/** Commits a booking as the portal does, and sees it in the server's history. @param {import('pg').Client} db @param {Server} server @param {string} after */
+export async function book(db, server, after) {
+  const { rows: [row] } = await db.query(
+    `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_method, payment_date)
+     SELECT l.id, u.id, (now() AT TIME ZONE 'utc')::date + 400, (now() AT TIME ZONE 'utc')::date + 403, 3, 1200, 100, 1300,
+            'confirmed', 'pix', now() AT TIME ZONE 'utc'
+     FROM hangar_listings l, users u WHERE l.owner_id = $1 ORDER BY l.id, u.id LIMIT 1 RETURNING id`, [server.session.ownerId]);
+  for (const end = Date.now() + PATIENCE; Date.now() < end;) {
+    if ((await history(server, after)).some(({ data }) => data.bookingId === String(row.id))) return;
+  }
+  throw new Error('the booking did not become an event');
+}
 
 export class Visit {
   /** @param {import('playwright-core').Page} page */
@@ -42,7 +48,6 @@ export class Visit {
   static async open(context, origin, { clock = false } = {}) {
     const page = await context.newPage();
     if (clock) await page.clock.install();
-    await page.route(`${origin}/blank`, (route) => route.fulfill({ contentType: 'text/html', body: '<!DOCTYPE html><title>Visit</title>' }));
     await page.goto(`${origin}/blank`);
     return new Visit(page);
   }
