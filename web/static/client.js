@@ -42,8 +42,8 @@ export function createManager(ownerId, token, options = {}) {
     load: {
       async transport(mode) {
         if (mode === 'websocket') return options.openWebSocket ?? openWebSocket;
-        if (mode === 'sse') return options.openSse ?? (await import('./transport/sse.js')).openSse;
-        return options.openPolling ?? (await import('./transport/polling.js')).openPolling;
+        const http = await import('./transport/http.js');
+        return mode === 'sse' ? options.openSse ?? http.openSse : options.openPolling ?? http.openPolling;
       },
       snapshot: async (request) => (await import('./snapshot.js')).fetchSnapshot(request),
       fallback: async (inner, manager) => (await import('./fallback.js')).newFallback(inner, manager),

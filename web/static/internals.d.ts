@@ -168,9 +168,26 @@ export type NewFallback = (inner: Insides, manager: P.WebSocketManager) => Fallb
 
 /* tabs.js */
 
+/** Where tabs of one server, owner and user meet; empty when the token does not say whose it is. */
+export type MeetingPlace = (baseUrl: string, ownerId: string, token: string) => Promise<string>;
+/** An event that a leader remembers. */
+export type Heard = { id: string; text: string };
 /**
- * One connection per browser, owner and user: a leader holds a Web Lock and tells the others over a BroadcastChannel.
- * A leader that does not answer has its lock stolen. No token ever crosses the channel.
+ * What tabs tell each other. Leader: `lead` (from now on), `up` (connected), `state`, `say` (a message), `alive` (to who
+ * asked), `welcome` (to who came, with what it missed as far as the leader remembers). Follower: `hello`, `ask`.
+ */
+export type Note = {
+  kind: string; from: string; to?: string; text?: string; state?: P.ConnectionState;
+  after?: string; facts?: P.ConnectionEstablished | null; position?: string; replay?: string[] | null;
+};
+/** The events after an id; null when history does not reach back, or they are too many. */
+export type ReadPast = (server: Place, token: string, ownerId: string, after: string) => Promise<string[] | null>;
+
+/**
+ * One connection per browser, owner and user. The tab that holds a Web Lock leads: it alone is connected, and tells the
+ * others over a BroadcastChannel what it hears. The others wait for the lock, and steal it from a leader that does not
+ * answer. No token crosses the channel; its name holds a digest of whom the token is for, so that another user's tab
+ * listens elsewhere.
  */
 export interface Tabs {
   /** Takes part as the user of this token. True: this tab dials, because it leads or cannot take part. */

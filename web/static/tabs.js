@@ -1,11 +1,4 @@
-/**
- * One connection per browser, owner and user. The tab that holds a Web Lock
- * leads: it alone is connected, and tells the others over a BroadcastChannel
- * what it hears. The others wait for the lock, and steal it from a leader that
- * does not answer. No token crosses the channel; its name holds a digest of
- * who the token is for, so that another user's tab listens elsewhere.
- * @import * as T from './internals.js'
- */
+/** One connection for the tabs of a browser, see internals.d.ts. @import * as T from './internals.js' */
 import { CODE_TIMEOUT, RealtimeError } from './protocol.js';
 import { getJson } from './snapshot.js';
 
@@ -19,13 +12,7 @@ const CATCH_UP = 500;
 /** What the others are told; all else is between the leader and the server. */
 const SHARED = /^(booking_|revenue_|occupancy_|metrics_|heartbeat|resync)/;
 
-/** @typedef {{id: string, text: string}} Heard */
-/** @typedef {{kind: string, from: string, to?: string, text?: string, state?: T.ConnectionState, after?: string, facts?: T.ConnectionEstablished | null, position?: string, replay?: string[] | null}} Note */
-
-/**
- * Where tabs of one server, owner and user meet; empty when the token does not say whose it is.
- * @param {string} baseUrl @param {string} ownerId @param {string} token
- */
+/** Where tabs meet. @type {T.MeetingPlace} */
 export async function meetingPlace(baseUrl, ownerId, token) {
   try {
     const claims = JSON.parse(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')));
@@ -41,7 +28,7 @@ export async function meetingPlace(baseUrl, ownerId, token) {
 
 /** What a leader remembers of the stream. */
 export class Memory {
-  /** @type {Heard[]} */
+  /** @type {T.Heard[]} */
   #heard = [];
   #base = '';
 
@@ -54,7 +41,7 @@ export class Memory {
   /** @param {string} id @param {string} text */
   add(id, text) {
     this.#heard.push({ id, text });
-    if (this.#heard.length > REMEMBERED) this.#base = /** @type {Heard} */ (this.#heard.shift()).id;
+    if (this.#heard.length > REMEMBERED) this.#base = /** @type {T.Heard} */ (this.#heard.shift()).id;
   }
 
   /** What came after an id; null when that is not known. @param {string} id @returns {string[] | null} */
@@ -92,10 +79,10 @@ export function newTabs(inner, manager) {
   let told = '';
   /** @type {T.TransportName | null} what carried the leader's messages last */
   let carrier = null;
-  /** @type {(note: Note) => void} */
+  /** @type {(note: T.Note) => void} */
   let follow = () => {};
 
-  /** @param {string} kind @param {Partial<Note>} [more] */
+  /** @param {string} kind @param {Partial<T.Note>} [more] */
   const post = (kind, more) => channel?.postMessage({ kind, from: self, ...more });
 
   const leave = () => {
@@ -145,7 +132,7 @@ export function newTabs(inner, manager) {
     if (granted) takeOver();
   };
 
-  /** @param {Note} note */
+  /** @param {T.Note} note */
   const answer = ({ kind, from, after = '' }) => {
     if (kind === 'ask') return post('alive', { to: from });
     if (kind !== 'hello') return;
@@ -222,7 +209,7 @@ export function newTabs(inner, manager) {
         if (carrier && carrier !== 'websocket') inner.advise(carrier);
         handlers.closed(CODE_TIMEOUT);
       };
-      /** @param {string} kind @param {Partial<Note>} [more] */
+      /** @param {string} kind @param {Partial<T.Note>} [more] */
       const ask = (kind, more) => {
         post(kind, more);
         clock.clearTimeout(timer);
@@ -241,7 +228,7 @@ export function newTabs(inner, manager) {
       /** @param {string} type @param {object} data */
       const say = (type, data) => handlers.message(JSON.stringify({ type, timestamp: clock.now(), ownerId, data }));
 
-      /** @param {Note} note */
+      /** @param {T.Note} note */
       const admit = async ({ facts: given, position, replay }) => {
         if (!given) return;
         const after = sent;
@@ -305,7 +292,7 @@ function plain(state) {
   return { ...state, error: { name, kind, message, code, retryable, attempt, nextRetryAt } };
 }
 
-/** The events after an id; null when history does not reach back, or they are too many. @param {T.Place} server @param {string} token @param {string} ownerId @param {string} after @returns {Promise<string[] | null>} */
+/** @type {T.ReadPast} */
 async function readPast(server, token, ownerId, after) {
   /** @type {string[]} */
   const texts = [];

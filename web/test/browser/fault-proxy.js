@@ -8,7 +8,7 @@ import { connect, createServer } from 'node:net';
 /** @typedef {'websocket' | 'sse' | 'plain'} Kind */
 /**
  * pass: nothing happens. swallow: both directions fall silent, the connections
- * stay open (a black hole). half: what the server says is lost, what the browser
+ * stay open and never speak again (a black hole). half: what the server says is lost, what the browser
  * says arrives. reset: connections are cut, new ones too. refuse: answered by
  * 403. frames: the answer's head passes, all that follows is dropped.
  * @typedef {'pass' | 'swallow' | 'half' | 'reset' | 'refuse' | 'frames'} Mode
@@ -55,7 +55,7 @@ export async function startFaultProxy(target) {
 
   const server = createServer((browser) => {
     const upstream = connect(Number(port), hostname);
-    const pair = { browser, upstream, /** @type {Kind} */ kind: 'plain', answered: false, frames: Buffer.alloc(0) };
+    const pair = { browser, upstream, /** @type {Kind} */ kind: 'plain', answered: false, frames: Buffer.alloc(0), dead: false };
     pairs.add(pair);
     const end = () => {
       pairs.delete(pair);
@@ -92,7 +92,8 @@ export async function startFaultProxy(target) {
   function forward(pair, bytes) {
     const { browser, kind } = pair;
     const mode = modes[kind];
-    if (browser.destroyed || mode === 'swallow' || mode === 'half') return;
+    pair.dead ||= mode === 'swallow' || mode === 'half'; // TCP loses no bytes in the middle: what fell silent stays so
+    if (browser.destroyed || pair.dead) return;
     if (mode === 'reset') return void browser.resetAndDestroy();
     if (kind === 'plain') return void browser.write(bytes);
     if (!pair.answered) {

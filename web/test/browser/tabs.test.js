@@ -106,16 +106,13 @@ describe('tabs', { timeout: 120_000 }, () => {
   test('the leader freezes: its lock is stolen, and it follows when it thaws', async () => {
     await open(2, 'websocket');
     const [leader, follower] = tabs;
-    await leader.page.evaluate(() => {
-      // A frozen page does nothing at all: it holds its lock and its socket, and hears no message.
-      globalThis.thaw = () => {};
-      const channel = BroadcastChannel.prototype;
-      const { postMessage } = channel;
-      channel.postMessage = () => {};
-      globalThis.thaw = () => (channel.postMessage = postMessage);
-    });
+    // A page halted in the debugger is like a frozen one: it holds its lock and its socket, and does nothing.
+    const halt = await context.newCDPSession(leader.page);
+    await halt.send('Debugger.enable');
+    await halt.send('Debugger.pause');
     await follower.carriedBy('websocket', false);
-    await leader.page.evaluate(() => globalThis.thaw());
+    await book(db, server(), await follower.firstPosition());
+    await halt.send('Debugger.disable');
     await booked();
     await leader.carriedBy('websocket', true);
     await proxy.until(() => proxy.open('websocket') === 1);
