@@ -79,7 +79,7 @@ func TestCaching(t *testing.T) {
 	}{
 		{"our tree is kept for ever", hashed, 200, cacheForever},
 		{"the alias is asked again", "/client/client.js", 200, cacheNever},
-		{"a folder below the alias", "/client/transport/http.js", 200, cacheNever},
+		{"a folder below the alias", "/client/element/panels.js", 200, cacheNever},
 		{"another version's tree may not be kept", "/client/0123456789abcdef/client.js", 200, cacheNever},
 		{"an unknown file", "/client/none.js", 404, "no-store"},
 		{"an unknown path", "/somewhere", 404, "no-store"},

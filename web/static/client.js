@@ -42,7 +42,7 @@ export function createManager(ownerId, token, options = {}) {
     load: {
       async transport(mode) {
         if (mode === 'websocket') return options.openWebSocket ?? openWebSocket;
-        const http = await import('./transport/http.js');
+        const http = await import('./fallback.js');
         return mode === 'sse' ? options.openSse ?? http.openSse : options.openPolling ?? http.openPolling;
       },
       snapshot: async (request) => (await import('./snapshot.js')).fetchSnapshot(request),

@@ -150,7 +150,7 @@ export function newConnection(ownerId, initialToken, env) {
       else if (type === 'resync') loader.request();
       else if (type === 'token_expiring') void self.refresh();
       else if (type === 'server_closing') from.retryMs = data.retryMs;
-      else if (type === 'error') from.code = Number(data.code); // the end of an SSE stream has no close code of its own
+      else if (type === 'error') from.code = data.code; // the end of an SSE stream has no close code of its own
       else if (type === 'metrics_updated') metrics = data;
       else if (type === 'heartbeat' && data.lastEventId !== position.value) loader.request(() => data.lastEventId !== position.value);
       if (id || type === 'heartbeat' || type === 'metrics_updated') self.confirm();

@@ -80,7 +80,11 @@ export type NewSnapshotLoader = (
 export type Place = { baseUrl: string; fetch: typeof fetch };
 /** Throws a RealtimeError for a refusal, with the response as its cause. */
 export type GetJson = (place: Place, token: string, path: string, signal?: AbortSignal) => Promise<{ body: any; lastEventId: string }>;
+/** Rows of a part of the snapshot; null when it could not be loaded. */
+export type Rows = <R>(part: string, field: string, readRow: (raw: unknown) => R) => Promise<R[] | null>;
+/** What a snapshot holds before it is known whether it heals a loss. */
 export type Picture = Omit<P.Snapshot, 'healing'>;
+/** Metrics first and lists after: the position that came with the metrics is the oldest, and a stream after it misses nothing. */
 export type FetchSnapshot = (
   request: Place & { ownerId: string; token: string; clock: P.Clock; signal?: AbortSignal },
 ) => Promise<Picture>;

@@ -46,8 +46,8 @@ const SHAPES = {
   connection_established: {
     ownerId: '', connectionId: '', lastEventId: '', recovered: false, heartbeatMs: 20_000, serverTime: 0, timezone: '',
   },
-  heartbeat: { lastEventId: '' }, server_closing: { retryMs: 1000 }, error: { code: '', message: '' },
-  token_expiring: { expiresAt: 0 }, refreshed: { expiresAt: 0 }, resync: {}, token_expired: {}, pong: {},
+  heartbeat: { lastEventId: '' }, server_closing: { retryMs: 1000 }, error: { code: 0, message: '' },
+  token_expiring: { expiresAt: 0 }, refreshed: { expiresAt: 0 }, resync: { lastEventId: '' }, token_expired: {}, pong: {},
 };
 
 /** Fields as in the shape where missing or of another type. @type {T.ReadShape} */

@@ -1,7 +1,4 @@
-/**
- * Snapshots: the present of an owner over plain HTTP.
- * @import * as T from './internals.js'
- */
+/** Snapshots: the present of an owner over plain HTTP. @import * as T from './internals.js' */
 import { METRICS, RealtimeError, read, readBookingRow, verdict } from './protocol.js';
 
 const LISTING = {
@@ -9,7 +6,7 @@ const LISTING = {
   totalSpaces: 1, occupiedSpaces: 0, isNowOccupied: false, occupant: '',
 };
 
-/** Missing numbers are 0, a missing date is empty. @param {unknown} raw @returns {T.RealTimeMetrics} */
+/** @param {unknown} raw @returns {T.RealTimeMetrics} */
 export const readMetrics = (raw) => read(METRICS, raw);
 
 /** @param {unknown} raw @returns {T.Listing} */
@@ -24,10 +21,10 @@ const CLOSE_CODES = { 400: 4400, 401: 4401, 403: 4403, 404: 4400, 429: 4429 };
 /** The close code that says the same as an HTTP status. @param {number} status */
 export const closeCodeOf = (status) => CLOSE_CODES[status] ?? (status >= 500 ? 1013 : 1006);
 
-/** What an answer asks to wait, in milliseconds; 0 when it does not say. @param {Response} response */
+/** In milliseconds; 0 when it does not say. @param {Response} response */
 export const retryAfterMs = (response) => Math.max(0, Number(response.headers.get('Retry-After')) || 0) * 1000;
 
-/** Throws a RealtimeError for a refusal, with the response as its cause. @type {T.GetJson} */
+/** @type {T.GetJson} */
 export async function getJson({ baseUrl, fetch }, token, path, signal) {
   const response = await fetch(new URL(path, baseUrl).href, {
     headers: { Accept: 'application/json', Authorization: `Bearer ${token}` }, cache: 'no-store', signal,
@@ -39,16 +36,12 @@ export async function getJson({ baseUrl, fetch }, token, path, signal) {
   return { body: await response.json(), lastEventId: response.headers.get('Last-Event-ID') ?? '' };
 }
 
-/**
- * Metrics first and lists after: the position that came with the metrics is
- * the oldest of the three, and a stream after it misses nothing.
- * @type {T.FetchSnapshot}
- */
+/** Metrics first: a stream after their position misses nothing of the lists. @type {T.FetchSnapshot} */
 export async function fetchSnapshot({ ownerId, token, clock, signal, ...place }) {
   const startedAt = clock.now();
   /** @param {string} part */
   const get = (part) => getJson(place, token, `/api/owners/${encodeURIComponent(ownerId)}/${part}`, signal);
-  /** @template R @param {string} part @param {string} field @param {(raw: unknown) => R} readRow @returns {Promise<R[] | null>} */
+  /** @type {T.Rows} */
   const rows = (part, field, readRow) => get(part).then(({ body }) => body[field].map(readRow)).catch(() => null);
   const { body, lastEventId } = await get('metrics');
   const [bookings, listings] = await Promise.all([

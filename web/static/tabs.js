@@ -2,14 +2,11 @@
 import { CODE_TIMEOUT, RealtimeError } from './protocol.js';
 import { getJson } from './snapshot.js';
 
-/** How often a visible follower asks whether the leader is awake, and how long the answer may take. */
+/** A visible follower asks this often whether the leader is awake. */
 const ASK_MS = 5000;
 const ANSWER_MS = 3000;
-/** Events a leader remembers for those who come later; more are read from the server. */
 const REMEMBERED = 256;
-/** A follower that is further behind takes a snapshot instead. */
 const CATCH_UP = 500;
-/** What the others are told; all else is between the leader and the server. */
 const SHARED = /^(booking_|revenue_|occupancy_|metrics_|heartbeat|resync)/;
 
 /** Where tabs meet. @type {T.MeetingPlace} */
@@ -26,7 +23,7 @@ export async function meetingPlace(baseUrl, ownerId, token) {
   }
 }
 
-/** What a leader remembers of the stream. */
+/** What a leader remembers. */
 export class Memory {
   /** @type {T.Heard[]} */
   #heard = [];
@@ -77,7 +74,7 @@ export function newTabs(inner, manager) {
   /** @type {T.ConnectionEstablished | null} of the leader's connection, while it is up */
   let facts = null;
   let told = '';
-  /** @type {T.TransportName | null} what carried the leader's messages last */
+  /** @type {T.TransportName | null} of the leader */
   let carrier = null;
   /** @type {(note: T.Note) => void} */
   let follow = () => {};
@@ -117,7 +114,6 @@ export function newTabs(inner, manager) {
     });
   });
 
-  /** The connection goes on with what the former leader used. */
   const takeOver = () => {
     if (carrier && carrier !== 'websocket') inner.advise(carrier);
     inner.open();
@@ -284,12 +280,10 @@ export function newTabs(inner, manager) {
   }
 }
 
-/** An error's own fields do not survive a channel by themselves. @param {Readonly<T.ConnectionState>} state @returns {T.ConnectionState} */
+/** An error's fields do not cross a channel by themselves. @param {Readonly<T.ConnectionState>} state @returns {T.ConnectionState} */
 function plain(state) {
   const { error } = state;
-  if (!error) return { ...state };
-  const { name, kind, message, code, retryable, attempt, nextRetryAt } = error;
-  return { ...state, error: { name, kind, message, code, retryable, attempt, nextRetryAt } };
+  return { ...state, error: error && { ...error, message: error.message } };
 }
 
 /** @type {T.ReadPast} */

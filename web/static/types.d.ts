@@ -76,13 +76,13 @@ export interface EventData {
 export interface ControlData {
   connection_established: ConnectionEstablished;
   heartbeat: { lastEventId: string };
-  resync: Record<string, unknown>;
+  resync: { lastEventId: string };
   token_expiring: { expiresAt?: number };
   refreshed: { expiresAt?: number };
   token_expired: Record<string, unknown>;
   server_closing: { retryMs: number };
   pong: Record<string, unknown>;
-  error: { code: string | number; message: string };
+  error: { code: number; message: string };
 }
 
 export interface AnyData extends EventData, ControlData {}

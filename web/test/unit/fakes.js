@@ -37,7 +37,7 @@ export class FakeClock {
 }
 
 /** Modules that the client loads when it first needs them are loaded for good, so that no promise waits for a disk. */
-await Promise.all(['fallback', 'snapshot', 'tabs', 'transport/http'].map((name) => import(`../../static/${name}.js`)));
+await Promise.all(['fallback', 'snapshot', 'tabs'].map((name) => import(`../../static/${name}.js`)));
 
 /** Lets all promise reactions run that are ready, and those they make ready, loaded modules included. */
 export async function settle() {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { parseMessage, readBookingRow, readListing, readMetrics } from '../../static/protocol.js';
+import { parseMessage, readBookingRow } from '../../static/protocol.js';
+import { readListing, readMetrics } from '../../static/snapshot.js';
 import { settle, world } from './fakes.js';
 
 const folder = new URL('../fixtures/', import.meta.url);

@@ -1,7 +1,7 @@
 /** Where neither a WebSocket nor a stream gets through. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { openPolling } from '../../static/transport/http.js';
+import { openPolling } from '../../static/fallback.js';
 import { FakeClock, answer, settle, world } from './fakes.js';
 
 /** A server's history behind `GET /events` and its numbers behind `GET /metrics`. */

@@ -4,7 +4,7 @@ import * as format from '../../static/format.js';
 import { ceiling, delay, newPosition } from '../../static/parts.js';
 import { parseMessage, verdict } from '../../static/protocol.js';
 import { closeCodeOf, readMetrics } from '../../static/snapshot.js';
-import { sseParser } from '../../static/transport/http.js';
+import { sseParser } from '../../static/fallback.js';
 
 const NBSP = '\u00A0';
 
