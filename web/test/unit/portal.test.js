@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createManager, getWebSocketManager, initWebSocket } from '../../static/client.js';
-import { formatChange, formatPercent } from '../../static/format.js';
 import { DashboardStore } from '../../static/state/store.js';
 import { settle, tokenOf, world } from './fakes.js';
 
@@ -184,11 +183,6 @@ describe('the portal\'s first client', () => {
     }
     assert.equal(store.getState().unread, 250);
     assert.ok(store.getState().bookings.length < 250);
-  });
-
-  test('toFixed(1) + \'%\'', () => {
-    assert.equal(formatPercent(62.5), '62,5%');
-    assert.equal(formatChange(12.4), '+12,4%');
   });
 });
 
