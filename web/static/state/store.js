@@ -1,7 +1,8 @@
 /**
  * What the dashboard shows, from snapshots and events. Every event carries the
  * whole new state of one thing, so applying it late or twice does no harm.
- * @import { BookingNotification, BookingRow, DashboardState, EventMessage, Listing, Message, Notice, Snapshot, WebSocketManager } from '../types.js'
+ * @import { BookingNotification, BookingRow, DashboardState, EventMessage, Listing, Message, Notice, OccupancyChange, Snapshot, WebSocketManager } from '../types.js'
+ * @import * as T from '../shapes.js'
  */
 const MAX_NOTICES = 100;
 
@@ -91,17 +92,18 @@ export class DashboardStore {
   /** @param {string} id */
   markRead(id) {
     const { bookings, occupancy, unread } = this.#state;
-    const notice = [...bookings, ...occupancy].find((one) => one.id === id);
-    if (!notice || notice.read) return;
-    /** @param {readonly Notice[]} list */
-    const mark = (list) => list.map((one) => (one.id === id ? { ...one, read: true } : one));
-    this.#set({ bookings: mark(bookings), occupancy: mark(occupancy), unread: Math.max(0, unread - 1) });
+    if ([...bookings, ...occupancy].some((one) => one.id === id && !one.read)) this.#mark((one) => one.id === id, unread - 1);
   }
 
   markAllRead() {
+    this.#mark(() => true, 0);
+  }
+
+  /** @param {(notice: Notice) => boolean} chosen @param {number} unread */
+  #mark(chosen, unread) {
     /** @param {readonly Notice[]} list */
-    const mark = (list) => (list.some((one) => !one.read) ? list.map((one) => ({ ...one, read: true })) : list);
-    this.#set({ bookings: mark(this.#state.bookings), occupancy: mark(this.#state.occupancy), unread: 0 });
+    const mark = (list) => list.map((one) => (one.read || !chosen(one) ? one : { ...one, read: true }));
+    this.#set({ bookings: mark(this.#state.bookings), occupancy: mark(this.#state.occupancy), unread: Math.max(0, unread) });
   }
 
   /** Empties both lists; `undoClear` brings them back, with what came meanwhile on top. */
@@ -146,6 +148,45 @@ export class DashboardStore {
   }
 }
 
+const MAX_STAYS = 2000;
+
+/** @implements {T.AgendaView} */
+export class Agenda {
+  /** @type {Map<string, T.Stay>} by booking */
+  #known = new Map();
+  #day = '';
+  loaded = false;
+  failed = false;
+
+  /** @type {T.AgendaView['apply']} */
+  apply = (message, now) => {
+    if (!/^booking_/.test(message.type)) return false;
+    const booking = /** @type {BookingNotification} */ (message.data);
+    this.#known.set(booking.bookingId, { booking, at: now });
+    if (this.#known.size > MAX_STAYS) {
+      this.#known = new Map([...this.#known].filter(([, stay]) => `${stay.booking.checkInDate} ${stay.booking.checkOutDate}`.includes(this.#day)));
+    }
+    return true;
+  };
+
+  /** @type {T.AgendaView['fill']} */
+  fill = (bookings, startedAt) => {
+    const newer = [...this.#known].filter(([, { at }]) => at >= startedAt);
+    this.#known = new Map(bookings.map((booking) => [booking.bookingId, { booking, at: startedAt }]));
+    for (const [id, stay] of newer) this.#known.set(id, stay);
+    this.loaded = true;
+    this.failed = false;
+  };
+
+  /** @type {T.AgendaView['on']} */
+  on = (day, end) => {
+    this.#day = day;
+    return [...this.#known.values()].map(({ booking }) => booking)
+      .filter((booking) => booking[end].startsWith(day) && !/^(cancelled|deleted)$/.test(booking.status ?? ''))
+      .sort((a, b) => a[end].localeCompare(b[end]));
+  };
+}
+
 /** @param {readonly Notice[]} list @param {Notice} notice */
 function added(list, notice) {
   return [notice, ...list.filter((one) => one.id !== notice.id)].slice(0, MAX_NOTICES);
@@ -172,7 +213,7 @@ function bookingId(notice) {
   return /** @type {BookingNotification} */ (notice.data).bookingId;
 }
 
-/** @param {Listing} listing @param {import('../types.js').OccupancyChange} change @returns {Listing} */
+/** @param {Listing} listing @param {OccupancyChange} change @returns {Listing} */
 function withOccupancy(listing, change) {
   if (listing.hangarId !== change.hangarId) return listing;
   const { isNowOccupied } = change;
