@@ -10,7 +10,7 @@ import { h, icon, paced, setAttribute, setIcon, setText, show } from './dom.js';
 import { ICONS, agendaPanel, cardsPanel, factsPanel, hangarsPanel, noticesPanel } from './element/panels.js';
 import { readBookingRow } from './protocol.js';
 import { Agenda, DashboardStore } from './state/store.js';
-import { dayOf, describeConnection, formatMoment, formatMoney, formatPlural } from './state/wording.js';
+import { dayOf, describeConnection, formatMoment, formatMoney, formatPlural, zoneLabel } from './state/wording.js';
 
 const DRAW_EVERY_MS = 250;
 const ANNOUNCE_EVERY_MS = 10_000;
@@ -227,8 +227,6 @@ export class RealtimeMetricsDisplay extends Base {
 
   #togglePause() {
     this.#held = this.#held === null ? 0 : null;
-    setIcon(this.#pauseIcon, this.#held === null ? ICONS.pause : ICONS.play);
-    setText(this.#pauseWord, this.#held === null ? 'Pausar' : 'Retomar');
     this.#render();
   }
 
@@ -271,7 +269,7 @@ export class RealtimeMetricsDisplay extends Base {
     const state = this.#store.getState();
     this.#drawStatus();
     if (this.#held !== null) return;
-    this.#cards.update(state.metrics, state.listings);
+    this.#cards.update(state.metrics, state.listings, zoneLabel(Date.now(), this.#zone));
     this.#facts.update(state.metrics);
     this.#agendaPanel.update(this.#agenda, this.#today(), this.#zone);
     this.#hangars.update(state.listings, state.failedParts.listings);
@@ -307,6 +305,8 @@ export class RealtimeMetricsDisplay extends Base {
   #drawStatus() {
     const state = this.#manager?.getState();
     for (const button of [this.#pause, this.#reconnect]) button.disabled = !state;
+    setIcon(this.#pauseIcon, this.#held === null ? ICONS.pause : ICONS.play);
+    setText(this.#pauseWord, this.#held === null ? 'Pausar' : 'Retomar');
     const { tone, label, detail, frozen } = describeConnection(this.#connection(), Date.now());
     this.#cards.node.classList.toggle('frozen', frozen || tone === 'paused');
     if (frozen !== this.#frozen) {

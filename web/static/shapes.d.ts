@@ -108,13 +108,18 @@ export type NoticesPanel = (actions: NoticeActions) => {
   /** Another owner, or none. */
   stop(): void;
 };
-export type NoticeList = (title: string, name: string, markRead: (id: string) => void) => {
+/** `narrow`: how many rows it begins with in a narrow element. */
+export type NoticeList = (title: string, name: string, narrow: number, markRead: (id: string) => void) => {
   node: HTMLElement;
   update(notices: readonly Notice[], none: string, zone: Zone, paused: boolean): void;
   tick(): void;
 };
 
-export type CardsPanel = () => { node: HTMLElement; update(metrics: RealTimeMetrics | null, listings: Listings): void };
+export type CardsPanel = () => {
+  node: HTMLElement;
+  /** `clock` names the clock whose days these are, where it is not the browser's own. */
+  update(metrics: RealTimeMetrics | null, listings: Listings, clock: string): void;
+};
 export type FactsPanel = () => { node: HTMLElement; update(metrics: RealTimeMetrics | null): void };
 export type AgendaPanel = (retry: () => void) => { node: HTMLElement; update(agenda: AgendaView, today: string, zone: Zone): void };
 export type StaysList = (title: string, none: string, leaving: boolean) => {

@@ -43,24 +43,26 @@ export const cardsPanel = () => {
     const sign = icon(drawing);
     const value = h('p', { class: 'value' }, BLANK);
     const line = h('p', { class: 'line' }, BLANK);
+    const foot = h('p', { class: 'basis' }, basis);
     const gauge = key === 'occupancyRate' ? h('div', { class: 'gauge', 'aria-hidden': 'true' }, h('i')) : null;
     const node = h('article', { class: `card ${hue} loading`, 'data-metric': key, 'aria-busy': 'true' },
       h('div', { class: 'top' }, h('h2', null, label), h('span', { class: 'chip' }, sign)),
-      value, gauge, line, h('p', { class: 'basis' }, basis));
-    return { key, node, sign, value, line, gauge };
+      value, gauge, line, foot);
+    return { key, node, sign, value, line, gauge, foot, basis };
   });
   const node = h('section', { class: 'cards', 'aria-label': 'Números de hoje' }, ...cards.map((card) => card.node));
   let filled = false;
 
   return {
     node,
-    update(metrics, listings) {
+    update(metrics, listings, clock) {
       const said = metrics && describeMetrics(metrics, listings);
-      for (const { key, node, sign, value, line, gauge } of cards) {
+      for (const { key, node, sign, value, line, gauge, foot, basis } of cards) {
         node.classList.toggle('loading', !metrics);
         setAttribute(node, 'aria-busy', metrics ? null : 'true');
         if (setText(value, said?.[key].value ?? BLANK) && filled && metrics) tint(node);
         setText(line, said?.[key].line ?? BLANK);
+        setText(foot, clock && key !== 'occupancyRate' ? `${basis} · ${clock}` : basis);
         gauge?.style.setProperty('--filled', String(Math.min(100, metrics?.occupancyRate ?? 0) / 100));
         const growth = metrics?.growthPercentage ?? 0;
         if (key === 'growthPercentage') setIcon(sign, growth > 0 ? ICONS.up : growth < 0 ? ICONS.down : ICONS.flat);
@@ -199,7 +201,7 @@ export const hangarsPanel = () => {
       node: tile,
       /** @param {Listing} listing */
       update(listing) {
-        const { hangarId, isNowOccupied, totalSpaces } = listing;
+        const { hangarId, isNowOccupied, occupiedSpaces, totalSpaces } = listing;
         const closed = listing.status !== 'active' || !listing.isAvailable;
         const key = `${hangarId} ${isNowOccupied}`;
         if (shown.startsWith(`${hangarId} `) && shown !== key) tint(tile);
@@ -207,7 +209,7 @@ export const hangarsPanel = () => {
         tile.className = tile.className.replace(/^tile( occupied| closed)?/, `tile${isNowOccupied ? ' occupied' : closed ? ' closed' : ''}`);
         setText(number, listing.hangarNumber || '–');
         setText(state, isNowOccupied ? 'Ocupado' : closed ? 'Indisponível' : 'Livre');
-        const spaces = totalSpaces > 1 ? formatPlural(totalSpaces, 'vaga', 'vagas') : '';
+        const spaces = totalSpaces > 1 ? `${formatCount(occupiedSpaces)} de ${formatPlural(totalSpaces, 'vaga', 'vagas')}` : '';
         setText(place, [listing.icaoCode, listing.city || listing.aerodromeName, spaces].filter(Boolean).join(' · '));
         setText(guest, isNowOccupied ? listing.occupant || BLANK : `${formatMoney(listing.dailyRate)} por dia`);
       },
@@ -230,7 +232,6 @@ export const hangarsPanel = () => {
 
 const UNDO_MS = 8000;
 const FIRST_ROWS = 6;
-const FIRST_ROWS_NARROW = 3;
 const NARROW_PX = 576;
 const MORE_ROWS = 20;
 
@@ -258,8 +259,8 @@ export const noticesPanel = (actions) => {
     clear.focus();
     actions.undoClear();
   });
-  const bookings = noticeList('Reservas recentes', 'bookings', actions.markRead);
-  const occupancy = noticeList('Mudanças de ocupação', 'occupancy', actions.markRead);
+  const bookings = noticeList('Reservas recentes', 'bookings', 3, actions.markRead);
+  const occupancy = noticeList('Mudanças de ocupação', 'occupancy', 2, actions.markRead);
   const node = h('section', { class: 'notices', 'aria-labelledby': 'notices-title' },
     h('header', null, h('h2', { id: 'notices-title' }, 'Notificações'), badge, h('div', { class: 'actions' }, undo, readAll, clear)),
     h('div', { class: 'columns' }, bookings.node, occupancy.node));
@@ -290,7 +291,7 @@ export const noticesPanel = (actions) => {
 const isFocused = (element) => /** @type {ShadowRoot} */ (element.getRootNode()).activeElement === element;
 
 /** While a pointer or the focus is on a list, it holds still: newer rows wait behind a button. @type {T.NoticeList} */
-const noticeList = (title, name, markRead) => {
+const noticeList = (title, name, narrow, markRead) => {
   const list = h('ol', { class: 'rows', 'data-list': name });
   const empty = h('p', { class: 'empty', hidden: true });
   const fresh = h('button', { class: 'fresh', type: 'button', hidden: true,
@@ -320,7 +321,8 @@ const noticeList = (title, name, markRead) => {
   const held = () => paused || node.matches(':hover') || node.contains(/** @type {ShadowRoot} */ (list.getRootNode()).activeElement);
 
   const draw = (/** @type {boolean} */ release) => {
-    limit ||= (node.parentElement?.clientWidth ?? 0) < NARROW_PX ? FIRST_ROWS_NARROW : FIRST_ROWS;
+    const width = limit > 0 ? 0 : node.parentElement?.clientWidth ?? 0; // none while the panel waits for its first rows
+    if (width > 0) limit = width < NARROW_PX ? narrow : FIRST_ROWS;
     const before = drawn;
     let waiting = 0;
     if (!release && drawn.length > 0 && latest.length > 0 && held()) {

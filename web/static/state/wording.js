@@ -34,8 +34,8 @@ const written = (text) => {
 };
 const DAY = /** @type {const} */ ({ day: 'numeric', month: 'short' });
 
-/** "sexta-feira, 23 de jan."; empty for no date. @type {T.FormatWritten} */
-export const formatWeekday = (text) => (written(text) ? clock('UTC', { weekday: 'long', ...DAY }).format(written(text)) : '');
+/** "sexta, 23 de jan."; empty for no date. @type {T.FormatWritten} */
+export const formatWeekday = (text) => (written(text) ? clock('UTC', { weekday: 'long', ...DAY }).format(written(text)).replace('-feira', '') : '');
 
 /** "21 – 24 de jan." @type {T.FormatStay} */
 export const formatStay = (from, to) => (written(from) <= written(to) ? clock('UTC', DAY).formatRange(written(from), written(to)) : '–');

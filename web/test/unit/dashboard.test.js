@@ -198,8 +198,8 @@ test('numbers and days as Brazil writes them', () => {
   assert.deepEqual([12.4, -3, 0].map(formatChange), ['+12,4%', '-3,0%', '0,0%']);
   assert.deepEqual([0, 1, 2].map((n) => formatPlural(n, 'nova', 'novas')), ['0 novas', '1 nova', '2 novas'], 'zero is not one');
   assert.equal(formatPlural(0, 'nova', 'novas', 'nenhuma'), 'nenhuma');
-  assert.match(formatWeekday('2026-01-21'), /^quarta-feira, 21 de jan/, 'a date is a day in no zone');
-  assert.match(formatWeekday('2026-01-21T00:00:00+14:00'), /^quarta-feira, 21 de jan/);
+  assert.match(formatWeekday('2026-01-21'), /^quarta, 21 de jan/, 'a date is a day in no zone');
+  assert.match(formatWeekday('2026-01-21T00:00:00+14:00'), /^quarta, 21 de jan/);
   assert.equal(formatWeekday(''), '');
   assert.deepEqual(['2026-01-21T14:30:00-03:00', '2026-01-21T00:00:00-03:00', '2026-01-21'].map(formatHour), ['14:30', '', '']);
 });
