@@ -69,11 +69,11 @@ async function refreshed() {
   return sessionOf(await (navigator.locks?.request('hangarshare:refresh', ask) ?? ask()));
 }
 
-/** The element asks here at every dial. @param {string} ownerId */
-async function freshToken(ownerId) {
+/** The element asks here at every dial. @param {string} ownerId @param {boolean} refused whether the last token was */
+async function freshToken(ownerId, refused) {
   const before = session;
   if (before?.ownerId !== ownerId) throw new RealtimeError('closed', 'another account is shown');
-  if (before.expiresAt - Date.now() > TOKEN_MARGIN_MS) return before.token;
+  if (!refused && before.expiresAt - Date.now() > TOKEN_MARGIN_MS) return before.token;
   try {
     const { token, expiresAt } = await (isDemo ? demoSession(ownerId) : refreshed());
     Object.assign(before, { token, expiresAt });
@@ -94,7 +94,7 @@ function open(next) {
   const shown = next.accounts.find(({ ownerId }) => ownerId === next.ownerId);
   const display = /** @type {RealtimeMetricsDisplay} */ (h(/** @type {any} */ ('realtime-metrics-display'), { 'owner-id': next.ownerId },
     h('h1', { slot: 'heading' }, shown?.companyName || `Conta ${next.ownerId}`)));
-  display.token = () => freshToken(next.ownerId);
+  display.token = () => freshToken(next.ownerId, display.manager?.getState().error?.kind === 'auth');
   display.addEventListener('unreadchange', (event) => showUnread(/** @type {CustomEvent} */ (event).detail.unread));
   display.addEventListener('statuschange', (event) => {
     const { status, error } = /** @type {CustomEvent} */ (event).detail;

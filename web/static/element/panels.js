@@ -209,7 +209,7 @@ export const hangarsPanel = () => {
         tile.className = tile.className.replace(/^tile( occupied| closed)?/, `tile${isNowOccupied ? ' occupied' : closed ? ' closed' : ''}`);
         setText(number, listing.hangarNumber || '–');
         setText(state, isNowOccupied ? 'Ocupado' : closed ? 'Indisponível' : 'Livre');
-        const spaces = totalSpaces > 1 ? `${formatCount(occupiedSpaces)} de ${formatPlural(totalSpaces, 'vaga', 'vagas')}` : '';
+        const spaces = totalSpaces > 1 ? `${formatCount(occupiedSpaces)}/${formatPlural(totalSpaces, 'vaga', 'vagas')}` : '';
         setText(place, [listing.icaoCode, listing.city || listing.aerodromeName, spaces].filter(Boolean).join(' · '));
         setText(guest, isNowOccupied ? listing.occupant || BLANK : `${formatMoney(listing.dailyRate)} por dia`);
       },

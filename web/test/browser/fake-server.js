@@ -71,6 +71,11 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     refuseUpgrade: false, swallow: false, unavailable: false, badToken: false, signedOut: false,
     /** @type {Set<string>} parts of a snapshot, and `today` */ parts: new Set(),
     /** @type {Promise<void> | null} */ hold: null,
+    /** Answers what was held. */ release() {},
+    /** Answers no question before `release`. */
+    holdAll() {
+      faults.hold = new Promise((resolve) => (faults.release = () => resolve(undefined)));
+    },
   };
   const seen = { upgrades: 0, sse: 0, snapshots: 0, urls: [] };
   const clients = new Set();
@@ -212,6 +217,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     url: `http://127.0.0.1:${chosen}`,
     port: chosen,
     faults,
+    password: PASSWORD,
     seen,
     owners,
     clients,
