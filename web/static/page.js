@@ -145,10 +145,12 @@ function signOut() {
   post('logout', {}).catch(() => note('O servidor não respondeu: a sessão pode continuar aberta. Entre e saia de novo quando a rede voltar.'));
 }
 
-/** @param {string} text @param {HTMLElement} [action] */
+/** Below all else, where it moves nothing; it sticks to the lower edge of the screen. @param {string} text @param {HTMLElement} [action] */
 function note(text, action) {
-  main.querySelector('.note')?.remove();
-  main.prepend(h('div', { class: 'note', role: 'alert' }, h('span', null, text), action ?? null));
+  const former = main.querySelector('.note');
+  if (former?.firstElementChild?.textContent === text) return;
+  former?.remove();
+  main.append(h('div', { class: 'note', role: 'alert' }, h('span', null, text), action ?? null));
 }
 
 /** @param {string} problem */

@@ -88,13 +88,13 @@ export const factsPanel = () => {
 };
 
 /** A day's rows that are shown before anybody asks for all, at least and at most. */
-const FEWEST = 3;
+const FEWEST = 2;
 const MOST = 6;
 
 /** Who arrives and who leaves today. @type {T.AgendaPanel} */
 export const agendaPanel = (retry) => {
   const day = h('p', { class: 'aside' });
-  const failure = h('p', { class: 'empty', hidden: true }, 'Não foi possível carregar as chegadas e saídas de hoje. ',
+  const failure = h('p', { class: 'empty', hidden: true }, 'Não foi possível carregar as chegadas e saídas de hoje.',
     h('button', { class: 'quiet', type: 'button', onclick: retry }, 'Tentar de novo'));
   const lists = [staysList('Chegam hoje', 'Ninguém chega hoje.', false), staysList('Saem hoje', 'Ninguém sai hoje.', true)];
   const pair = h('div', { class: 'pair' }, ...lists.map((list) => list.node));

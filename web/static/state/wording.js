@@ -59,7 +59,7 @@ export const dayOf = (at, zone) => {
 export const zoneLabel = (at, zone) => {
   if (!zone || formatMoment(at, zone) === formatMoment(at)) return '';
   const name = clock(zone, { timeZoneName: 'longGeneric' }).formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value;
-  return (name ?? zone).replace(/^H/, 'h');
+  return (name ?? zone).replace(/^H/, 'h').replace(/ (padrão|normal)/i, '');
 };
 
 /** @param {T.Zone} zone @param {Intl.DateTimeFormatOptions} options */
@@ -176,7 +176,7 @@ export const describeMetrics = (metrics, listings) => {
   const { revenueToday, bookingsToday, occupancyRate, growthPercentage } = metrics;
   return {
     revenueToday: { value: formatMoney(revenueToday), line: revenueToday === 0 ? 'Nenhum pagamento hoje ainda' : 'Pagamentos confirmados' },
-    bookingsToday: { value: formatCount(bookingsToday), line: bookingsToday === 0 ? 'Nenhuma reserva hoje ainda' : 'Recebidas desde a meia-noite' },
+    bookingsToday: { value: formatCount(bookingsToday), line: bookingsToday === 0 ? 'Nenhuma hoje ainda' : 'Recebidas desde a meia-noite' },
     occupancyRate: { value: formatPercent(occupancyRate), line: describeSpaces(listings, occupancyRate) || 'das vagas publicadas' },
     growthPercentage: { value: formatChange(growthPercentage), line: describeGrowth(growthPercentage) },
   };

@@ -24,8 +24,9 @@ export function midnight(days) {
 /** An hour of today, as the server writes it. @param {string} time like 14:30 */
 const today = (time) => midnight(0).replace('00:00:00', `${time}:00`);
 
-function demoOwner(ownerId, companyName, places) {
-  const guests = ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira', 'Aero Agrícola Cerrado', 'Marina Lopes', 'Pedro Antunes'];
+const GUESTS = ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira', 'Aero Agrícola Cerrado', 'Marina Lopes', 'Pedro Antunes'];
+
+function demoOwner(ownerId, companyName, places, guests = GUESTS) {
   const now = Date.now();
   return {
     ownerId,
@@ -49,11 +50,10 @@ function demoOwner(ownerId, companyName, places) {
     })),
     /** Who arrives and who leaves today. */
     today: [
-      ['Ana Souza', today('09:30'), midnight(2), 'active'], ['Táxi Aéreo Vale', today('14:00'), midnight(3), 'confirmed'],
-      ['João Batista Ferreira', today('16:30'), midnight(1), 'pending'], ['Marina Lopes', midnight(-3), today('10:00'), 'completed'],
-      ['Pedro Antunes', midnight(-2), today('18:00'), 'active'],
-    ].map(([guestName, checkInDate, checkOutDate, status], i) => ({
-      id: `d${i}`, bookingId: String(2000 + i), hangarNumber: places[i % places.length][0], guestName, amount: 900, duration: 2,
+      [today('09:30'), midnight(2), 'active'], [today('14:00'), midnight(3), 'confirmed'], [today('16:30'), midnight(1), 'pending'],
+      [midnight(-3), today('10:00'), 'completed'], [midnight(-2), today('18:00'), 'active'],
+    ].map(([checkInDate, checkOutDate, status], i) => ({
+      id: `d${i}`, guestName: guests[[0, 1, 2, 4, 5][i] % guests.length], bookingId: String(2000 + i), hangarNumber: places[i % places.length][0], amount: 900, duration: 2,
       checkInDate, checkOutDate, timestamp: now - DAY_MS, hangarId: '1', status, paymentMethod: 'pix',
     })),
     events: [],
@@ -63,7 +63,7 @@ function demoOwner(ownerId, companyName, places) {
 export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0 } = {}) {
   const owners = new Map([
     ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
-    ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']])],
+    ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']], ['Rui Prado', 'Lia Castro', 'Voar Táxi Aéreo'])],
   ]);
   const csp = /ContentSecurityPolicy = ([\s\S]*?)\n\n/.exec(await readFile(path.join(webFolder, 'web.go'), 'utf8'))[1]
     .split('\n').map((line) => /"(.*)"/.exec(line)[1]).join('');

@@ -131,7 +131,6 @@ const STATES = {
     },
   },
   cleared: {
-    whole: true,
     async reach({ page }) {
       await live(page);
       await page.getByRole('button', { name: 'Limpar' }).click();
@@ -146,7 +145,6 @@ const STATES = {
     },
     server: { demo: false },
   },
-  'no-script': { reach: ({ page }) => page.getByText('precisa de JavaScript').waitFor(), page: { javaScriptEnabled: false } },
   print: {
     whole: true,
     async reach({ page }) {
@@ -194,3 +192,12 @@ const hold = (name, viewport) => {
 for (const name of Object.keys(STATES)) {
   test(`${name}: accessible, and fits`, () => Promise.all(WIDTHS.map((viewport) => hold(name, viewport))));
 }
+
+// Nothing can be run there, so nothing can be held against it but what a person sees.
+test('no-script: says what is missing', () => Promise.all(WIDTHS.map((viewport) => dashboard(browser, async ({ page }) => {
+  await page.locator('noscript .note').waitFor();
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme });
+    if (PICTURED) await page.screenshot({ path: `${shots}no-script-${viewport.width}-${colorScheme}.png` });
+  }
+}, { page: { viewport, javaScriptEnabled: false } }))));

@@ -189,7 +189,7 @@ test('the line below each card', () => {
   assert.equal(say().occupancyRate.line, '3 de 4 vagas ocupadas');
   assert.equal(say({ occupancyRate: 60 }).occupancyRate.line, 'das vagas publicadas');
   assert.match(say({ growthPercentage: 100 }, null).growthPercentage.line, /sem base de comparação/);
-  assert.deepEqual(say({ bookingsToday: 0 }).bookingsToday, { value: '0', line: 'Nenhuma reserva hoje ainda' });
+  assert.deepEqual(say({ bookingsToday: 0 }).bookingsToday, { value: '0', line: 'Nenhuma hoje ainda' });
 });
 
 test('numbers and days as Brazil writes them', () => {
