@@ -31,9 +31,9 @@ async function loadSheet(server, frame) {
   const base = own ? import.meta.url : new URL('/client/', server);
   const answer = await fetch(new URL('element.css', base));
   if (!answer.ok) throw new Error(`element.css: HTTP ${answer.status}`);
-  frame.style.fontSize = 'medium'; // the page around may make a rem as small as it likes
+  frame.style.font = 'medium serif'; // the page around may make a rem as small as it likes, and monospace is smaller anyway
   const rem = parseFloat(getComputedStyle(frame).fontSize) || 16;
-  frame.style.fontSize = '';
+  frame.style.font = '';
   const made = new CSSStyleSheet();
   made.replaceSync((await answer.text()).replace(/([\d.]+)rem\b/g, (_, n) => `${n * rem}px`));
   return made;

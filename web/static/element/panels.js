@@ -148,6 +148,7 @@ const staysList = (title, none, leaving) => {
         setText(hour, formatHour(stay[end]) || 'hoje');
         setAttribute(hour, 'datetime', stay[end]);
         setText(guest, stay.guestName || 'Hóspede sem nome');
+        setAttribute(guest, 'title', stay.guestName || null);
         setText(hangar, stay.hangarNumber);
         setText(word, said.word);
         setIcon(sign, ICONS[said.sign]);
@@ -382,7 +383,8 @@ const noticeList = (title, name, narrow, markRead) => {
           `row${notice.read ? '' : ' unread'}${words.struck ? ' struck' : ''} sign-${words.sign}`);
         setText(what, words.title);
         setText(hangar, words.hangar);
-        setText(detail, words.detail || '\u00A0');
+        setText(detail, words.detail || BLANK);
+        setAttribute(detail, 'title', words.detail || null);
         setText(amount, words.amount);
         setAttribute(time, 'datetime', new Date(notice.at).toISOString());
         setAttribute(time, 'title', formatMoment(notice.at, zone));
