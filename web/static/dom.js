@@ -5,6 +5,24 @@
  */
 const SVG = 'http://www.w3.org/2000/svg';
 
+/** Drawings on a 24 × 24 grid. */
+export const ICONS = {
+  money: 'M12 3v18M16.8 8c-.5-1.7-2.3-2.5-4.8-2.5-2.7 0-4.6 1.1-4.6 3.1 0 4.5 9.4 2.3 9.4 6.8 0 2-2.1 3.1-4.8 3.1-2.7 0-4.6-.9-5.1-2.7',
+  new: 'M8 3v4M16 3v4M4 10h16M6 5h12a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2z',
+  hangar: 'M3 20v-8c1.5-4.5 4.5-7 9-7s7.5 2.5 9 7v8M2 20h20M7 20v-6h10v6M12 14v6',
+  up: 'M3 17l6-6 4 4 8-8M15 7h6v6',
+  down: 'M3 7l6 6 4-4 8 8M15 17h6v-6',
+  flat: 'M4 12h16M15 7l5 5-5 5',
+  ok: 'M5 12.5l4.5 4.5L19 7.5',
+  cancel: 'M7 7l10 10M17 7L7 17',
+  edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
+  in: 'M4 12h11M11 8l4 4-4 4M20 4v16',
+  out: 'M20 12H9M13 8l-4 4 4 4M4 4v16',
+  refresh: 'M20 4v5h-5M4 20v-5h5M5.5 9.5a7 7 0 0 1 13-1.5L20 9M18.5 14.5a7 7 0 0 1-13 1.5L4 15',
+  pause: 'M8 5v14M16 5v14',
+  play: 'M7 4.5v15l12-7.5z',
+};
+
 /** @type {T.Make} */
 export const h = (tag, props, ...children) => {
   const element = document.createElement(tag);

@@ -6,8 +6,8 @@
  * @import { Token, WebSocketManager } from './types.js'
  */
 import { createManager } from './client.js';
-import { h, icon, paced, setAttribute, setIcon, setText, show } from './dom.js';
-import { ICONS, agendaPanel, cardsPanel, factsPanel, hangarsPanel, noticesPanel } from './element/panels.js';
+import { ICONS, h, icon, paced, setAttribute, setIcon, setText, show } from './dom.js';
+import { agendaPanel, cardsPanel, factsPanel, hangarsPanel, noticesPanel } from './element/panels.js';
 import { readBookingRow } from './protocol.js';
 import { Agenda, DashboardStore } from './state/store.js';
 import { dayOf, describeConnection, formatMoment, formatMoney, formatPlural, zoneLabel } from './state/wording.js';

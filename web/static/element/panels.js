@@ -4,29 +4,12 @@
  * @import { BookingNotification, Listing, Notice } from '../types.js'
  * @import * as T from '../shapes.js'
  */
-import { h, icon, rows, setAttribute, setIcon, setText, show, tint } from '../dom.js';
+import { ICONS, h, icon, rows, setAttribute, setIcon, setText, show, tint } from '../dom.js';
 import {
   describeMetrics, describeNotice, describeStay, formatAgo, formatCount, formatHour, formatMoment, formatMoney, formatPlural,
   formatWeekday, zoneLabel,
 } from '../state/wording.js';
 
-/** Drawings on a 24 × 24 grid. */
-export const ICONS = {
-  money: 'M12 3v18M16.8 8c-.5-1.7-2.3-2.5-4.8-2.5-2.7 0-4.6 1.1-4.6 3.1 0 4.5 9.4 2.3 9.4 6.8 0 2-2.1 3.1-4.8 3.1-2.7 0-4.6-.9-5.1-2.7',
-  new: 'M8 3v4M16 3v4M4 10h16M6 5h12a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2z',
-  hangar: 'M3 20v-8c1.5-4.5 4.5-7 9-7s7.5 2.5 9 7v8M2 20h20M7 20v-6h10v6M12 14v6',
-  up: 'M3 17l6-6 4 4 8-8M15 7h6v6',
-  down: 'M3 7l6 6 4-4 8 8M15 17h6v-6',
-  flat: 'M4 12h16M15 7l5 5-5 5',
-  ok: 'M5 12.5l4.5 4.5L19 7.5',
-  cancel: 'M7 7l10 10M17 7L7 17',
-  edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
-  in: 'M4 12h11M11 8l4 4-4 4M20 4v16',
-  out: 'M20 12H9M13 8l-4 4 4 4M4 4v16',
-  refresh: 'M20 4v5h-5M4 20v-5h5M5.5 9.5a7 7 0 0 1 13-1.5L20 9M18.5 14.5a7 7 0 0 1-13 1.5L4 15',
-  pause: 'M8 5v14M16 5v14',
-  play: 'M7 4.5v15l12-7.5z',
-};
 const BLANK = '\u00A0';
 
 /** @type {[T.CardKey, string, string, string, string][]} key, hue, label, time basis, drawing */
@@ -251,19 +234,20 @@ export const noticesPanel = (actions) => {
     actions.clear();
     undo.focus();
     undoTimer = setTimeout(() => {
-      if (isFocused(undo)) clear.focus();
+      const focused = isFocused(undo);
       actions.forgetCleared();
+      if (focused) clear.focus();
     }, UNDO_MS);
   });
   const undo = quiet('Desfazer', () => {
     clearTimeout(undoTimer);
-    clear.focus();
     actions.undoClear();
+    clear.focus();
   });
   const bookings = noticeList('Reservas recentes', 'bookings', 3, actions.markRead);
   const occupancy = noticeList('Mudanças de ocupação', 'occupancy', 2, actions.markRead);
   const node = h('section', { class: 'notices', 'aria-labelledby': 'notices-title' },
-    h('header', null, h('h2', { id: 'notices-title' }, 'Notificações'), badge, h('div', { class: 'actions' }, undo, readAll, clear)),
+    h('header', null, h('h2', { id: 'notices-title' }, 'Notificações'), badge, h('div', { class: 'actions' }, readAll, clear, undo)),
     h('div', { class: 'columns' }, bookings.node, occupancy.node));
 
   return {
@@ -274,6 +258,7 @@ export const noticesPanel = (actions) => {
       setAttribute(readAll, 'aria-disabled', String(state.unread === 0));
       setAttribute(clear, 'aria-disabled', String(state.bookings.length + state.occupancy.length === 0));
       show(undo, state.canUndoClear);
+      show(clear, !state.canUndoClear); // one gives its place to the other
       let none = 'Nenhuma reserva hoje ainda. As novas aparecem aqui na hora.';
       if (state.failedParts.bookings) none = 'Não foi possível carregar as reservas. As novas aparecem aqui na hora.';
       else if (state.metrics && state.metrics.bookingsToday > 0) none = 'Nada por ler. As novas reservas aparecem aqui na hora.';
