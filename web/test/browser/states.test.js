@@ -10,13 +10,12 @@ import { DISCONNECTED, accessible, booking, dashboard, drawn, fits, live } from 
 const shots = new URL('../shots/', import.meta.url).pathname;
 const PICTURED = Boolean(process.env.SHOTS);
 const WIDTHS = [{ width: 1280, height: 900 }, { width: 360, height: 780 }];
-/** A headless browser paints the first tint even without motion; it is over by then. */
 const CALM = { reducedMotion: 'reduce', bypassCSP: true };
 
 /** @type {import('playwright-core').Browser} */
 let browser;
 before(async () => {
-  await mkdir(shots, { recursive: true });
+  if (PICTURED) await mkdir(shots, { recursive: true });
   browser = await launch();
 });
 after(() => browser.close());
