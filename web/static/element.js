@@ -3,7 +3,7 @@
  * Set its `token` (a string, or a function that brings one) and it connects.
  * It draws; what is true is decided by the client and the stores.
  * Events: `unreadchange` {unread}, `statuschange` {status, error}.
- * @import { Token, WebSocketManager } from './types.js'
+ * @import * as T from './shapes.js'
  */
 import { createManager } from './client.js';
 import { ICONS, h, icon, paced, setAttribute, setIcon, setText, show } from './dom.js';
@@ -42,11 +42,11 @@ async function loadSheet(server, frame) {
 export class RealtimeMetricsDisplay extends Base {
   static observedAttributes = ['owner-id', 'server', 'enabled'];
 
-  /** @type {Token | null} */
+  /** @type {T.Token | null} */
   #token = null;
   /** The token last handed out, for what the element itself asks. */
   #bearer = '';
-  /** @type {WebSocketManager | null} */
+  /** @type {T.WebSocketManager | null} */
   #manager = null;
   #store = new DashboardStore();
   #agenda = new Agenda();
@@ -107,7 +107,7 @@ export class RealtimeMetricsDisplay extends Base {
     this.attachShadow({ mode: 'open' }).append(this.#frame);
   }
 
-  /** A string, or a function asked again at every dial. @param {Token | null} token */
+  /** A string, or a function asked again at every dial. @param {T.Token | null} token */
   set token(token) {
     this.#token = token;
     this.#bearer = '';

@@ -1,8 +1,7 @@
 /**
  * The page around the element: who is signed in, which account is shown, and
  * the title. It holds the token, in memory only; the element holds everything live.
- * @import { RealtimeMetricsDisplay } from './types.js'
- * @import { Session } from './shapes.js'
+ * @import * as T from './shapes.js'
  */
 import { RealtimeError } from './client.js';
 import { h, setText } from './dom.js';
@@ -16,7 +15,7 @@ const TOKEN_MARGIN_MS = 90_000;
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
 const accountArea = /** @type {HTMLElement} */ (document.getElementById('account'));
 const isDemo = 'demo' in document.documentElement.dataset;
-/** @type {Session | null} */
+/** @type {T.Session | null} */
 let session = null;
 let lastChoice = 0;
 
@@ -54,7 +53,7 @@ function attempt(use) {
 const forget = () => attempt(() => sessionStorage.clear());
 const lastOwner = () => attempt(() => sessionStorage.getItem(OWNER_KEY)) ?? '';
 
-/** @param {Session} answer of the server, which names an account or leaves that to us @returns {Session} */
+/** @param {T.Session} answer of the server, which names an account or leaves that to us @returns {T.Session} */
 function sessionOf({ token, expiresAt, accounts, ownerId = lastOwner() }) {
   const chosen = accounts.find((one) => one.ownerId === ownerId) ?? accounts[0];
   return { token, expiresAt, accounts, ownerId: chosen?.ownerId ?? '' };
@@ -84,7 +83,7 @@ async function freshToken(ownerId, refused) {
   }
 }
 
-/** @param {Session} next */
+/** @param {T.Session} next */
 function open(next) {
   if (session && session.ownerId !== next.ownerId) forget();
   session = next;
@@ -92,7 +91,7 @@ function open(next) {
   attempt(() => sessionStorage.setItem(OWNER_KEY, next.ownerId));
   if (!isDemo) attempt(() => localStorage.setItem(SIGNED_IN_KEY, 'yes'));
   const shown = next.accounts.find(({ ownerId }) => ownerId === next.ownerId);
-  const display = /** @type {RealtimeMetricsDisplay} */ (h(/** @type {any} */ ('realtime-metrics-display'), { 'owner-id': next.ownerId },
+  const display = /** @type {T.RealtimeMetricsDisplay} */ (h(/** @type {any} */ ('realtime-metrics-display'), { 'owner-id': next.ownerId },
     h('h1', { slot: 'heading' }, shown?.companyName || `Conta ${next.ownerId}`)));
   display.token = () => freshToken(next.ownerId, display.manager?.getState().error?.kind === 'auth');
   display.addEventListener('unreadchange', (event) => showUnread(/** @type {CustomEvent} */ (event).detail.unread));
@@ -112,7 +111,7 @@ function showUnread(unread) {
   document.title = unread > 0 ? `(${unread > 99 ? '99+' : unread}) HangarShare` : 'HangarShare';
 }
 
-/** @param {Session} current */
+/** @param {T.Session} current */
 function drawAccount({ accounts, ownerId: own }) {
   accountArea.replaceChildren();
   if (isDemo) accountArea.append(h('span', { class: 'demo', title: 'Os dados são inventados; um simulador reserva e paga.' }, 'Demonstração'));

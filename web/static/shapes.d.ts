@@ -1,4 +1,5 @@
-/** Shapes and signatures that only the page and the element know; what they promise is said here. */
+/** Shapes and signatures that only the page and the element know, beside those of all; what they promise is said here. */
+export type * from './types.js';
 import type { BookingNotification, DashboardState, Listing, Message, Notice, RealTimeMetrics } from './types.js';
 
 /* dom.js */

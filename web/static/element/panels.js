@@ -1,7 +1,6 @@
 /**
  * The panels: four cards, three facts, who comes and goes today, notifications
  * and hangars. Each is built once and rewritten in place.
- * @import { BookingNotification, Listing, Notice } from '../types.js'
  * @import * as T from '../shapes.js'
  */
 import { ICONS, h, icon, rows, setAttribute, setIcon, setText, show, tint } from '../dom.js';
@@ -106,7 +105,7 @@ const staysList = (title, none, leaving) => {
   let slots = 0;
   let shown = '';
   let all = false;
-  /** @type {BookingNotification[]} */
+  /** @type {T.BookingNotification[]} */
   let stays = [];
   const more = h('button', { class: 'quiet', type: 'button', hidden: true, 'aria-expanded': 'false',
     onclick() {
@@ -125,7 +124,7 @@ const staysList = (title, none, leaving) => {
     const state = h('span', { class: 'state' }, sign, word);
     return {
       node: h('li', { class: 'stay' }, hour, guest, hangar, state),
-      /** @param {BookingNotification} stay */
+      /** @param {T.BookingNotification} stay */
       update(stay) {
         const said = describeStay(stay.status ?? '', leaving);
         setText(hour, formatHour(stay[end]) || 'hoje');
@@ -183,7 +182,7 @@ export const hangarsPanel = () => {
     let shown = '';
     return {
       node: tile,
-      /** @param {Listing} listing */
+      /** @param {T.Listing} listing */
       update(listing) {
         const { hangarId, isNowOccupied, occupiedSpaces, totalSpaces } = listing;
         const closed = listing.status !== 'active' || !listing.isAvailable;
@@ -293,9 +292,9 @@ const noticeList = (title, name, narrow, markRead) => {
   const node = h('section', { class: `panel list ${name}`, 'aria-labelledby': `${name}-title` },
     h('header', null, h('h3', { id: `${name}-title` }, title), fresh), list, empty, more);
 
-  /** @type {readonly Notice[]} */
+  /** @type {readonly T.Notice[]} */
   let latest = [];
-  /** @type {readonly Notice[]} what is on the screen */
+  /** @type {readonly T.Notice[]} what is on the screen */
   let drawn = [];
   let limit = 0;
   let paused = false;
@@ -339,7 +338,7 @@ const noticeList = (title, name, narrow, markRead) => {
     const detail = h('p', { class: 'detail' });
     const amount = h('span', { class: 'amount' });
     const time = h('time');
-    /** @type {Notice | null} */
+    /** @type {T.Notice | null} */
     let item = null;
     const mark = h('button', { class: 'mark', type: 'button', title: 'Marcar como lida',
       onclick() {
@@ -359,7 +358,7 @@ const noticeList = (title, name, narrow, markRead) => {
     ages.add(age);
     return {
       node: row,
-      /** @param {Notice} notice */
+      /** @param {T.Notice} notice */
       update(notice) {
         const words = describeNotice(notice);
         item = notice;

@@ -1,12 +1,11 @@
 /**
  * What the dashboard shows, from snapshots and events. Every event carries the
  * whole new state of one thing, so applying it late or twice does no harm.
- * @import { BookingNotification, BookingRow, DashboardState, EventMessage, Listing, Message, Notice, OccupancyChange, Snapshot, WebSocketManager } from '../types.js'
  * @import * as T from '../shapes.js'
  */
 const MAX_NOTICES = 100;
 
-/** @type {DashboardState} */
+/** @type {T.DashboardState} */
 const EMPTY = {
   metrics: null, bookings: [], occupancy: [], listings: null, unread: 0, canUndoClear: false, loaded: false,
   failedParts: { bookings: false, listings: false },
@@ -20,7 +19,7 @@ export class DashboardStore {
   #metricsAt = -Infinity;
   /** Bookings cleared away do not return with the next snapshot. */
   #clearedAt = -Infinity;
-  /** @type {Pick<DashboardState, 'bookings' | 'occupancy' | 'unread'> & {clearedAt: number} | null} */
+  /** @type {Pick<T.DashboardState, 'bookings' | 'occupancy' | 'unread'> & {clearedAt: number} | null} */
   #cleared = null;
   #now;
 
@@ -39,7 +38,7 @@ export class DashboardStore {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Follows a manager until the returned function is called. @param {WebSocketManager} manager */
+  /** Follows a manager until the returned function is called. @param {T.WebSocketManager} manager */
   follow(manager) {
     const stops = [
       manager.on('message', (message) => this.apply(message)),
@@ -48,7 +47,7 @@ export class DashboardStore {
     return () => stops.forEach((stop) => stop());
   }
 
-  /** @param {Message} message */
+  /** @param {T.Message} message */
   apply(message) {
     switch (message.type) {
       case 'metrics_updated':
@@ -71,7 +70,7 @@ export class DashboardStore {
     }
   }
 
-  /** @param {Snapshot} snapshot */
+  /** @param {T.Snapshot} snapshot */
   applySnapshot(snapshot) {
     const { metrics, bookings, listings, healing, startedAt } = snapshot;
     const known = new Set(this.#state.bookings.map((notice) => bookingId(notice)));
@@ -99,9 +98,9 @@ export class DashboardStore {
     this.#mark(() => true, 0);
   }
 
-  /** @param {(notice: Notice) => boolean} chosen @param {number} unread */
+  /** @param {(notice: T.Notice) => boolean} chosen @param {number} unread */
   #mark(chosen, unread) {
-    /** @param {readonly Notice[]} list */
+    /** @param {readonly T.Notice[]} list */
     const mark = (list) => list.map((one) => (one.read || !chosen(one) ? one : { ...one, read: true }));
     this.#set({ bookings: mark(this.#state.bookings), occupancy: mark(this.#state.occupancy), unread: Math.max(0, unread) });
   }
@@ -141,7 +140,7 @@ export class DashboardStore {
     this.#set(EMPTY);
   }
 
-  /** @param {Partial<DashboardState>} change */
+  /** @param {Partial<T.DashboardState>} change */
   #set(change) {
     this.#state = Object.freeze({ ...this.#state, ...change });
     for (const listener of [...this.#listeners]) listener();
@@ -161,7 +160,7 @@ export class Agenda {
   /** @type {T.AgendaView['apply']} */
   apply = (message, now) => {
     if (!/^booking_/.test(message.type)) return false;
-    const booking = /** @type {BookingNotification} */ (message.data);
+    const booking = /** @type {T.BookingNotification} */ (message.data);
     this.#known.set(booking.bookingId, { booking, at: now });
     if (this.#known.size > MAX_STAYS) {
       this.#known = new Map([...this.#known].filter(([, stay]) => `${stay.booking.checkInDate} ${stay.booking.checkOutDate}`.includes(this.#day)));
@@ -187,33 +186,33 @@ export class Agenda {
   };
 }
 
-/** @param {readonly Notice[]} list @param {Notice} notice */
+/** @param {readonly T.Notice[]} list @param {T.Notice} notice */
 function added(list, notice) {
   return [notice, ...list.filter((one) => one.id !== notice.id)].slice(0, MAX_NOTICES);
 }
 
-/** @param {Exclude<EventMessage, {type: 'metrics_updated'}>} message @returns {Notice} */
+/** @param {Exclude<T.EventMessage, {type: 'metrics_updated'}>} message @returns {T.Notice} */
 function noticeOf(message) {
   return { id: message.id, kind: message.type, at: message.timestamp || message.data.timestamp, read: false, data: message.data };
 }
 
-/** @param {BookingRow} row @param {boolean} read @returns {Notice} */
+/** @param {T.BookingRow} row @param {boolean} read @returns {T.Notice} */
 function seedOf(row, read) {
   return { id: `booking:${row.bookingId}`, kind: 'booking', at: row.timestamp, read, data: row };
 }
 
-/** A booking that a snapshot brought gives way to its own event. @param {Message} message @param {Notice} notice */
+/** A booking that a snapshot brought gives way to its own event. @param {T.Message} message @param {T.Notice} notice */
 function replaces(message, notice) {
   return notice.kind === 'booking' && message.type !== 'revenue_received' && 'bookingId' in message.data
     && bookingId(notice) === message.data.bookingId;
 }
 
-/** @param {Notice} notice */
+/** @param {T.Notice} notice */
 function bookingId(notice) {
-  return /** @type {BookingNotification} */ (notice.data).bookingId;
+  return /** @type {T.BookingNotification} */ (notice.data).bookingId;
 }
 
-/** @param {Listing} listing @param {OccupancyChange} change @returns {Listing} */
+/** @param {T.Listing} listing @param {T.OccupancyChange} change @returns {T.Listing} */
 function withOccupancy(listing, change) {
   if (listing.hangarId !== change.hangarId) return listing;
   const { isNowOccupied } = change;

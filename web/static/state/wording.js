@@ -1,7 +1,6 @@
 /**
  * Numbers, dates, states and events in Brazilian Portuguese. Pure: the same
  * facts and time give the same words.
- * @import { BookingNotification, OccupancyChange, RevenueReceived } from '../types.js'
  * @import * as T from '../shapes.js'
  */
 const LANGUAGE = 'pt-BR';
@@ -136,17 +135,17 @@ const PAYMENT = {
 export const describeNotice = ({ kind, data }) => {
   const hangar = data.hangarNumber;
   if (kind === 'occupancy_changed') {
-    const { isNowOccupied, newOccupant, previousOccupant } = /** @type {OccupancyChange} */ (data);
+    const { isNowOccupied, newOccupant, previousOccupant } = /** @type {T.OccupancyChange} */ (data);
     const [sign, title, verb, who] = /** @type {[T.Sign, string, string, string]} */ (isNowOccupied
       ? ['in', 'Ficou ocupado', 'Chegou', newOccupant] : ['out', 'Ficou livre', 'Saiu', previousOccupant]);
     return { sign, title, hangar, detail: who ? `${verb}: ${who}` : '', amount: '', struck: false };
   }
   if (kind === 'revenue_received') {
-    const { paymentMethod, amount } = /** @type {RevenueReceived} */ (data);
+    const { paymentMethod, amount } = /** @type {T.RevenueReceived} */ (data);
     const method = PAYMENT[paymentMethod.toLowerCase()] ?? paymentMethod;
     return { sign: 'money', title: 'Pagamento recebido', hangar, detail: method && `por ${method}`, amount: formatMoney(amount), struck: false };
   }
-  const booking = /** @type {BookingNotification} */ (data);
+  const booking = /** @type {T.BookingNotification} */ (data);
   const { status = '', previousStatus, duration } = booking;
   const struck = status === 'cancelled' || status === 'deleted';
   let title = 'Reserva alterada';
