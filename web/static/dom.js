@@ -97,8 +97,7 @@ export const paced = (call, ms) => {
   let timer = null;
   const run = () => {
     timer = null;
-    last = performance.now();
-    call();
+    if (call() !== false) last = performance.now();
   };
   const request = () => {
     const wait = last + ms - performance.now();

@@ -74,6 +74,8 @@ export class RealtimeMetricsDisplay extends Base {
   #announceTimer = null;
   #announcedAt = -Infinity;
   #draw = paced(() => this.#render(), DRAW_EVERY_MS);
+  /** Paced by themselves: numbers that follow their event by a moment need not wait for the lists. */
+  #drawCards = paced(() => this.#renderCards(), DRAW_EVERY_MS);
   #loadAgenda = paced(() => void this.#fetchAgenda(), AGENDA_MS);
 
   #label = h('span', { class: 'label' }, 'Conectando…');
@@ -207,16 +209,19 @@ export class RealtimeMetricsDisplay extends Base {
     this.#judged = false;
     for (const part of [this.#live, this.#printed]) setText(part, '');
     this.#draw.cancel();
+    this.#drawCards.cancel();
     this.#loadAgenda.cancel();
     this.#notices.stop();
     this.#store.reset();
     this.#agenda = new Agenda();
+    this.#renderCards();
     this.#render();
   }
 
   #changed() {
-    if (this.#held === null) this.#draw();
-    else this.#drawStatus();
+    if (this.#held !== null) return this.#drawStatus();
+    this.#drawCards();
+    this.#draw();
   }
 
   /** What a person does is drawn at once, also while updates are paused. @param {() => void} change */
@@ -227,6 +232,7 @@ export class RealtimeMetricsDisplay extends Base {
 
   #togglePause() {
     this.#held = this.#held === null ? 0 : null;
+    this.#renderCards();
     this.#render();
   }
 
@@ -265,12 +271,18 @@ export class RealtimeMetricsDisplay extends Base {
     this.#changed();
   }
 
+  #renderCards() {
+    if (this.#held !== null) return false;
+    const { metrics, listings } = this.#store.getState();
+    this.#facts.update(metrics);
+    return this.#cards.update(metrics, listings, zoneLabel(Date.now(), this.#zone));
+  }
+
   #render() {
     const state = this.#store.getState();
     this.#drawStatus();
     if (this.#held !== null) return;
-    this.#cards.update(state.metrics, state.listings, zoneLabel(Date.now(), this.#zone));
-    this.#facts.update(state.metrics);
+    this.#drawCards();
     this.#agendaPanel.update(this.#agenda, this.#today(), this.#zone);
     this.#hangars.update(state.listings, state.failedParts.listings);
     // Below a panel whose height its first rows decide: shown with them, so that nothing moves.

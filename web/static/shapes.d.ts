@@ -17,8 +17,8 @@ export type SetText = (node: Node, text: string) => boolean;
 export type Row<T> = { node: HTMLElement; update(item: T): void };
 /** Rows by place, not by key: row i is rewritten with item i, so nothing on the screen moves when a new one comes in front. */
 export type Rows = <T>(parent: HTMLElement, items: readonly T[], make: () => Row<T>) => void;
-/** Calls at once, and then at most once per interval with the latest state. */
-export type Paced = (call: () => void, ms: number) => { (): void; cancel(): void };
+/** Calls at once, and then at most once per interval with the latest state. A call that returns false changed nothing, and does not count. */
+export type Paced = (call: () => boolean | void, ms: number) => { (): void; cancel(): void };
 
 /* state/wording.js */
 
@@ -118,8 +118,8 @@ export type NoticeList = (title: string, name: string, narrow: number, markRead:
 
 export type CardsPanel = () => {
   node: HTMLElement;
-  /** `clock` names the clock whose days these are, where it is not the browser's own. */
-  update(metrics: RealTimeMetrics | null, listings: Listings, clock: string): void;
+  /** `clock` names the clock whose days these are, where it is not the browser's own. Returns whether another text is shown. */
+  update(metrics: RealTimeMetrics | null, listings: Listings, clock: string): boolean;
 };
 export type FactsPanel = () => { node: HTMLElement; update(metrics: RealTimeMetrics | null): void };
 export type AgendaPanel = (retry: () => void) => { node: HTMLElement; update(agenda: AgendaView, today: string, zone: Zone): void };

@@ -39,17 +39,20 @@ export const cardsPanel = () => {
     node,
     update(metrics, listings, clock) {
       const said = metrics && describeMetrics(metrics, listings);
+      let changed = false;
       for (const { key, node, sign, value, line, gauge, foot, basis } of cards) {
         node.classList.toggle('loading', !metrics);
         setAttribute(node, 'aria-busy', metrics ? null : 'true');
-        if (setText(value, said?.[key].value ?? BLANK) && filled && metrics) tint(node);
-        setText(line, said?.[key].line ?? BLANK);
+        const other = setText(value, said?.[key].value ?? BLANK);
+        if (other && filled && metrics) tint(node);
+        changed = setText(line, said?.[key].line ?? BLANK) || other || changed;
         setText(foot, clock && key !== 'occupancyRate' ? `${basis} · ${clock}` : basis);
         gauge?.style.setProperty('--filled', String(Math.min(100, metrics?.occupancyRate ?? 0) / 100));
         const growth = metrics?.growthPercentage ?? 0;
         if (key === 'growthPercentage') setIcon(sign, growth > 0 ? ICONS.up : growth < 0 ? ICONS.down : ICONS.flat);
       }
       filled = metrics !== null;
+      return changed;
     },
   };
 };
