@@ -184,6 +184,7 @@ describe('events', () => {
       new MutationObserver(() => globalThis.draws++).observe(value, { characterData: true, childList: true, subtree: true });
     });
     const seconds = 4;
+    const begun = Date.now();
     let sent = 0;
     await new Promise((resolve) => {
       const timer = setInterval(() => {
@@ -199,7 +200,8 @@ describe('events', () => {
     await page.waitForFunction((last) => document.querySelector('realtime-metrics-display').shadowRoot
       .querySelector('[data-metric=revenueToday] .value').textContent.endsWith(last), `5.${sent - 1},00`);
     const { draws, shift } = await page.evaluate(() => ({ draws: globalThis.draws, shift: globalThis.shift }));
-    assert.ok(draws <= seconds * 4 + 6, `${draws} draws in ${seconds} s`);
+    const took = (Date.now() - begun) / 1000; // a busy machine sends for longer
+    assert.ok(draws <= Math.ceil(took * 4) + 1, `${draws} draws in ${took} s`);
     assert.ok(shift <= 0.02, `layout shift ${shift}`);
   }));
 });
