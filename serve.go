@@ -91,7 +91,7 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	if err != nil {
 		return err
 	}
-	server.Site = web.New(web.Options{Dev: c.Dev})
+	server.Site = web.New(web.Options{Dev: c.Dev, Demo: withDemo})
 	entrance.guard(server)
 	if withDemo {
 		server.Demo = demoOwners(pool)

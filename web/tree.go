@@ -9,24 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// devReloadName is a module that exists only while developing.
-const devReloadName = "dev-reload.js"
-
-// devReloadSource asks for the tree's hash every second and reloads the page
-// when it is another one.
-const devReloadSource = `const own = document.documentElement.dataset.tree;
-setInterval(async () => {
-  try {
-    const answer = await fetch('/client/dev-hash.txt', { cache: 'no-store' });
-    if (answer.ok && (await answer.text()) !== own) location.reload();
-  } catch { /* the server is being restarted; the next second tells */ }
-}, 1000);
-`
 
 // contentTypes names what the tree may hold; the machine's own table of types
 // is not asked, because it differs from machine to machine.
@@ -44,7 +31,6 @@ var contentTypes = map[string]string{
 // tree is one consistent state of the files, ready to be sent.
 type tree struct {
 	hash  string
-	dev   bool
 	files map[string]*file
 }
 
@@ -55,9 +41,9 @@ type file struct {
 	gzipped     []byte // nil when compression does not pay
 }
 
-// readTree reads, hashes and compresses all files of a folder. Compression is
-// left out while developing, when every request reads the tree again.
-func readTree(source fs.FS, dev bool) (*tree, error) {
+// readTree reads, hashes and compresses all files of a folder, and serves more beside them. Compression is left out while
+// developing, when every request reads the tree again.
+func readTree(source fs.FS, page indexData, more map[string][]byte) (*tree, error) {
 	contents := map[string][]byte{}
 	err := fs.WalkDir(source, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -81,21 +67,41 @@ func readTree(source fs.FS, dev bool) (*tree, error) {
 	}
 	slices.Sort(names)
 
-	t := &tree{hash: hashTree(names, contents), dev: dev, files: map[string]*file{}}
-	if dev {
-		contents[devReloadName] = []byte(devReloadSource)
-		contents["dev-hash.txt"] = []byte(clientPrefix + t.hash)
+	t := &tree{hash: hashTree(names, contents), files: map[string]*file{}}
+	for name, body := range more {
+		contents[name] = body
 	}
-	modules := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return path.Ext(name) != ".js" })
-	if contents[indexName], err = t.index(contents[indexName], modules); err != nil {
+	if contents[indexName], err = t.index(contents[indexName], contents[iconName], reachable(contents), page); err != nil {
 		return nil, err
 	}
 	for name, body := range contents {
-		if t.files[name], err = newFile(name, body, !dev); err != nil {
+		if t.files[name], err = newFile(name, body, !page.Dev); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
+}
+
+// entryModule is where the page's modules begin.
+const entryModule = "page.js"
+
+// imported finds the module that a line of JavaScript imports statically.
+var imported = regexp.MustCompile(`(?m)^(?:import|export|\})[^'"\n]*['"](\.{1,2}/[^'"]+)['"];`)
+
+// reachable lists the modules that the page imports, itself first: what a browser would find only one after the other.
+func reachable(contents map[string][]byte) []string {
+	found := []string{}
+	for next := []string{entryModule}; len(next) > 0; next = next[1:] {
+		name := next[0]
+		if contents[name] == nil || slices.Contains(found, name) {
+			continue
+		}
+		found = append(found, name)
+		for _, match := range imported.FindAllSubmatch(contents[name], -1) {
+			next = append(next, path.Join(path.Dir(name), string(match[1])))
+		}
+	}
+	return found
 }
 
 // hashTree names a set of files by all their names and contents.

@@ -11,6 +11,7 @@ package web
 import (
 	"bytes"
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,6 +37,7 @@ const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 
 const (
 	indexName    = "index.html"
+	iconName     = "favicon.svg"
 	clientPrefix = "/client/"
 
 	cacheForever = "public, max-age=31536000, immutable"
@@ -50,11 +53,13 @@ type Options struct {
 	// read again at every request; the page reloads when one changes. Empty
 	// serves the embedded tree.
 	Dev string
+	// Demo tells the page that anybody may sign in as a demo owner.
+	Demo bool
 }
 
 // Site serves the page at / and the client's modules below /client/.
 type Site struct {
-	dev  string
+	opts Options
 	tree *tree
 }
 
@@ -62,17 +67,17 @@ type Site struct {
 // embedded files are hashed and compressed here, once.
 func New(opts Options) *Site {
 	if opts.Dev != "" {
-		return &Site{dev: opts.Dev}
+		return &Site{opts: opts}
 	}
 	files, err := fs.Sub(embedded, "static")
 	if err != nil {
 		panic(fmt.Sprintf("web: embedded folder: %v", err)) // a name fixed at compile time
 	}
-	t, err := readTree(files, false)
+	t, err := readTree(files, indexData{Demo: opts.Demo}, nil)
 	if err != nil {
 		panic(fmt.Sprintf("web: embedded tree: %v", err)) // its template is part of the program
 	}
-	return &Site{tree: t}
+	return &Site{opts: opts, tree: t}
 }
 
 // ServeHTTP answers GET and HEAD for /, /docs and /client/…; anything else is 404.
@@ -103,6 +108,9 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header.Set("Cache-Control", cache)
+	if strings.HasPrefix(r.URL.Path, clientPrefix) {
+		header.Set("Access-Control-Allow-Origin", "*") // modules are imported with CORS; these hold no secret
+	}
 	file.serve(w, r)
 }
 
@@ -116,15 +124,38 @@ func (s *Site) Hash() string {
 }
 
 func (s *Site) current() (*tree, error) {
-	if s.dev == "" {
+	if s.opts.Dev == "" {
 		return s.tree, nil
 	}
-	t, err := readTree(os.DirFS(s.dev), true)
+	t, err := readTree(os.DirFS(s.opts.Dev), indexData{Demo: s.opts.Demo, Dev: true}, devFiles())
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.dev, err)
+		return nil, fmt.Errorf("read %s: %w", s.opts.Dev, err)
 	}
+	t.files[devHashName] = &file{contentType: contentTypes[".txt"], etag: t.hash, plain: []byte(clientPrefix + t.hash)}
 	return t, nil
 }
+
+//go:embed dev
+var devFolder embed.FS
+
+// devHashName is the file whose text changes when any other file does.
+const devHashName = "dev/hash.txt"
+
+// devFiles are served only while developing: what reloads the page, and its debug panel.
+var devFiles = sync.OnceValue(func() map[string][]byte {
+	files := map[string][]byte{}
+	err := fs.WalkDir(devFolder, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		files[name], err = fs.ReadFile(devFolder, name)
+		return err
+	})
+	if err != nil {
+		panic(fmt.Sprintf("web: embedded folder: %v", err)) // files fixed at compile time
+	}
+	return files
+})
 
 // resolve maps a request's path to a file of the tree and its cache policy.
 // A hash that is not ours is another version's, met while servers are being
@@ -152,19 +183,24 @@ func (t *tree) resolve(requestPath string) (name, cache string) {
 	return name, cache
 }
 
+// indexData is what the page's template knows.
+type indexData struct {
+	Base      string
+	Icon      template.URL // the icon itself, as a data: address: one request less
+	Modules   []string
+	Demo, Dev bool
+}
+
 // index fills the page's template with the addresses of this tree.
-func (t *tree) index(source []byte, modules []string) ([]byte, error) {
-	page, err := template.New(indexName).Option("missingkey=error").Parse(string(source))
+func (t *tree) index(source, icon []byte, modules []string, page indexData) ([]byte, error) {
+	parsed, err := template.New(indexName).Option("missingkey=error").Parse(string(source))
 	if err != nil {
 		return nil, fmt.Errorf("parse %s: %w", indexName, err)
 	}
+	page.Base, page.Modules = clientPrefix+t.hash, modules
+	page.Icon = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(icon))
 	var out bytes.Buffer
-	err = page.Execute(&out, struct {
-		Base    string
-		Modules []string
-		Dev     bool
-	}{clientPrefix + t.hash, modules, t.dev})
-	if err != nil {
+	if err := parsed.Execute(&out, page); err != nil {
 		return nil, fmt.Errorf("fill %s: %w", indexName, err)
 	}
 	return out.Bytes(), nil

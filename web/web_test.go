@@ -3,10 +3,10 @@ package web
 import (
 	"compress/gzip"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -42,7 +42,7 @@ func TestIndex(t *testing.T) {
 		}
 	}
 	body := answer.Body.String()
-	for _, forbidden := range []string{"{{", "<style", "style=", "onclick", "dev-reload"} {
+	for _, forbidden := range []string{"{{", "<style", "style=", "onclick", "/dev/"} {
 		if strings.Contains(body, forbidden) {
 			t.Errorf("the page contains %q", forbidden)
 		}
@@ -57,14 +57,28 @@ func TestIndex(t *testing.T) {
 		}
 		preloaded[strings.TrimPrefix(address[1], clientPrefix+site.Hash()+"/")] = true
 	}
-	err := fs.WalkDir(embedded, "static", func(name string, _ fs.DirEntry, err error) error {
-		if module := strings.TrimPrefix(name, "static/"); strings.HasSuffix(name, ".js") && !preloaded[module] {
-			t.Errorf("%s is not preloaded", module)
+	for name := range preloaded {
+		file := site.tree.files[name]
+		for _, match := range regexp.MustCompile(`(?m)^[^*\n]*from '(\.{1,2}/[^']+)'`).FindAllStringSubmatch(string(file.plain), -1) {
+			if module := path.Join(path.Dir(name), match[1]); !preloaded[module] {
+				t.Errorf("%s, which %s imports, is not preloaded", module, name)
+			}
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+	}
+	// What a browser loads before it may ask for a number; the budget of the whole page has room for those questions.
+	if len(preloaded) > 20 {
+		t.Errorf("the page is %d files: %v", len(preloaded)+1, preloaded)
+	}
+	t.Logf("the page is %d files", len(preloaded)+1)
+}
+
+func TestIndexTellsOfDemo(t *testing.T) {
+	t.Parallel()
+	for demo, want := range map[bool]bool{true: true, false: false} {
+		body := get(t, New(Options{Demo: demo}), "/").Body.String()
+		if strings.Contains(body, "data-demo") != want {
+			t.Errorf("demo %v: %.120s", demo, body)
+		}
 	}
 }
 
@@ -172,11 +186,11 @@ func TestDev(t *testing.T) {
 	if body := get(t, site, "/client/"+site.Hash()+"/a.js").Body.String(); body != "2" {
 		t.Errorf("served %q", body)
 	}
-	if body := get(t, site, "/client/dev-hash.txt").Body.String(); body != clientPrefix+site.Hash() {
+	if body := get(t, site, "/client/dev/hash.txt").Body.String(); body != clientPrefix+site.Hash() {
 		t.Errorf("hash file %q", body)
 	}
-	if answer := get(t, site, "/client/dev-reload.js"); answer.Code != http.StatusOK {
-		t.Errorf("dev-reload.js: status %d", answer.Code)
+	if answer := get(t, site, "/client/dev/reload.js"); answer.Code != http.StatusOK {
+		t.Errorf("dev/reload.js: status %d", answer.Code)
 	}
 }
 

@@ -1,89 +1,84 @@
 /**
  * The few ways in which this page touches the DOM: make, fill, and rewrite only
  * what differs. Text is always text; nothing here parses markup.
+ * @import * as T from './shapes.js'
  */
 const SVG = 'http://www.w3.org/2000/svg';
 
-/**
- * Makes an element. `class`, `on…` listeners and attributes; `true` sets an
- * empty attribute, `false`, `null` and `undefined` set none.
- * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Record<string, string | number | boolean | null | undefined | ((event: any) => void)> | null} [props]
- * @param {...(Node | string | null)} children
- * @returns {HTMLElementTagNameMap[K]}
- */
-export function h(tag, props, ...children) {
+/** Drawings on a 24 × 24 grid. */
+export const ICONS = {
+  money: 'M12 3v18M16.8 8c-.5-1.7-2.3-2.5-4.8-2.5-2.7 0-4.6 1.1-4.6 3.1 0 4.5 9.4 2.3 9.4 6.8 0 2-2.1 3.1-4.8 3.1-2.7 0-4.6-.9-5.1-2.7',
+  new: 'M8 3v4M16 3v4M4 10h16M6 5h12a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2H6a2 2 0 0 1-2-2V7a2 2 0 0 1 2-2z',
+  hangar: 'M3 20v-8c1.5-4.5 4.5-7 9-7s7.5 2.5 9 7v8M2 20h20M7 20v-6h10v6M12 14v6',
+  up: 'M3 17l6-6 4 4 8-8M15 7h6v6',
+  down: 'M3 7l6 6 4-4 8 8M15 17h6v-6',
+  flat: 'M4 12h16M15 7l5 5-5 5',
+  ok: 'M5 12.5l4.5 4.5L19 7.5',
+  cancel: 'M7 7l10 10M17 7L7 17',
+  edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
+  in: 'M4 12h11M11 8l4 4-4 4M20 4v16',
+  out: 'M20 12H9M13 8l-4 4 4 4M4 4v16',
+  refresh: 'M20 4v5h-5M4 20v-5h5M5.5 9.5a7 7 0 0 1 13-1.5L20 9M18.5 14.5a7 7 0 0 1-13 1.5L4 15',
+  pause: 'M8 5v14M16 5v14',
+  play: 'M7 4.5v15l12-7.5z',
+};
+
+/** @type {T.Make} */
+export const h = (tag, props, ...children) => {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props ?? {})) {
     if (typeof value === 'function') element.addEventListener(name.slice(2), value);
     else setAttribute(element, name, value);
   }
-  for (const child of children) if (child !== null) element.append(child);
+  element.append(...children.filter((child) => child !== null));
   return element;
-}
+};
 
-/** A decorative icon of stroked paths on a 24 × 24 grid. @param {string} paths @param {string} [name] its class */
-export function icon(paths, name = 'icon') {
+/** A decorative icon of stroked paths on a 24 × 24 grid. @param {string} paths */
+export function icon(paths) {
   const svg = document.createElementNS(SVG, 'svg');
-  svg.setAttribute('viewBox', '0 0 24 24');
-  svg.setAttribute('class', name);
-  svg.setAttribute('aria-hidden', 'true');
-  svg.setAttribute('focusable', 'false');
-  const path = document.createElementNS(SVG, 'path');
-  path.setAttribute('d', paths);
-  svg.append(path);
+  for (const [name, value] of [['viewBox', '0 0 24 24'], ['class', 'icon'], ['aria-hidden', 'true']]) svg.setAttribute(name, value);
+  svg.append(document.createElementNS(SVG, 'path'));
+  setIcon(svg, paths);
   return svg;
 }
 
-/** Another drawing for an icon. @param {SVGSVGElement | SVGElement} svg @param {string} paths */
-export function setIcon(svg, paths) {
-  const path = /** @type {Element} */ (svg.firstElementChild);
-  if (path.getAttribute('d') !== paths) path.setAttribute('d', paths);
-}
+/** @param {SVGElement} svg @param {string} paths */
+export const setIcon = (svg, paths) => setAttribute(/** @type {Element} */ (svg.firstElementChild), 'd', paths);
 
-/** @param {Element} element @param {string} name @param {string | number | boolean | null | undefined} value */
-export function setAttribute(element, name, value) {
-  if (value === false || value === null || value === undefined) {
-    if (element.hasAttribute(name)) element.removeAttribute(name);
-    return;
-  }
+/** @type {T.SetAttribute} */
+export const setAttribute = (element, name, value) => {
   const text = value === true ? '' : String(value);
-  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
-}
+  if (value === false || value === null || value === undefined) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+};
 
-/** @param {Node} node @param {string} text @returns {boolean} whether it was another text */
-export function setText(node, text) {
+/** @type {T.SetText} */
+export const setText = (node, text) => {
   if (node.textContent === text) return false;
   // Keeps the text node: replacing it would count as a change of layout.
   if (node.firstChild?.nodeType === 3 && node.childNodes.length === 1) node.firstChild.nodeValue = text;
   else node.textContent = text;
   return true;
-}
+};
 
 /** @param {HTMLElement} element @param {boolean} shown */
 export function show(element, shown) {
   if (element.hidden === shown) element.hidden = !shown;
 }
 
-/** Plays the short tint that says "this has just changed". @param {HTMLElement} element @param {string} [name] */
-export function tint(element, name = 'changed') {
-  element.classList.remove(name);
+/** Plays the short tint that says "this has just changed". @param {HTMLElement} element */
+export function tint(element) {
+  element.classList.remove('changed');
   void element.offsetWidth; // restarts the animation
-  element.classList.add(name);
+  element.classList.add('changed');
 }
 
-/**
- * Rows by place, not by key: row i is rewritten with item i, so nothing on the
- * screen moves when a new one comes in front.
- * @template T
- * @param {HTMLElement} parent
- * @param {readonly T[]} items
- * @param {() => {node: HTMLElement, update: (item: T) => void}} make
- * @returns {void}
- */
-export function rows(parent, items, make) {
-  /** @type {{node: HTMLElement, update: (item: T) => void}[]} */
+/** @type {WeakMap<HTMLElement, T.Row<any>[]>} */
+const slotsOf = new WeakMap();
+
+/** @type {T.Rows} */
+export const rows = (parent, items, make) => {
   const slots = slotsOf.get(parent) ?? [];
   slotsOf.set(parent, slots);
   while (slots.length > items.length) slots.pop()?.node.remove();
@@ -93,34 +88,24 @@ export function rows(parent, items, make) {
     parent.append(slot.node);
   }
   items.forEach((item, i) => slots[i].update(item));
-}
+};
 
-/** @type {WeakMap<HTMLElement, any[]>} */
-const slotsOf = new WeakMap();
-
-/**
- * Calls at once, and then at most once per interval with the latest state.
- * @param {() => void} call @param {number} ms
- * @returns {{(): void, cancel(): void}}
- */
-export function paced(call, ms) {
+/** @type {T.Paced} */
+export const paced = (call, ms) => {
   let last = -Infinity;
   /** @type {any} */
   let timer = null;
   const run = () => {
     timer = null;
-    last = performance.now();
-    call();
+    if (call() !== false) last = performance.now();
   };
   const request = () => {
-    if (timer !== null) return;
     const wait = last + ms - performance.now();
-    if (wait <= 0) run();
-    else timer = setTimeout(run, wait);
+    if (timer === null) wait <= 0 ? run() : (timer = setTimeout(run, wait));
   };
   request.cancel = () => {
     clearTimeout(timer);
     timer = null;
   };
   return request;
-}
+};

@@ -1,11 +1,11 @@
 /**
  * What the dashboard shows, from snapshots and events. Every event carries the
  * whole new state of one thing, so applying it late or twice does no harm.
- * @import { BookingNotification, BookingRow, DashboardState, EventMessage, Listing, Message, Notice, Snapshot, WebSocketManager } from '../types.js'
+ * @import * as T from '../shapes.js'
  */
 const MAX_NOTICES = 100;
 
-/** @type {DashboardState} */
+/** @type {T.DashboardState} */
 const EMPTY = {
   metrics: null, bookings: [], occupancy: [], listings: null, unread: 0, canUndoClear: false, loaded: false,
   failedParts: { bookings: false, listings: false },
@@ -19,7 +19,7 @@ export class DashboardStore {
   #metricsAt = -Infinity;
   /** Bookings cleared away do not return with the next snapshot. */
   #clearedAt = -Infinity;
-  /** @type {Pick<DashboardState, 'bookings' | 'occupancy' | 'unread'> & {clearedAt: number} | null} */
+  /** @type {Pick<T.DashboardState, 'bookings' | 'occupancy' | 'unread'> & {clearedAt: number} | null} */
   #cleared = null;
   #now;
 
@@ -38,7 +38,7 @@ export class DashboardStore {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Follows a manager until the returned function is called. @param {WebSocketManager} manager */
+  /** Follows a manager until the returned function is called. @param {T.WebSocketManager} manager */
   follow(manager) {
     const stops = [
       manager.on('message', (message) => this.apply(message)),
@@ -47,7 +47,7 @@ export class DashboardStore {
     return () => stops.forEach((stop) => stop());
   }
 
-  /** @param {Message} message */
+  /** @param {T.Message} message */
   apply(message) {
     switch (message.type) {
       case 'metrics_updated':
@@ -70,7 +70,7 @@ export class DashboardStore {
     }
   }
 
-  /** @param {Snapshot} snapshot */
+  /** @param {T.Snapshot} snapshot */
   applySnapshot(snapshot) {
     const { metrics, bookings, listings, healing, startedAt } = snapshot;
     const known = new Set(this.#state.bookings.map((notice) => bookingId(notice)));
@@ -91,17 +91,18 @@ export class DashboardStore {
   /** @param {string} id */
   markRead(id) {
     const { bookings, occupancy, unread } = this.#state;
-    const notice = [...bookings, ...occupancy].find((one) => one.id === id);
-    if (!notice || notice.read) return;
-    /** @param {readonly Notice[]} list */
-    const mark = (list) => list.map((one) => (one.id === id ? { ...one, read: true } : one));
-    this.#set({ bookings: mark(bookings), occupancy: mark(occupancy), unread: Math.max(0, unread - 1) });
+    if ([...bookings, ...occupancy].some((one) => one.id === id && !one.read)) this.#mark((one) => one.id === id, unread - 1);
   }
 
   markAllRead() {
-    /** @param {readonly Notice[]} list */
-    const mark = (list) => (list.some((one) => !one.read) ? list.map((one) => ({ ...one, read: true })) : list);
-    this.#set({ bookings: mark(this.#state.bookings), occupancy: mark(this.#state.occupancy), unread: 0 });
+    this.#mark(() => true, 0);
+  }
+
+  /** @param {(notice: T.Notice) => boolean} chosen @param {number} unread */
+  #mark(chosen, unread) {
+    /** @param {readonly T.Notice[]} list */
+    const mark = (list) => list.map((one) => (one.read || !chosen(one) ? one : { ...one, read: true }));
+    this.#set({ bookings: mark(this.#state.bookings), occupancy: mark(this.#state.occupancy), unread: Math.max(0, unread) });
   }
 
   /** Empties both lists; `undoClear` brings them back, with what came meanwhile on top. */
@@ -139,40 +140,79 @@ export class DashboardStore {
     this.#set(EMPTY);
   }
 
-  /** @param {Partial<DashboardState>} change */
+  /** @param {Partial<T.DashboardState>} change */
   #set(change) {
     this.#state = Object.freeze({ ...this.#state, ...change });
     for (const listener of [...this.#listeners]) listener();
   }
 }
 
-/** @param {readonly Notice[]} list @param {Notice} notice */
+const MAX_STAYS = 2000;
+
+/** @implements {T.AgendaView} */
+export class Agenda {
+  /** @type {Map<string, T.Stay>} by booking */
+  #known = new Map();
+  #day = '';
+  loaded = false;
+  failed = false;
+
+  /** @type {T.AgendaView['apply']} */
+  apply = (message, now) => {
+    if (!/^booking_/.test(message.type)) return false;
+    const booking = /** @type {T.BookingNotification} */ (message.data);
+    this.#known.set(booking.bookingId, { booking, at: now });
+    if (this.#known.size > MAX_STAYS) {
+      this.#known = new Map([...this.#known].filter(([, stay]) => `${stay.booking.checkInDate} ${stay.booking.checkOutDate}`.includes(this.#day)));
+    }
+    return true;
+  };
+
+  /** @type {T.AgendaView['fill']} */
+  fill = (bookings, startedAt) => {
+    const newer = [...this.#known].filter(([, { at }]) => at >= startedAt);
+    this.#known = new Map(bookings.map((booking) => [booking.bookingId, { booking, at: startedAt }]));
+    for (const [id, stay] of newer) this.#known.set(id, stay);
+    this.loaded = true;
+    this.failed = false;
+  };
+
+  /** @type {T.AgendaView['on']} */
+  on = (day, end) => {
+    this.#day = day;
+    return [...this.#known.values()].map(({ booking }) => booking)
+      .filter((booking) => booking[end].startsWith(day) && !/^(cancelled|deleted)$/.test(booking.status ?? ''))
+      .sort((a, b) => a[end].localeCompare(b[end]));
+  };
+}
+
+/** @param {readonly T.Notice[]} list @param {T.Notice} notice */
 function added(list, notice) {
   return [notice, ...list.filter((one) => one.id !== notice.id)].slice(0, MAX_NOTICES);
 }
 
-/** @param {Exclude<EventMessage, {type: 'metrics_updated'}>} message @returns {Notice} */
+/** @param {Exclude<T.EventMessage, {type: 'metrics_updated'}>} message @returns {T.Notice} */
 function noticeOf(message) {
   return { id: message.id, kind: message.type, at: message.timestamp || message.data.timestamp, read: false, data: message.data };
 }
 
-/** @param {BookingRow} row @param {boolean} read @returns {Notice} */
+/** @param {T.BookingRow} row @param {boolean} read @returns {T.Notice} */
 function seedOf(row, read) {
   return { id: `booking:${row.bookingId}`, kind: 'booking', at: row.timestamp, read, data: row };
 }
 
-/** A booking that a snapshot brought gives way to its own event. @param {Message} message @param {Notice} notice */
+/** A booking that a snapshot brought gives way to its own event. @param {T.Message} message @param {T.Notice} notice */
 function replaces(message, notice) {
   return notice.kind === 'booking' && message.type !== 'revenue_received' && 'bookingId' in message.data
     && bookingId(notice) === message.data.bookingId;
 }
 
-/** @param {Notice} notice */
+/** @param {T.Notice} notice */
 function bookingId(notice) {
-  return /** @type {BookingNotification} */ (notice.data).bookingId;
+  return /** @type {T.BookingNotification} */ (notice.data).bookingId;
 }
 
-/** @param {Listing} listing @param {import('../types.js').OccupancyChange} change @returns {Listing} */
+/** @param {T.Listing} listing @param {T.OccupancyChange} change @returns {T.Listing} */
 function withOccupancy(listing, change) {
   if (listing.hangarId !== change.hangarId) return listing;
   const { isNowOccupied } = change;

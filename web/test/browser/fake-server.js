@@ -13,13 +13,20 @@ const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg
 const OFFSET = '-03:00';
 const DAY_MS = 86_400_000;
 
+/** Of everybody who may sign in. */
+export const PASSWORD = 'a senha certa';
+
 /** An RFC 3339 midnight some days from today. */
 export function midnight(days) {
   return `${new Date(Date.now() - 3 * 3_600_000 + days * DAY_MS).toISOString().slice(0, 10)}T00:00:00${OFFSET}`;
 }
 
-function demoOwner(ownerId, companyName, places) {
-  const guests = ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira', 'Aero Agrícola Cerrado', 'Marina Lopes', 'Pedro Antunes'];
+/** An hour of today, as the server writes it. @param {string} time like 14:30 */
+const today = (time) => midnight(0).replace('00:00:00', `${time}:00`);
+
+const GUESTS = ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira', 'Aero Agrícola Cerrado', 'Marina Lopes', 'Pedro Antunes'];
+
+function demoOwner(ownerId, companyName, places, guests = GUESTS) {
   const now = Date.now();
   return {
     ownerId,
@@ -28,16 +35,26 @@ function demoOwner(ownerId, companyName, places) {
       revenueToday: 4350, bookingsToday: 7, occupancyRate: 62.5, growthPercentage: 12.4, activeListings: places.length,
       pendingPayouts: 18240.5, nextPayoutDate: midnight(3),
     },
-    listings: places.map(([hangarNumber, icaoCode, city], i) => ({
-      hangarId: String(i + 1), hangarNumber, icaoCode, aerodromeName: city, city, status: 'active', isAvailable: true,
-      dailyRate: 380 + i * 45, totalSpaces: i === 1 ? 3 : 1, occupiedSpaces: i % 2 ? 0 : 1, isNowOccupied: i % 2 === 0,
-      occupant: i % 2 ? '' : guests[i % guests.length],
-    })),
+    listings: places.map(([hangarNumber, icaoCode, city], i) => {
+      const [occupiedSpaces, totalSpaces] = [[1, 1], [2, 3], [2, 2], [0, 2]][i];
+      return {
+        hangarId: String(i + 1), hangarNumber, icaoCode, aerodromeName: city, city, status: 'active', isAvailable: true,
+        dailyRate: 380 + i * 45, totalSpaces, occupiedSpaces, isNowOccupied: occupiedSpaces > 0, occupant: occupiedSpaces > 0 ? guests[i] : '',
+      };
+    }),
     bookings: guests.map((guestName, i) => ({
       id: `b${i}`, bookingId: String(1000 + i), hangarNumber: places[i % places.length][0], guestName,
       amount: 450 + i * 317.5, duration: 1 + i, checkInDate: midnight(i), checkOutDate: midnight(i * 2 + 1),
       timestamp: now - (i * i * 11 + 2) * 60_000, hangarId: '1', status: ['confirmed', 'pending', 'completed', 'cancelled'][i % 4],
       paymentMethod: 'pix',
+    })),
+    /** Who arrives and who leaves today. */
+    today: [
+      [today('09:30'), midnight(2), 'active'], [today('14:00'), midnight(3), 'confirmed'], [today('16:30'), midnight(1), 'pending'],
+      [midnight(-3), today('10:00'), 'completed'], [midnight(-2), today('18:00'), 'active'],
+    ].map(([checkInDate, checkOutDate, status], i) => ({
+      id: `d${i}`, guestName: guests[[0, 1, 2, 4, 5][i] % guests.length], bookingId: String(2000 + i), hangarNumber: places[i % places.length][0], amount: 900, duration: 2,
+      checkInDate, checkOutDate, timestamp: now - DAY_MS, hangarId: '1', status, paymentMethod: 'pix',
     })),
     events: [],
   };
@@ -46,11 +63,20 @@ function demoOwner(ownerId, companyName, places) {
 export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0 } = {}) {
   const owners = new Map([
     ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
-    ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']])],
+    ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']], ['Rui Prado', 'Lia Castro', 'Voar Táxi Aéreo'])],
   ]);
   const csp = /ContentSecurityPolicy = ([\s\S]*?)\n\n/.exec(await readFile(path.join(webFolder, 'web.go'), 'utf8'))[1]
     .split('\n').map((line) => /"(.*)"/.exec(line)[1]).join('');
-  const faults = { refuseUpgrade: false, swallow: false, unavailable: false, badToken: false, /** @type {Promise<void> | null} */ hold: null };
+  const faults = {
+    refuseUpgrade: false, swallow: false, unavailable: false, badToken: false, signedOut: false,
+    /** @type {Set<string>} parts of a snapshot, and `today` */ parts: new Set(),
+    /** @type {Promise<void> | null} */ hold: null,
+    /** Answers what was held. */ release() {},
+    /** Answers no question before `release`. */
+    holdAll() {
+      faults.hold = new Promise((resolve) => (faults.release = () => resolve(undefined)));
+    },
+  };
   const seen = { upgrades: 0, sse: 0, snapshots: 0, urls: [] };
   const clients = new Set();
   const waiting = new Set();
@@ -68,7 +94,9 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       if (name === 'index.html') {
         body = body.toString()
           .replace(/\{\{-? range [\s\S]*?\{\{-? end\}\}/, '')
-          .replace(/\{\{-? if [\s\S]*?\{\{-? end\}\}/, '')
+          .replace(/\{\{if \.Demo\}\}(.*?)\{\{end\}\}/, demo ? '$1' : '')
+          .replace(/\{\{-? if \.Dev[\s\S]*?\{\{-? end\}\}/, '')
+          .replaceAll('{{.Icon}}', '/client/favicon.svg')
           .replaceAll('{{.Base}}', '/client');
       }
       response.writeHead(200, { 'Content-Type': TYPES[path.extname(name)] ?? 'text/plain', 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff', 'Content-Security-Policy': csp });
@@ -108,28 +136,42 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     };
   }
 
+  const accounts = () => [...owners.values()].map(({ ownerId, companyName }) => ({ ownerId, companyName, role: 'owner' }));
+
+  /** Signing in: by password, by the cookie of an earlier sign-in, or as a demo owner. */
+  async function authenticate(request, response, action) {
+    if (request.headers['content-type'] !== 'application/json') return json(response, 415, {});
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const body = text ? JSON.parse(text) : {};
+    const welcome = (change, headers) => json(response, 200, { token: `t${++token}`, expiresAt: Date.now() + 3_600_000, accounts: accounts(), ...change }, headers);
+    const cookie = (value) => ({ 'Set-Cookie': `hangarshare_refresh=${value}; HttpOnly; SameSite=Strict; Path=/api/auth` });
+    if (action === 'demo' && demo) {
+      const ownerId = body.ownerId ?? '1';
+      return owners.has(ownerId) ? welcome({ ownerId }) : json(response, 403, {});
+    }
+    if (action === 'login') {
+      if (body.email === 'busy@example.com') return json(response, 429, {}, { 'Retry-After': '30' });
+      return body.password === PASSWORD && body.cookie === true ? welcome({}, cookie('r1')) : json(response, 401, {});
+    }
+    if (action === 'refresh') return !faults.signedOut && /hangarshare_refresh=r1/.test(request.headers.cookie ?? '') ? welcome({}, cookie('r1')) : json(response, 401, {});
+    return action === 'logout' ? json(response, 200, {}, cookie('')) : json(response, 404, {});
+  }
+
   async function api(request, response, url) {
     await faults.hold;
     if (faults.unavailable) return json(response, 503, { title: 'unavailable' }, { 'Retry-After': '1' });
-    if (url.pathname === '/api/auth/demo' && request.method === 'POST') {
-      if (!demo) return json(response, 404, {});
-      let body = '';
-      for await (const chunk of request) body += chunk;
-      const ownerId = body ? JSON.parse(body).ownerId ?? '1' : '1';
-      if (!owners.has(ownerId)) return json(response, 403, {});
-      const accounts = [...owners.values()].map(({ ownerId: id, companyName }) => ({ ownerId: id, companyName }));
-      return json(response, 200, { token: `t${++token}`, expiresAt: Date.now() + 3_600_000, ownerId, accounts });
-    }
+    if (url.pathname.startsWith('/api/auth/')) return authenticate(request, response, url.pathname.slice(10));
     if (!request.headers.authorization) return json(response, 401, {});
-    if (url.pathname === '/api/auth/me') {
-      if (request.headers.authorization === 'Bearer wrong') return json(response, 401, {});
-      return json(response, 200, { user: { id: '1', name: 'Ana', email: 'ana@example.com' }, accounts: [{ ownerId: '1', companyName: owners.get('1').companyName, role: 'owner' }], expiresAt: Date.now() + 3_600_000 });
-    }
-    const [, ownerId, part] = /^\/api\/owners\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? [];
+    const [, ownerId, name] = /^\/api\/owners\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? [];
+    const part = url.searchParams.has('on') ? 'today' : name;
     const owner = owners.get(ownerId);
     if (!owner) return json(response, 403, {});
     if (part === 'metrics') note('snapshots');
-    const body = { metrics: owner.metrics, bookings: { bookings: owner.bookings }, listings: { listings: owner.listings } }[part];
+    if (faults.parts.has(part)) return json(response, 500, {});
+    const body = {
+      metrics: owner.metrics, bookings: { bookings: owner.bookings }, today: { bookings: owner.today }, listings: { listings: owner.listings },
+    }[part];
     return body ? json(response, 200, body, { 'Last-Event-ID': lastId(owner) }) : json(response, 404, {});
   }
 
@@ -175,6 +217,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     url: `http://127.0.0.1:${chosen}`,
     port: chosen,
     faults,
+    password: PASSWORD,
     seen,
     owners,
     clients,

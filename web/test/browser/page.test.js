@@ -1,76 +1,68 @@
 /** The page in a real Chromium, against a server that does what the test says. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { launch, openPage } from './chromium.js';
-import { midnight, startFakeServer } from './fake-server.js';
-
-const shots = new URL('../shots/', import.meta.url).pathname;
-const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const DISCONNECTED = 'Desconectado - Tentando reconectar...';
+import { launch } from './chromium.js';
+import { DISCONNECTED, booking, card, dashboard as open, drawn, live, rowsOf } from './dashboard.js';
+import { midnight } from './fake-server.js';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
 before(async () => {
-  await mkdir(shots, { recursive: true });
   browser = await launch();
 });
 after(() => browser.close());
 
-const booking = (bookingId, change = {}) => ({
-  id: bookingId, bookingId, hangarNumber: 'A-03', guestName: 'Carlos Nogueira', amount: 1350, duration: 3,
-  checkInDate: midnight(1), checkOutDate: midnight(4), ...change,
-});
-const card = (page, name) => page.locator(`[data-metric=${name}] .value`);
-const rowsOf = (page, list = 'bookings') => page.locator(`[data-list=${list}] li`);
+const dashboard = (run, options) => open(browser, run, options);
 
-/** Opens the dashboard and ends it together with its server. */
-async function dashboard(run, { server: serverOptions, page: pageOptions } = {}) {
-  const server = await startFakeServer(serverOptions);
-  const opened = await openPage(browser, server.url, pageOptions);
-  try {
-    await opened.page.goto(server.url);
-    await run({ server, ...opened });
-  } finally {
-    await opened.close();
-    await server.stop();
-  }
-}
-
-const live = (page) => page.getByText('Ao vivo', { exact: true }).waitFor();
+const faultless = async (page, complaints) => {
+  assert.deepEqual(complaints, []);
+  assert.deepEqual(await page.evaluate(() => globalThis.violations), []);
+};
 
 describe('first load', () => {
-  test('skeletons, then numbers, without an error, a foreign request, a shift, or a token in an address', async () => {
-    const server = await startFakeServer();
-    let release = () => {};
-    server.faults.hold = new Promise((resolve) => (release = resolve));
-    const { page, complaints, close } = await openPage(browser, server.url);
-    try {
-      await page.goto(server.url);
-      await page.getByText('Conectando…').waitFor();
-      assert.equal(await page.getByText(DISCONNECTED).count(), 0);
-      assert.equal(await page.locator('.card.loading').count(), 4);
-      release();
-      await live(page);
-      assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A04.350,00');
-      assert.equal(await card(page, 'growthPercentage').textContent(), '+12,4%');
-      assert.equal(await rowsOf(page).count(), 6);
-      assert.deepEqual(complaints, []);
-      assert.ok(await page.evaluate(() => globalThis.shift) <= 0.02);
-      assert.ok(server.seen.urls.every((url) => url.startsWith('/client/') || !/token|bearer/i.test(url)), 'no token in an address');
-      assert.equal(server.seen.snapshots, 1);
-    } finally {
-      await close();
-      await server.stop();
-    }
-  });
+  test('skeletons, then numbers, without an error, a foreign request, a shift, or a token in an address', () => dashboard(async ({ server, page, complaints }) => {
+    await page.getByText('Conectando…').waitFor();
+    assert.equal(await page.getByText(DISCONNECTED).count(), 0);
+    await page.locator('.card.loading').nth(3).waitFor();
+    server.faults.release();
+    await live(page);
+    assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A04.350,00');
+    assert.equal(await card(page, 'growthPercentage').textContent(), '+12,4%');
+    assert.equal(await rowsOf(page).count(), 6);
+    assert.equal(await page.title(), 'HangarShare');
+    assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1);
+    await faultless(page, complaints);
+    assert.ok(await page.evaluate(() => globalThis.shift) <= 0.02);
+    assert.ok(server.seen.urls.every((url) => url.startsWith('/client/') || !/token|bearer/i.test(url)), 'no token in an address');
+    assert.equal(server.seen.snapshots, 1);
+  }, { before: ({ server }) => server.faults.holdAll() }));
+
+  test('who arrives and leaves today, and a check-in as it happens', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    assert.deepEqual(await rowsOf(page, 'arrivals').locator('.guest').allTextContents(), ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira']);
+    assert.deepEqual(await rowsOf(page, 'departures').locator('.guest').allTextContents(), ['Marina Lopes', 'Pedro Antunes']);
+    const [, expected] = server.owners.get('1').today;
+    await rowsOf(page, 'arrivals').nth(1).getByText('Esperado').waitFor();
+    server.push('1', 'booking_updated', { ...expected, status: 'active', previousStatus: 'confirmed' });
+    await rowsOf(page, 'arrivals').nth(1).getByText('Chegou').waitFor();
+    server.push('1', 'booking_created', booking('today', { guestName: 'Chega Hoje', checkInDate: midnight(0), status: 'confirmed' }));
+    await rowsOf(page, 'arrivals').getByText('Chega Hoje').waitFor();
+    assert.ok(await page.evaluate(() => globalThis.shift) <= 0.005);
+  }));
+
+  test('a part that failed is asked for again', () => dashboard(async ({ server, page }) => {
+    const retry = page.getByRole('button', { name: 'Tentar de novo' });
+    await retry.waitFor();
+    server.faults.parts.clear();
+    await retry.click();
+    await rowsOf(page, 'arrivals').first().waitFor();
+  }, { before: ({ server }) => server.faults.parts.add('today') }));
 });
 
 describe('events', () => {
-  test('a booking reaches card, list, counter, title, and nothing is parsed as markup', () => dashboard(async ({ server, page, complaints }) => {
+  test('a booking reaches card, list, counter and title', () => dashboard(async ({ server, page, complaints }) => {
     await live(page);
-    const guestName = '<img src=x onerror="document.title=\'owned\'">';
+    const guestName = 'Carla Dias';
     server.push('1', 'booking_created', booking('77', { guestName }));
     server.setMetrics('1', { bookingsToday: 8 });
     await page.waitForFunction(() => document.title === '(1) HangarShare', null, { timeout: 1000 });
@@ -78,8 +70,28 @@ describe('events', () => {
     await rowsOf(page).first().getByText(guestName).waitFor({ timeout: 1000 });
     await page.waitForFunction(() => document.querySelector('realtime-metrics-display').shadowRoot
       .querySelector('[data-metric=bookingsToday] .value').textContent === '8', null, { timeout: 1000 });
-    assert.equal(await page.locator('.row img').count(), 0);
-    assert.deepEqual(complaints, []);
+    await faultless(page, complaints);
+  }));
+
+  test('a name is text, whatever is in it', () => dashboard(async ({ server, page, complaints }) => {
+    await live(page);
+    const names = [
+      '<img src=x onerror="globalThis.owned=1">', '"><script>globalThis.owned=1</script>', "javascript:globalThis.owned=1//'", '{{constructor.constructor("owned=1")()}}',
+      '<svg/onload=globalThis.owned=1>', '&lt;b&gt;Ana&lt;/b&gt;', `${'Maximiliana'.repeat(30)}`,
+    ];
+    await page.setViewportSize({ width: 320, height: 700 });
+    for (const [i, guestName] of names.entries()) {
+      server.push('1', 'booking_created', booking(`x${i}`, { guestName, checkInDate: midnight(0), hangarNumber: '<b>A</b>' }));
+      server.push('1', 'occupancy_changed', { hangarId: '4', hangarNumber: 'B-07', isNowOccupied: true, newOccupant: guestName });
+      await rowsOf(page).first().getByText(guestName).waitFor();
+      await page.locator('.tile .guest').nth(3).getByText(guestName, { exact: true }).waitFor();
+    }
+    const { owned, foreign, width } = await page.evaluate(() => ({
+      owned: 'owned' in globalThis, width: document.documentElement.scrollWidth,
+      foreign: document.querySelector('realtime-metrics-display').shadowRoot.querySelectorAll('img, script, b, svg:not(.icon)').length,
+    }));
+    assert.deepEqual({ owned, foreign, width }, { owned: false, foreign: 0, width: 320 });
+    await faultless(page, complaints);
   }));
 
   test('an occupancy change turns its tile and joins its list', () => dashboard(async ({ server, page }) => {
@@ -103,7 +115,8 @@ describe('events', () => {
     await page.getByText('Nada por ler').waitFor();
     assert.equal(await rowsOf(page).count(), 0);
     await page.getByRole('button', { name: 'Desfazer' }).press('Enter');
-    await rowsOf(page).nth(7).waitFor();
+    await page.getByRole('button', { name: 'Mostrar mais' }).press('Enter');
+    await rowsOf(page).nth(8).waitFor();
   }));
 
   test('what is under the pointer stays; newer rows wait behind a button', () => dashboard(async ({ server, page }) => {
@@ -118,6 +131,51 @@ describe('events', () => {
       .querySelector('[data-list=bookings] li').textContent.includes('Carlos Nogueira'));
   }));
 
+  test('what has the focus stays too, and the counter counts on', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    server.push('1', 'booking_created', booking('f0', { guestName: 'Primeira' }));
+    const mark = rowsOf(page).first().getByRole('button', { name: /Marcar como lida/ });
+    await mark.focus();
+    for (let i = 1; i < 3; i++) server.push('1', 'booking_created', booking(`f${i}`));
+    await page.getByRole('button', { name: '2 novas' }).waitFor();
+    assert.match(await rowsOf(page).first().textContent(), /Primeira/);
+    assert.equal(await page.title(), '(3) HangarShare');
+    await page.locator('.reconnect').focus();
+    await rowsOf(page).first().getByText('Carlos Nogueira').waitFor();
+  }));
+
+  test('clearing can be undone for eight seconds', () => dashboard(async ({ page }) => {
+    await live(page);
+    await page.getByRole('button', { name: 'Limpar' }).click();
+    const undo = page.getByRole('button', { name: 'Desfazer' });
+    await page.clock.runFor(7500);
+    assert.equal(await undo.isVisible(), true);
+    await page.clock.runFor(1000);
+    await undo.waitFor({ state: 'hidden' });
+    assert.equal(await rowsOf(page).count(), 0);
+  }, { before: ({ page }) => page.clock.install() }));
+
+  test('a pause holds everything still, counts, and lets it all in again', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    await page.getByRole('button', { name: 'Pausar' }).click();
+    server.setMetrics('1', { revenueToday: 9999 });
+    for (let i = 0; i < 5; i++) server.push('1', 'booking_created', booking(`p${i}`));
+    await page.getByText('Atualizações pausadas · 5 em espera').waitFor();
+    assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A04.350,00');
+    assert.equal(await page.title(), 'HangarShare');
+    await page.getByRole('button', { name: 'Retomar' }).click();
+    await page.getByText('5 não lidas').waitFor();
+    assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A09.999,00');
+  }));
+
+  test('fresh is what was confirmed last, not what changed last', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    await page.clock.runFor(20_000);
+    await page.getByText(/^atualizado há 2\d s$/).waitFor();
+    server.heartbeat();
+    await page.getByText(/^atualizado (agora|há [1-9] s)$/).waitFor();
+  }, { before: ({ page }) => page.clock.install() }));
+
   test('a busy time shifts nothing and draws each card at most four times a second', () => dashboard(async ({ server, page }) => {
     await live(page);
     await page.evaluate(() => {
@@ -126,6 +184,7 @@ describe('events', () => {
       new MutationObserver(() => globalThis.draws++).observe(value, { characterData: true, childList: true, subtree: true });
     });
     const seconds = 4;
+    const begun = Date.now();
     let sent = 0;
     await new Promise((resolve) => {
       const timer = setInterval(() => {
@@ -141,7 +200,8 @@ describe('events', () => {
     await page.waitForFunction((last) => document.querySelector('realtime-metrics-display').shadowRoot
       .querySelector('[data-metric=revenueToday] .value').textContent.endsWith(last), `5.${sent - 1},00`);
     const { draws, shift } = await page.evaluate(() => ({ draws: globalThis.draws, shift: globalThis.shift }));
-    assert.ok(draws <= seconds * 4 + 6, `${draws} draws in ${seconds} s`);
+    const took = (Date.now() - begun) / 1000; // a busy machine sends for longer
+    assert.ok(draws <= Math.ceil(took * 4) + 1, `${draws} draws in ${took} s`);
     assert.ok(shift <= 0.02, `layout shift ${shift}`);
   }));
 });
@@ -158,13 +218,13 @@ describe('loss', () => {
     assert.ok(Date.now() - lostAt >= 2000, 'two seconds of grace');
     await page.getByText(/dados de \d\d:\d\d/).waitFor();
     assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A04.350,00');
-    await page.screenshot({ path: `${shots}disconnected-1280-light.png` });
     for (const id of ['91', '92']) server.push('1', 'booking_created', booking(id));
     Object.assign(server.faults, { refuseUpgrade: false, unavailable: false });
     await page.getByRole('button', { name: 'Reconectar' }).click();
     await live(page);
     await page.getByText('3 não lidas').waitFor();
-    assert.equal(await rowsOf(page).count(), 8);
+    await page.getByRole('button', { name: 'Mostrar mais' }).click();
+    assert.equal(await rowsOf(page).count(), 9);
   }));
 
   test('ten fast clicks on reconnect: one stream, one notification', () => dashboard(async ({ server, page }) => {
@@ -203,7 +263,9 @@ describe('loss', () => {
     server.push('1', 'booking_created', booking('96', { guestName: 'Segredo' }));
     server.push('2', 'booking_created', booking('97', { guestName: 'Visível' }));
     await page.getByText('Visível').waitFor();
-    assert.equal(await page.getByText('Segredo').count(), 0);
+    const kept = await page.evaluate(() => JSON.stringify([document.documentElement.outerHTML, document.querySelector('realtime-metrics-display').shadowRoot.innerHTML,
+      { ...sessionStorage }, { ...localStorage }]).replace(/<option.*?<.option>/g, ''));
+    for (const former of ['Segredo', 'Campo de Marte', 'Ana Souza', 'H-12', 'e1-']) assert.ok(!kept.includes(former), former);
     assert.equal([...server.clients].length, 1);
     assert.equal(await page.title(), '(1) HangarShare');
   }));
@@ -239,77 +301,196 @@ describe('loss', () => {
   }));
 });
 
-test('without a demo the page asks for a token, and tells a bad one', () => dashboard(async ({ page }) => {
-  await page.getByLabel('Token de acesso').fill('wrong');
-  await page.getByRole('button', { name: 'Ver meus números' }).click();
-  await page.getByText('Este token não é válido').waitFor();
-  await page.getByLabel('Token de acesso').fill('right');
-  await page.getByRole('button', { name: 'Ver meus números' }).click();
-  await live(page);
-  await page.reload();
-  await live(page);
-  await page.getByRole('button', { name: 'Sair' }).click();
-  await page.getByLabel('Token de acesso').waitFor();
-}, { server: { demo: false } }));
+describe('signing in', () => {
+  const fill = async (page, email, password) => {
+    await page.getByLabel('E-mail').fill(email);
+    await page.getByLabel('Senha').fill(password);
+    await page.getByRole('button', { name: 'Entrar', exact: true }).click();
+  };
 
-/** Each state of the page: brought about, pictured, and held against axe-core. */
-const STATES = {
-  loading: { async reach({ page }) {
-    await page.getByText('Conectando…').waitFor();
-  }, hold: true },
-  live: { async reach({ page, server }) {
+  test('by password, with words for what is wrong; a reload stays signed in, and nothing is left after signing out', () => dashboard(async ({ server, page }) => {
+    await fill(page, 'busy@example.com', server.password);
+    await page.getByText('Muitas tentativas. Tente de novo em 30 s.').waitFor();
+    await fill(page, 'ana@example.com', 'errada');
+    await page.getByText('E-mail ou senha incorretos.').waitFor();
+    assert.equal(await page.getByLabel('Senha').evaluate((field) => field === document.activeElement), true);
+    await fill(page, 'ana@example.com', server.password);
     await live(page);
-    server.push('1', 'booking_created', booking('1', { guestName: 'Carlos Eduardo Nogueira' }));
-    server.push('1', 'revenue_received', { bookingId: '1001', hangarNumber: 'H-15', amount: 767.5, paymentMethod: 'pix' });
-    server.push('1', 'occupancy_changed', { hangarId: '2', hangarNumber: 'H-15', isNowOccupied: true, newOccupant: 'Marina Lopes' });
-    server.setMetrics('1', { revenueToday: 5117.5, bookingsToday: 8, occupancyRate: 66.7 });
-    await page.getByText('3 não lidas').waitFor();
-  } },
-  reconnecting: { async reach({ page, server }) {
+    await page.reload();
     await live(page);
-    Object.assign(server.faults, { refuseUpgrade: true, unavailable: true });
-    server.closeStreams(1001);
-    await page.getByText(DISCONNECTED).waitFor();
-  } },
-  empty: { async reach({ page }) {
-    await live(page);
-    await page.getByText('Nenhuma reserva hoje ainda. As novas').waitFor();
-  }, empty: true },
-  'sign-in': { async reach({ page }) {
-    await page.getByLabel('Token de acesso').waitFor();
-  }, demo: false },
-};
+    await page.getByRole('button', { name: 'Sair' }).click();
+    await page.getByLabel('Senha').waitFor();
+    assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
+    assert.equal(server.clients.size, 0);
+    const before = server.seen.urls.length;
+    await page.reload();
+    await page.getByLabel('Senha').waitFor();
+    assert.ok(!server.seen.urls.slice(before).some((url) => url.startsWith('/api/')), 'who never signed in is not asked about');
+  }, { server: { demo: false } }));
 
-for (const [name, state] of Object.entries(STATES)) {
-  test(`${name}: accessible and pictured, light and dark, on a desk and on a phone`, async () => {
-    for (const colorScheme of ['light', 'dark']) {
-      for (const viewport of [{ width: 1280, height: 900 }, { width: 360, height: 780 }, { width: 320, height: 600 }]) {
-        const server = await startFakeServer({ demo: state.demo !== false });
-        let release = () => {};
-        if (state.hold) server.faults.hold = new Promise((resolve) => (release = resolve));
-        if (state.empty) {
-          Object.assign(server.owners.get('1'), { bookings: [], listings: [] });
-          Object.assign(server.owners.get('1').metrics, { revenueToday: 0, bookingsToday: 0, occupancyRate: 0, growthPercentage: 0, activeListings: 0, pendingPayouts: 0, nextPayoutDate: '' });
-        }
-        const { page, close } = await openPage(browser, server.url, { colorScheme, viewport, bypassCSP: true, reducedMotion: 'reduce' });
-        try {
-          await page.goto(server.url);
-          await state.reach({ page, server });
-          await page.evaluate(axeSource);
-          const { violations } = await page.evaluate(() => globalThis.axe.run());
-          assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`), [],
-            `${name} ${colorScheme} ${viewport.width}`);
-          const width = await page.evaluate(() => document.documentElement.scrollWidth);
-          assert.ok(width <= viewport.width, `${width} px of content on ${viewport.width} px`);
-          if (viewport.width !== 320) {
-            await page.screenshot({ path: `${shots}${name}-${viewport.width}-${colorScheme}.png`, fullPage: true });
-          }
-        } finally {
-          release();
-          await close();
-          await server.stop();
-        }
-      }
+  test('a token that the server refuses is renewed by the cookie', () => dashboard(async ({ server, page }) => {
+    await fill(page, 'ana@example.com', server.password);
+    await live(page);
+    const refreshed = page.waitForResponse('**/api/auth/refresh');
+    server.closeStreams(4401);
+    assert.equal((await refreshed).status(), 200);
+    await live(page);
+    assert.equal(server.clients.size, 1);
+  }, { server: { demo: false } }));
+
+  test('the end of a session is said, keeps the numbers, and moves nothing', () => dashboard(async ({ server, page }) => {
+    await fill(page, 'ana@example.com', server.password);
+    await live(page);
+    const before = await page.evaluate(() => globalThis.shift);
+    Object.assign(server.faults, { badToken: true, signedOut: true });
+    server.closeStreams(4401);
+    await page.getByText('Sessão expirada', { exact: true }).waitFor();
+    await page.getByText('Sua sessão expirou.').waitFor();
+    assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A04.350,00');
+    await drawn(page);
+    assert.ok(await page.evaluate(() => globalThis.shift) - before <= 0.005);
+    Object.assign(server.faults, { badToken: false, signedOut: false });
+    await page.getByRole('button', { name: 'Entrar de novo' }).click();
+    await fill(page, 'ana@example.com', server.password);
+    await live(page);
+  }, { server: { demo: false } }));
+});
+
+describe('for everybody', () => {
+  test('one polite voice: at most one merged message in ten seconds', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    await page.evaluate(() => {
+      const root = document.querySelector('realtime-metrics-display').shadowRoot;
+      const region = root.querySelector('[role=status]');
+      globalThis.said = [];
+      new MutationObserver(() => globalThis.said.push([Date.now(), region.textContent])).observe(region, { childList: true, characterData: true, subtree: true });
+      globalThis.regions = root.querySelectorAll('[aria-live], [role=status], [role=alert], [role=log]').length;
+    });
+    const heard = (n) => page.waitForFunction((count) => globalThis.said.length >= count, n);
+    const counted = (n) => page.waitForFunction((title) => document.title === title, `(${n}) HangarShare`);
+    server.push('1', 'booking_created', booking('v1'));
+    server.push('1', 'booking_created', booking('v2'));
+    await counted(2);
+    await page.clock.runFor(600);
+    await heard(1);
+    for (let i = 3; i < 8; i++) server.push('1', 'booking_created', booking(`v${i}`));
+    server.setMetrics('1', { revenueToday: 6000 });
+    await counted(7);
+    await page.clock.runFor(3000);
+    assert.equal((await page.evaluate(() => globalThis.said)).length, 1, 'the second waits');
+    await page.clock.runFor(8000);
+    await heard(2);
+    const said = await page.evaluate(() => globalThis.said);
+    assert.deepEqual(said.map(([, text]) => text), [
+      '2 novas reservas. Receita de hoje: R$\u00A04.350,00.', '5 novas reservas. Receita de hoje: R$\u00A06.000,00.',
+    ]);
+    assert.ok(said[1][0] - said[0][0] >= 9900, `${said[1][0] - said[0][0]} ms between two messages`);
+    assert.equal(await page.evaluate(() => globalThis.regions), 1);
+  }, { before: ({ page }) => page.clock.install() }));
+
+  test('a walk by keyboard reaches everything in its order, and the focus is seen', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    server.push('1', 'booking_created', booking('k1'));
+    await page.getByText('1 não lida', { exact: true }).waitFor();
+    const walk = [];
+    for (let i = 0; i < 12; i++) {
+      await page.keyboard.press('Tab');
+      walk.push(await page.evaluate(() => {
+        const focused = document.activeElement?.shadowRoot?.activeElement ?? document.activeElement;
+        const { outlineStyle, outlineWidth } = getComputedStyle(focused);
+        const { width, height } = focused.getBoundingClientRect();
+        return { name: focused.getAttribute('aria-label') ?? (focused.labels?.[0] ?? focused).textContent, seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2, least: Math.min(width, height) };
+      }));
+      if (walk.at(-1).name === 'Mostrar mais') break;
     }
-  });
-}
+    assert.deepEqual(walk.map(({ name }) => name), [
+      'Ir para os números', 'Conta', 'Pausar', 'Reconectar', 'Marcar todas como lidas', 'Limpar', 'Marcar como lida: Nova reserva, A-03', 'Mostrar mais',
+    ]);
+    for (const { name, seen, least } of walk) assert.ok(seen && least >= 24, `${name}: ${least} px, ${seen ? '' : 'no outline'}`);
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.getByText('tudo lido').waitFor();
+  }));
+
+  test('on touch screens whatever can be pressed is as large as a finger', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    server.push('1', 'booking_created', booking('t1'));
+    await page.getByText('1 não lida', { exact: true }).waitFor();
+    const small = await page.evaluate(() => [document, document.querySelector('realtime-metrics-display').shadowRoot]
+      .flatMap((root) => [...root.querySelectorAll('button, select')]).filter((one) => one.checkVisibility())
+      .map((one) => [one.textContent, one.getBoundingClientRect().height, one.getBoundingClientRect().width]).filter(([, ...size]) => Math.min(...size) < 44));
+    assert.deepEqual(small, []);
+  }, { page: { hasTouch: true, isMobile: true, viewport: { width: 390, height: 800 } } }));
+
+  test('motion is one short tint, and none for who wants none', () => dashboard(async ({ server, page }) => {
+    await live(page);
+    const motion = async () => {
+      server.setMetrics('1', { bookingsToday: server.owners.get('1').metrics.bookingsToday + 1 });
+      await page.locator('[data-metric=bookingsToday].changed').waitFor();
+      return page.evaluate(() => {
+        const changed = document.querySelector('realtime-metrics-display').shadowRoot.querySelector('[data-metric=bookingsToday]');
+        const { animationName, animationDuration, animationIterationCount } = getComputedStyle(changed, '::after');
+        return { animationName, seconds: parseFloat(animationDuration), animationIterationCount };
+      });
+    };
+    const { seconds, animationIterationCount } = await motion();
+    assert.ok(seconds <= 1.2);
+    assert.equal(animationIterationCount, '1');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    assert.equal((await motion()).animationName, 'none');
+  }));
+
+  for (const [timezoneId, label] of [['Asia/Tokyo', true], ['America/Manaus', true], ['America/Sao_Paulo', false]]) {
+    test(`the day is the server's, and said to be where the clock differs: ${timezoneId}`, () => dashboard(async ({ server, page }) => {
+      await live(page);
+      const said = await page.locator('.agenda .aside').textContent();
+      assert.equal(/horário de Brasília/.test(said), label, said);
+      assert.equal(/horário de Brasília/.test(await page.locator('[data-metric=revenueToday] .basis').textContent()), label);
+      const day = new Intl.DateTimeFormat('pt-BR', { timeZone: 'America/Sao_Paulo', day: 'numeric' }).format();
+      assert.match(said, new RegExp(`, ${day} de `));
+      assert.equal(await rowsOf(page, 'arrivals').count(), 3);
+      assert.deepEqual(await rowsOf(page, 'arrivals').locator('time').allTextContents(), ['09:30', '14:00', '16:30']);
+      assert.ok(server.clients.size > 0);
+    }, { page: { timezoneId } }));
+  }
+
+  test('on paper: A4, no controls, and when it was printed', () => dashboard(async ({ page }) => {
+    await live(page);
+    const paper = (await page.pdf({ preferCSSPageSize: true })).toString('latin1');
+    const [, width, height] = /\/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]/.exec(paper) ?? [];
+    assert.deepEqual([Math.round(Number(width)), Math.round(Number(height))], [595, 842]);
+    await page.emulateMedia({ media: 'print' });
+    await page.getByText(/^Impresso em .* · dados de /).waitFor();
+    for (const name of ['Pausar', 'Reconectar', 'Limpar', 'Conta']) assert.equal(await page.getByText(name, { exact: true }).isVisible(), false, name);
+  }));
+});
+
+test('a whole session moves nothing: rushes, losses, pauses, clearing', async () => {
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 360, height: 780 }]) {
+    await dashboard(async ({ server, page, complaints }) => {
+      await live(page);
+      for (let i = 0; i < 12; i++) {
+        server.push('1', 'booking_created', booking(`s${i}`, { guestName: i % 2 ? 'Ana' : 'Companhia de Táxi Aéreo do Vale do São Francisco Ltda.', checkInDate: midnight(0) }));
+        server.push('1', 'occupancy_changed', { hangarId: String(1 + (i % 4)), hangarNumber: 'B-07', isNowOccupied: i % 3 > 0, newOccupant: 'Marina Lopes' });
+        server.setMetrics('1', { revenueToday: 10 ** (i % 7), bookingsToday: 7 + i, growthPercentage: 50 - 20 * i });
+      }
+      await page.getByText('24 não lidas').waitFor();
+      server.closeStreams(1001);
+      Object.assign(server.faults, { refuseUpgrade: true, unavailable: true });
+      await page.getByText(DISCONNECTED, { exact: true }).waitFor();
+      Object.assign(server.faults, { refuseUpgrade: false, unavailable: false });
+      await page.getByRole('button', { name: 'Reconectar' }).click();
+      await live(page);
+      await page.getByRole('button', { name: 'Pausar' }).click();
+      await page.getByText(/^Atualizações pausadas/).waitFor();
+      await page.getByRole('button', { name: 'Retomar' }).click();
+      await page.getByRole('button', { name: 'Limpar' }).click();
+      await page.getByRole('button', { name: 'Desfazer' }).click();
+      await drawn(page);
+      const shift = await page.evaluate(() => globalThis.shift);
+      assert.ok(shift <= 0.02, `layout shift ${shift} at ${viewport.width} px`);
+      assert.deepEqual(await page.evaluate(() => globalThis.violations), []);
+      assert.deepEqual(complaints.filter((one) => !/503|403|WebSocket/.test(one)), []);
+    }, { page: { viewport } });
+  }
+});

@@ -2,13 +2,11 @@
  * The page against the real program with its own PostgreSQL, in which this test books as the portal does.
  */
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { launch, openPage } from './chromium.js';
 import { startProgram } from './program.js';
 
-const shots = new URL('../shots/', import.meta.url).pathname;
 const GUEST = 'Zuleica Bandeirante';
 const PATIENCE = 10_000; // ms; what it took is printed
 
@@ -23,7 +21,6 @@ describe('the real program', () => {
   let ownerId = '';
 
   before(async () => {
-    await mkdir(shots, { recursive: true });
     program = await startProgram();
     origin = program.origin;
     db = new pg.Client(program.database);
@@ -83,7 +80,6 @@ describe('the real program', () => {
       ]);
       console.log(`# commit to screen: ${Date.now() - committed} ms`);
       await page.locator('[data-list=bookings] li.unread', { hasText: GUEST }).first().waitFor();
-      await page.screenshot({ path: `${shots}real-1280-light.png`, fullPage: true });
       assert.deepEqual(complaints, []);
       assert.ok(await page.evaluate(() => globalThis.shift) <= 0.02);
     } finally {

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readBookingRow } from '../../static/protocol.js';
 import { readListing, readMetrics } from '../../static/snapshot.js';
-import { DashboardStore } from '../../static/state/store.js';
-import { describeConnection, describeMetrics, describeNotice } from '../../static/state/wording.js';
+import { Agenda, DashboardStore } from '../../static/state/store.js';
+import {
+  dayOf, describeConnection, describeMetrics, describeNotice, describeStay, formatAgo, formatChange, formatHour, formatMoney, formatPercent, formatPlural,
+  formatStay, formatTime, formatWeekday, zoneLabel,
+} from '../../static/state/wording.js';
 
 let sequence = 0;
 const event = (type, data, id = `n${++sequence}`) => ({ id, type, timestamp: 1000 + sequence, ownerId: '1', data: { timestamp: 1000, ...data } });
@@ -99,15 +102,40 @@ describe('store', () => {
   });
 });
 
+describe('agenda', () => {
+  const stay = (bookingId, checkInDate, checkOutDate, status = 'confirmed') => readBookingRow({ id: bookingId, bookingId, checkInDate, checkOutDate, status });
+
+  test('who comes and who goes, by the hour, without those who cancelled', () => {
+    const agenda = new Agenda();
+    agenda.fill([
+      stay('1', '2026-01-21T15:00:00-03:00', '2026-01-22T11:00:00-03:00'), stay('2', '2026-01-21T09:00:00-03:00', '2026-01-21T18:00:00-03:00'),
+      stay('3', '2026-01-21T10:00:00-03:00', '2026-01-22T10:00:00-03:00', 'cancelled'),
+    ], 100);
+    assert.deepEqual(agenda.on('2026-01-21', 'checkInDate').map(({ bookingId }) => bookingId), ['2', '1']);
+    assert.deepEqual(agenda.on('2026-01-21', 'checkOutDate').map(({ bookingId }) => bookingId), ['2']);
+    assert.deepEqual(agenda.on('2026-01-22', 'checkOutDate').map(({ bookingId }) => bookingId), ['1']);
+  });
+
+  test('an event that came during the load is newer than the load, one before it is not', () => {
+    const agenda = new Agenda();
+    const told = (bookingId, status) => event('booking_updated', stay(bookingId, '2026-01-21', '2026-01-22', status));
+    assert.equal(agenda.apply(told('1', 'cancelled'), 90), true);
+    assert.equal(agenda.apply(told('2', 'cancelled'), 110), true);
+    assert.equal(agenda.apply(event('revenue_received', { bookingId: '1' }), 110), false);
+    agenda.fill([stay('1', '2026-01-21', '2026-01-22'), stay('2', '2026-01-21', '2026-01-22')], 100);
+    assert.deepEqual(agenda.on('2026-01-21', 'checkInDate').map(({ bookingId }) => bookingId), ['1']);
+  });
+});
+
 describe('the connection in words', () => {
   const base = {
-    status: 'live', transport: 'websocket', attempt: 0, nextRetryAt: null, confirmedAt: 100_000, downSince: null, judged: true,
-    offline: false, timezone: 'UTC', error: null,
+    status: 'live', confirmedAt: 100_000, nextTryAt: null, downSince: null, judged: true, offline: false, refused: false, zone: 'UTC', held: null,
   };
   const say = (change, now = 120_000) => describeConnection({ ...base, ...change }, now);
 
   test('live, with its freshness', () => {
     assert.deepEqual(say({}), { tone: 'live', label: 'Ao vivo', detail: 'atualizado há 20 s', frozen: false });
+    assert.equal(say({ confirmedAt: null }).label, 'Conectando…', 'no number, no green dot');
   });
 
   test('never disconnected before the first verdict', () => {
@@ -115,38 +143,80 @@ describe('the connection in words', () => {
   });
 
   test('a short loss is not worth a word; a longer one is said exactly', () => {
-    const lost = { status: 'waiting', downSince: 118_500, nextRetryAt: 127_500 };
+    const lost = { status: 'waiting', downSince: 118_500, nextTryAt: 127_500, zone: undefined };
     assert.equal(say(lost).label, 'Ao vivo');
     const said = say(lost, 120_600);
     assert.equal(said.label, 'Desconectado - Tentando reconectar...');
-    assert.equal(said.detail, 'próxima tentativa em 7 s · dados de 00:01');
+    assert.equal(said.detail, `próxima tentativa em 7 s · dados de ${formatTime(100_000)}`);
     assert.equal(said.frozen, true);
-    assert.match(say({ ...lost, offline: true }, 130_000).detail, /^sem internet/);
+    assert.match(say({ ...lost, status: 'connecting' }, 130_000).detail, /^tentando agora/);
+    assert.equal(say({ ...lost, offline: true }, 130_000).label, 'Sem internet');
+  });
+
+  test('paused, and still honest about a loss', () => {
+    assert.equal(say({ held: 5 }).label, 'Atualizações pausadas · 5 em espera');
+    assert.equal(say({ held: 5 }).frozen, false);
+    const lost = say({ held: 5, status: 'waiting', downSince: 100_000 });
+    assert.deepEqual([lost.tone, lost.frozen], ['paused', true]);
+    assert.match(lost.detail, /^desconectado/);
   });
 
   test('stale and refused', () => {
     assert.equal(say({ status: 'stale' }, 165_000).label, 'Sem confirmação há 1 min');
     assert.equal(say({ status: 'auth_required' }).label, 'Sessão expirada');
-    assert.equal(say({ status: 'auth_required', error: { kind: 'forbidden' } }).label, 'Sem acesso a esta conta');
+    assert.equal(say({ status: 'auth_required', refused: true }).label, 'Sem acesso a esta conta');
+    assert.equal(say({ status: 'auth_required', held: 2 }).label, 'Sessão expirada', 'a pause hides no end');
   });
 });
 
 test('rows in words', () => {
   const words = (kind, data) => describeNotice({ id: '1', kind, at: 0, read: false, data: { hangarNumber: 'H-1', ...data } });
   const booking = { guestName: 'Ana', amount: 450, duration: 1, checkInDate: '2026-01-21', checkOutDate: '2026-01-22' };
-  assert.equal(words('booking_created', booking).detail, 'Ana · 21–22 jan. · 1 diária');
+  assert.equal(words('booking_created', booking).detail, `Ana · ${formatStay('2026-01-21', '2026-01-22')} · 1 diária`);
   assert.equal(words('booking_updated', { ...booking, status: 'confirmed', previousStatus: 'pending' }).title, 'Reserva confirmada');
   assert.equal(words('booking_updated', { ...booking, status: 'confirmed', previousStatus: 'confirmed' }).title, 'Reserva alterada');
   assert.equal(words('booking_updated', { ...booking, status: 'deleted', previousStatus: 'pending' }).struck, true);
   assert.equal(words('revenue_received', { amount: 1, paymentMethod: 'pix' }).detail, 'por Pix');
+  assert.equal(words('revenue_received', { amount: 4350, paymentMethod: '' }).amount, 'R$\u00A04.350,00');
   assert.equal(words('occupancy_changed', { isNowOccupied: false, previousOccupant: 'Ana' }).detail, 'Saiu: Ana');
+  assert.equal(describeStay('active', false).word, 'Chegou');
+  assert.equal(describeStay('active', true).word, 'No hangar');
+  assert.equal(describeStay('completed', true).word, 'Saiu');
 });
 
 test('the line below each card', () => {
   const listings = [readListing({ status: 'active', isAvailable: true, totalSpaces: 3 }), readListing({ status: 'active', isAvailable: true }), readListing({ status: 'active' })];
-  const metrics = (change) => readMetrics({ occupancyRate: 75, growthPercentage: 12.4, bookingsToday: 1, ...change });
-  assert.equal(describeMetrics(metrics(), listings).occupancyRate, '3 de 4 vagas ocupadas');
-  assert.equal(describeMetrics(metrics({ occupancyRate: 60 }), listings).occupancyRate, 'das vagas publicadas');
-  assert.match(describeMetrics(metrics({ growthPercentage: 100 }), null).growthPercentage, /^Sem base de comparação/);
-  assert.equal(describeMetrics(metrics({ bookingsToday: 0 }), null).bookingsToday, 'Nenhuma reserva hoje ainda');
+  const say = (change, of = listings) => describeMetrics(readMetrics({ occupancyRate: 75, growthPercentage: 12.4, bookingsToday: 1, ...change }), of);
+  assert.equal(say().occupancyRate.line, '3 de 4 vagas ocupadas');
+  assert.equal(say({ occupancyRate: 60 }).occupancyRate.line, 'das vagas publicadas');
+  assert.match(say({ growthPercentage: 100 }, null).growthPercentage.line, /sem base de comparação/);
+  assert.deepEqual(say({ bookingsToday: 0 }).bookingsToday, { value: '0', line: 'Nenhuma hoje ainda' });
+});
+
+test('numbers and days as Brazil writes them', () => {
+  assert.equal(formatMoney(1234.5), 'R$\u00A01.234,50');
+  assert.equal(formatPercent(62.5), '62,5%');
+  assert.deepEqual([12.4, -3, 0].map(formatChange), ['+12,4%', '-3,0%', '0,0%']);
+  assert.deepEqual([0, 1, 2].map((n) => formatPlural(n, 'nova', 'novas')), ['0 novas', '1 nova', '2 novas'], 'zero is not one');
+  assert.equal(formatPlural(0, 'nova', 'novas', 'nenhuma'), 'nenhuma');
+  assert.match(formatWeekday('2026-01-21'), /^quarta, 21 de jan/, 'a date is a day in no zone');
+  assert.match(formatWeekday('2026-01-21T00:00:00+14:00'), /^quarta, 21 de jan/);
+  assert.equal(formatWeekday(''), '');
+  assert.deepEqual(['2026-01-21T14:30:00-03:00', '2026-01-21T00:00:00-03:00', '2026-01-21'].map(formatHour), ['14:30', '', '']);
+});
+
+test('ages', () => {
+  const table = [[-5, 'agora'], [2999, 'agora'], [20_000, 'há 20 s'], [61_000, 'há 1 min'], [7_300_000, 'há 2 h'], [86_400_000, 'há 1 dia'], [4e8, 'há 4 dias']];
+  for (const [ms, words] of table) assert.equal(formatAgo(ms), words);
+});
+
+test('the day is the one of the server\'s zone, which is named where the browser\'s clock differs', () => {
+  const lateInBrazil = Date.UTC(2026, 0, 22, 2, 30);
+  assert.equal(dayOf(lateInBrazil, 'America/Sao_Paulo'), '2026-01-21');
+  assert.equal(dayOf(lateInBrazil, 'Asia/Tokyo'), '2026-01-22');
+  assert.equal(zoneLabel(lateInBrazil, Intl.DateTimeFormat().resolvedOptions().timeZone), '');
+  assert.equal(zoneLabel(lateInBrazil, null), '');
+  const elsewhere = ['America/Sao_Paulo', 'Asia/Tokyo'].find((zone) => formatTime(lateInBrazil, zone) !== formatTime(lateInBrazil)) ?? '';
+  assert.match(zoneLabel(lateInBrazil, elsewhere), /^horário/);
+  assert.equal(dayOf(lateInBrazil, 'Mars/Olympus'), dayOf(lateInBrazil), 'a zone that this browser does not know');
 });

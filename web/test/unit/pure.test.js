@@ -1,60 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import * as format from '../../static/format.js';
 import { ceiling, delay, newPosition } from '../../static/parts.js';
 import { parseMessage, verdict } from '../../static/protocol.js';
 import { closeCodeOf, readMetrics } from '../../static/snapshot.js';
 import { sseParser } from '../../static/fallback.js';
 
-const NBSP = '\u00A0';
-
 test('backoff: full jitter below 1, 2, 4 … 60 s', () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5, 6, 7, 1e6].map((n) => ceiling(n) / 1000), [1, 2, 4, 8, 16, 32, 60, 60, 60]);
   assert.equal(delay(3, () => 0), 0);
   assert.ok(delay(1e6, () => 0.999999) < 60_000);
-});
-
-describe('format', () => {
-  test('money, percent and change as Brazilians write them', () => {
-    assert.equal(format.formatMoney(4350), `R$${NBSP}4.350,00`);
-    assert.equal(format.formatMoney(0.1 + 0.2), `R$${NBSP}0,30`);
-    assert.equal(format.formatPercent(62.5), '62,5%');
-    assert.equal(format.formatChange(12.4), '+12,4%');
-    assert.equal(format.formatChange(-3), '-3,0%');
-    assert.equal(format.formatChange(0), '0,0%');
-  });
-
-  test('nought is not singular', () => {
-    assert.equal(format.formatPlural(0, 'reserva', 'reservas'), '0 reservas');
-    assert.equal(format.formatPlural(0, 'reserva', 'reservas', 'nenhuma reserva'), 'nenhuma reserva');
-    assert.equal(format.formatPlural(1, 'reserva', 'reservas'), '1 reserva');
-    assert.equal(format.formatPlural(1200, 'reserva', 'reservas'), '1.200 reservas');
-  });
-
-  test('days are shown as written, wherever the browser is', () => {
-    for (const zone of ['Asia/Tokyo', 'America/Manaus', 'UTC']) {
-      process.env.TZ = zone;
-      assert.equal(format.formatDay('2026-01-21T00:00:00-03:00'), '21 jan.');
-      assert.equal(format.formatDay('2026-01-21'), '21 jan.');
-      assert.equal(format.formatWeekday('2026-01-23T00:00:00-03:00'), 'sexta');
-      assert.equal(format.formatStay('2026-01-21T00:00:00-03:00', '2026-01-24T00:00:00-03:00'), '21–24 jan.');
-      assert.equal(format.formatStay('2026-01-30', '2026-02-02'), '30 jan. – 2 fev.');
-    }
-    delete process.env.TZ;
-    assert.equal(format.formatDay('soon'), '–');
-  });
-
-  test('ages', () => {
-    const table = [[0, 'agora'], [20_000, 'há 20 s'], [61_000, 'há 1 min'], [7_200_000, 'há 2 h'], [90_000_000, 'há 1 dia'], [-5, 'agora']];
-    for (const [ms, words] of table) assert.equal(format.formatAgo(ms), words);
-  });
-
-  test('times of day are the server zone\'s', () => {
-    const at = Date.UTC(2026, 0, 21, 17, 32);
-    assert.equal(format.formatTime(at, 'America/Sao_Paulo'), '14:32');
-    assert.equal(format.formatTime(at, 'America/Manaus'), '13:32');
-    assert.match(format.formatTime(at, 'No/Where'), /^\d\d:32$/);
-  });
 });
 
 describe('protocol', () => {

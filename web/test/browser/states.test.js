@@ -1,0 +1,202 @@
+/**
+ * Each state of the page, brought about at two widths, light and dark: held against axe-core, never wider than the screen
+ * (320 px included). With SHOTS=1 each is pictured under web/test/shots, for eyes.
+ */
+import { mkdir } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { launch } from './chromium.js';
+import { DISCONNECTED, accessible, booking, dashboard, drawn, fits, live } from './dashboard.js';
+
+const shots = new URL('../shots/', import.meta.url).pathname;
+const PICTURED = Boolean(process.env.SHOTS);
+const WIDTHS = [{ width: 1280, height: 900 }, { width: 360, height: 780 }];
+const CALM = { reducedMotion: 'reduce', bypassCSP: true };
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+before(async () => {
+  if (PICTURED) await mkdir(shots, { recursive: true });
+  browser = await launch();
+});
+after(() => browser.close());
+
+/** What an owner begins with: nothing. */
+const nothing = {
+  bookings: [], listings: [], today: [],
+  metrics: { revenueToday: 0, bookingsToday: 0, occupancyRate: 0, growthPercentage: 0, activeListings: 0, pendingPayouts: 0, nextPayoutDate: '' },
+};
+const fill = (/** @type {string} */ email, /** @type {string} */ password) => async (/** @type {import('playwright-core').Page} */ page) => {
+  await page.getByLabel('E-mail').fill(email);
+  await page.getByLabel('Senha').fill(password);
+  await page.getByRole('button', { name: 'Entrar' }).click();
+};
+
+/**
+ * `before` the page is asked for, `reach` the state; `whole` is pictured to its end.
+ * @type {Record<string, {before?: (all: any) => unknown, reach: (all: any) => Promise<unknown>, server?: object, page?: object, whole?: boolean}>}
+ */
+const STATES = {
+  loading: {
+    before: ({ server }) => server.faults.holdAll(),
+    async reach({ page }) {
+      await page.getByText('Conectando…').waitFor();
+      await page.locator('.card.loading').nth(3).waitFor();
+    },
+  },
+  live: {
+    whole: true,
+    async reach({ page, server }) {
+      await live(page);
+      server.push('1', 'booking_created', booking('1', { guestName: 'Carlos Eduardo Nogueira' }));
+      server.push('1', 'revenue_received', { bookingId: '1001', hangarNumber: 'H-15', amount: 767.5, paymentMethod: 'pix' });
+      server.push('1', 'occupancy_changed', { hangarId: '4', hangarNumber: 'B-07', isNowOccupied: true, newOccupant: 'Marina Lopes' });
+      server.setMetrics('1', { revenueToday: 5117.5, bookingsToday: 8, occupancyRate: 75 });
+      await page.getByText('3 não lidas').waitFor();
+    },
+  },
+  reconnecting: {
+    async reach({ page, server }) {
+      await live(page);
+      Object.assign(server.faults, { refuseUpgrade: true, unavailable: true });
+      server.closeStreams(1001);
+      await page.getByText(DISCONNECTED, { exact: true }).waitFor();
+    },
+  },
+  stale: {
+    before: ({ page }) => page.clock.install(),
+    async reach({ page }) {
+      await live(page);
+      await page.clock.runFor(31_000);
+      await page.getByText(/^Sem confirmação há \d+ s$/).waitFor();
+    },
+  },
+  offline: {
+    async reach({ page, server }) {
+      await live(page);
+      await page.context().setOffline(true);
+      server.closeStreams(1001);
+      await page.getByText('Sem internet', { exact: true }).waitFor();
+    },
+  },
+  paused: {
+    async reach({ page, server }) {
+      await live(page);
+      await page.getByRole('button', { name: 'Pausar' }).click();
+      for (let i = 0; i < 5; i++) server.push('1', 'booking_created', booking(`p${i}`));
+      await page.getByText('Atualizações pausadas · 5 em espera').waitFor();
+    },
+  },
+  'session-expired': {
+    async reach({ page, server }) {
+      await fill('ana@example.com', server.password)(page);
+      await live(page);
+      Object.assign(server.faults, { badToken: true, signedOut: true });
+      server.closeStreams(4401);
+      await page.getByRole('button', { name: 'Entrar de novo' }).waitFor();
+      await page.getByText('Sessão expirada', { exact: true }).waitFor();
+    },
+    server: { demo: false },
+  },
+  'part-failed': {
+    whole: true,
+    before: ({ server }) => ['today', 'listings', 'bookings'].forEach((part) => server.faults.parts.add(part)),
+    async reach({ page }) {
+      await page.getByText('Não foi possível carregar as chegadas e saídas de hoje.').waitFor();
+      await page.getByText('Não foi possível carregar os hangares.').waitFor();
+    },
+  },
+  empty: {
+    whole: true,
+    before: ({ server }) => Object.assign(server.owners.get('1'), structuredClone(nothing)),
+    async reach({ page }) {
+      await live(page);
+      await page.getByText('Nenhuma reserva hoje ainda. As novas aparecem aqui na hora.').waitFor();
+    },
+  },
+  'no-base': {
+    before: ({ server }) => Object.assign(server.owners.get('1').metrics, { growthPercentage: 100 }),
+    async reach({ page }) {
+      await live(page);
+      await page.getByText(/sem base de comparação/).waitFor();
+    },
+  },
+  'new-ones-wait': {
+    whole: true,
+    async reach({ page, server }) {
+      await live(page);
+      await page.locator('[data-list=bookings]').focus();
+      for (let i = 0; i < 3; i++) server.push('1', 'booking_created', booking(`h${i}`));
+      await page.getByRole('button', { name: '3 novas' }).waitFor();
+    },
+  },
+  cleared: {
+    async reach({ page }) {
+      await live(page);
+      await page.getByRole('button', { name: 'Limpar' }).click();
+      await page.getByRole('button', { name: 'Desfazer' }).waitFor();
+    },
+  },
+  'sign-in': { reach: ({ page }) => page.getByLabel('Senha').waitFor(), server: { demo: false } },
+  'sign-in-refused': {
+    async reach({ page }) {
+      await fill('ana@example.com', 'errada')(page);
+      await page.getByText('E-mail ou senha incorretos.').waitFor();
+    },
+    server: { demo: false },
+  },
+  print: {
+    whole: true,
+    async reach({ page }) {
+      await live(page);
+      await page.emulateMedia({ media: 'print' });
+      await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+      await page.getByText(/^Impresso em .* · dados de /).waitFor();
+    },
+  },
+  'forced-colors': {
+    async reach({ page }) {
+      await live(page);
+      await page.emulateMedia({ forcedColors: 'active' });
+    },
+  },
+  'more-contrast': {
+    async reach({ page }) {
+      await live(page);
+      await page.emulateMedia({ contrast: 'more' });
+    },
+  },
+};
+
+/** @param {string} name @param {{width: number, height: number}} viewport */
+const hold = (name, viewport) => {
+  const state = STATES[name];
+  return dashboard(browser, async (all) => {
+    const { page } = all;
+    await state.reach(all);
+    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+      const where = `${name}-${viewport.width}-${colorScheme}`;
+      await page.emulateMedia({ colorScheme });
+      await drawn(page);
+      await accessible(page, where);
+      await fits(page, where);
+      if (PICTURED) await page.screenshot({ path: `${shots}${where}.png`, fullPage: state.whole });
+    }
+    if (viewport.width > 360) return;
+    await page.setViewportSize({ width: 320, height: 600 });
+    await drawn(page);
+    await fits(page, `${name}-320`);
+  }, { server: state.server, before: state.before, page: { ...CALM, viewport, ...state.page } });
+};
+
+describe('accessible, and fits', { concurrency: 3 }, () => { // most of a state's time is waiting for it
+  for (const name of Object.keys(STATES)) test(name, () => Promise.all(WIDTHS.map((viewport) => hold(name, viewport))));
+});
+
+// Nothing can be run there, so nothing can be held against it but what a person sees.
+test('no-script: says what is missing', () => Promise.all(WIDTHS.map((viewport) => dashboard(browser, async ({ page }) => {
+  await page.locator('noscript .note').waitFor();
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme });
+    if (PICTURED) await page.screenshot({ path: `${shots}no-script-${viewport.width}-${colorScheme}.png` });
+  }
+}, { page: { viewport, javaScriptEnabled: false } }))));
