@@ -180,7 +180,7 @@ func (s *session) next() (net.Buffers, *ending, error) {
 	if recheck && len(frames) == 0 {
 		return nil, nil, errRecheck
 	}
-	events, err := s.sub.Next(turnEvents)
+	events, err := s.sub.Next(nil, turnEvents)
 	if err != nil {
 		s.mu.Lock()
 		s.heartbeat = s.heartbeat || beat // later: it says where the stream is
