@@ -32,7 +32,8 @@ const (
 type transport interface {
 	// frame returns an event as this transport's bytes, shared between all its connections.
 	frame(e *realtime.Event) []byte
-	// tryWrite writes frames without waiting and reports whether all of them went; flush waits for the rest.
+	// tryWrite writes frames without waiting and reports whether all of them went; flush waits for the rest. It may change
+	// frames, but keeps only the bytes in them.
 	tryWrite(frames net.Buffers) (done bool, err error)
 	flush(deadline time.Time) error
 	// ask asks the peer for a sign of life, where the heartbeat's own message does not. heard reports when the peer last
@@ -105,9 +106,9 @@ func (s *session) start() {
 }
 
 // take is one turn in a writer's hands: it never waits.
-func (s *session) take() {
+func (s *session) take(h *hand) {
 	s.turn.Store(running)
-	if s.advance() == mustWait {
+	if s.advance(h) == mustWait {
 		s.stream.carriers.Go(s.carry)
 		return
 	}
@@ -128,18 +129,17 @@ type outcome int
 const (
 	idle     outcome = iota // nothing more at present
 	mustWait                // the client, the log or the database must be waited for
-	ended
 )
 
 // advance sends what there is to send without waiting.
-func (s *session) advance() outcome {
+func (s *session) advance(h *hand) outcome {
 	for {
-		frames, e, err := s.next()
+		more, e, err := s.next(h)
 		if err != nil {
 			return mustWait
 		}
-		if len(frames) > 0 {
-			done, err := s.transport.tryWrite(frames)
+		if len(h.frames) > 0 {
+			done, err := s.transport.tryWrite(h.frames)
 			if err != nil {
 				s.end(lost)
 				return mustWait
@@ -147,69 +147,70 @@ func (s *session) advance() outcome {
 			if !done {
 				return mustWait
 			}
-			continue
-		}
-		if e != nil {
+		} else if e != nil {
 			return mustWait // closing may wait
 		}
-		return idle
+		if !more {
+			return idle // what has come since has woken the session again
+		}
 	}
 }
 
 var errRecheck = errors.New("access must be checked again")
 
-// next returns the frames of the next messages: the first one, control messages, a heartbeat, events. An ending is
-// returned when nothing is left to send before it. An error says that something must be waited for.
-func (s *session) next() (net.Buffers, *ending, error) {
-	var frames net.Buffers
+// next takes the frames of the next messages in hand: the first one, control messages, a heartbeat, events. more says
+// that it is to be called again; an ending is returned when nothing is left to send before it. An error says that
+// something must be waited for.
+func (s *session) next(h *hand) (more bool, e *ending, err error) {
+	h.frames = h.frames[:0]
 	s.mu.Lock()
 	if s.established != nil {
-		frames = append(frames, s.transport.frame(s.established))
+		h.frames = append(h.frames, s.transport.frame(s.established))
 		s.established = nil
 	}
 	for _, e := range s.control {
-		frames = append(frames, s.transport.frame(e))
+		h.frames = append(h.frames, s.transport.frame(e))
 	}
 	s.control = nil
 	beat, ending, recheck := s.heartbeat, s.ending, s.recheck
 	s.heartbeat = false
 	s.mu.Unlock()
 	if ending != nil {
-		return frames, ending, nil
+		return true, ending, nil
 	}
-	if recheck && len(frames) == 0 {
-		return nil, nil, errRecheck
+	if recheck && len(h.frames) == 0 {
+		return true, nil, errRecheck
 	}
-	events, err := s.sub.Next(nil, turnEvents)
-	if err != nil {
+	if h.events, err = s.sub.Next(h.events[:0], turnEvents); err != nil {
 		s.mu.Lock()
 		s.heartbeat = s.heartbeat || beat // later: it says where the stream is
 		s.mu.Unlock()
-		if len(frames) > 0 {
+		if len(h.frames) > 0 {
 			err = nil // first what there is
 		}
-		return frames, nil, err
+		return true, nil, err
 	}
-	for _, e := range events {
-		frames = append(frames, s.transport.frame(e))
+	for _, e := range h.events {
+		h.frames = append(h.frames, s.transport.frame(e))
 	}
-	s.stream.delivered.Add(int64(len(events)))
+	s.stream.delivered.Add(int64(len(h.events)))
 	if beat {
-		frames = append(frames, s.transport.frame(s.message("heartbeat", map[string]any{"lastEventId": s.sub.LastID()})))
+		h.frames = append(h.frames, s.transport.frame(s.message("heartbeat", map[string]any{"lastEventId": s.sub.LastID()})))
 	}
-	return frames, nil, nil
+	return recheck || len(h.events) >= turnEvents, nil, nil
 }
 
 // carry goes on with a turn that must wait, in a goroutine of its own, until nothing must be waited for any more.
 func (s *session) carry() {
+	var h hand
 	for {
 		if err := s.transport.flush(time.Now().Add(s.stream.Stall)); err != nil {
 			s.cut(err)
 			return
 		}
-		frames, e, err := s.next()
+		_, e, err := s.next(&h)
 		if err != nil {
-			frames, err = s.wait(err)
+			h.frames, err = s.wait(err)
 		}
 		if err != nil {
 			if s.stream.ctx.Err() != nil {
@@ -221,15 +222,15 @@ func (s *session) carry() {
 			}
 			continue
 		}
-		if e != nil && len(frames) == 0 {
+		if e != nil && len(h.frames) == 0 {
 			s.finish(*e)
 			return
 		}
-		if len(frames) == 0 {
+		if len(h.frames) == 0 {
 			s.rest()
 			return
 		}
-		if _, err := s.transport.tryWrite(frames); err != nil {
+		if _, err := s.transport.tryWrite(h.frames); err != nil {
 			s.finish(lost)
 			return
 		}

@@ -22,35 +22,48 @@ const sendBuffer = 128 << 10
 type socket struct {
 	net.Conn
 	tcp      syscall.RawConn         // the connection below, also below TLS; nil where there is none
-	raw      syscall.RawConn         // tcp where frames can be written to it directly: not with TLS
+	fd       int                     // its descriptor where frames can be written to it directly, else -1: not with TLS
 	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
 	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
 
 	mu       sync.Mutex // guards what follows
 	backlog  net.Buffers
 	flushing bool
+	closed   bool // the descriptor may be another connection's by now
 }
 
 // newSocket takes a connection over. silence is how long unacknowledged data may stay so before the kernel gives the
 // connection up, where the system can say so.
 func newSocket(conn net.Conn, silence time.Duration) *socket {
-	s := &socket{Conn: conn}
+	s := &socket{Conn: conn, fd: -1}
 	s.lastRead.Store(time.Now().UnixNano())
 	below := conn
 	if secure, ok := conn.(*tls.Conn); ok {
 		below = secure.NetConn()
 	}
-	if tcp, ok := below.(*net.TCPConn); ok {
-		tcp.SetWriteBuffer(sendBuffer)
-		if raw, err := tcp.SyscallConn(); err == nil {
-			s.tcp = raw
-			setUserTimeout(raw, silence)
-		}
+	tcp, ok := below.(*net.TCPConn)
+	if !ok {
+		return s
 	}
-	if below == conn {
-		s.raw = s.tcp
+	tcp.SetWriteBuffer(sendBuffer)
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return s
+	}
+	s.tcp = raw
+	setUserTimeout(raw, silence)
+	if below == conn && writesNow {
+		raw.Control(func(fd uintptr) { s.fd = int(fd) })
 	}
 	return s
+}
+
+// Close implements net.Conn.
+func (s *socket) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	return s.Conn.Close()
 }
 
 // acknowledged returns when the peer's kernel last acknowledged anything; the zero time where this one does not say.
@@ -91,23 +104,23 @@ func (s *socket) interject(frame []byte) error {
 }
 
 // tryWrite writes frames without waiting, in one system call. It reports whether all of it went; what did not is in the
-// backlog. It takes frames over, but not the bytes in them, which it never changes.
+// backlog. It may change frames, but not the bytes in them, which it may keep.
 func (s *socket) tryWrite(frames net.Buffers) (done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flushing || len(s.backlog) > 0 || s.raw == nil {
+	if s.closed {
+		return false, net.ErrClosed
+	}
+	if s.flushing || len(s.backlog) > 0 || s.fd < 0 {
 		s.backlog = append(s.backlog, frames...)
 		return false, nil
 	}
-	n, err := writeNow(s.raw, frames)
+	n, err := writeNow(s.fd, frames)
 	if err != nil {
 		return false, err
 	}
-	if frames = consume(frames, n); len(frames) > 0 {
-		s.backlog = frames
-		return false, nil
-	}
-	return true, nil
+	s.backlog = append(s.backlog, consume(frames, n)...)
+	return len(s.backlog) == 0, nil
 }
 
 // flush writes the backlog and waits for it, until a deadline.

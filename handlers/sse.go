@@ -56,10 +56,10 @@ func (es *eventStream) close(e ending) {
 			es.flush(time.Now().Add(time.Second))
 		}
 	}
-	es.Conn.Close()
+	es.Close()
 }
 
-func (es *eventStream) abort() { es.Conn.Close() }
+func (es *eventStream) abort() { es.Close() }
 
 // responseStream is the same over a ResponseWriter that cannot be taken over: HTTP/2. Every write waits, in a carrier.
 type responseStream struct {
@@ -159,7 +159,7 @@ func (s *Stream) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admis
 	if _, err := sock.tryWrite(net.Buffers{responseHead(w.Header())}); err != nil ||
 		!s.run(a, &eventStream{sock, session.ownerID}, "sse") {
 		a.cancel()
-		conn.Close()
+		sock.Close()
 		return
 	}
 	s.readers.Go(func() {

@@ -49,9 +49,9 @@ type Stream struct {
 func (s *Stream) Start() {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.log = s.Log
-	s.queue = newQueue()
+	s.queue = newQueue(writers())
 	s.sessions = make(map[*session]struct{})
-	for range writers() {
+	for range s.queue.writers {
 		s.workers.Go(func() { writer(s.queue) })
 	}
 	s.workers.Go(s.tick)

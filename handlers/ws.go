@@ -76,7 +76,7 @@ func (ws *webSocket) close(e ending) {
 	ws.conn.Close(websocket.StatusCode(e.code), e.reason)
 }
 
-func (ws *webSocket) abort() { ws.Conn.Close() }
+func (ws *webSocket) abort() { ws.Close() }
 
 // takeover is a ResponseWriter whose Hijack gives the library our socket in place of the connection.
 type takeover struct {
