@@ -29,6 +29,15 @@ func BenchmarkX(b *testing.B) {
 				case "10k":
 					r.connect("ws", 10000, 2000)
 					b.Logf("%d %s %+v", round, kind, r.measure(10*time.Second, func(u time.Time) { r.steadily(20000, u) }))
+				case "idle10k":
+					r.connect(os.Getenv("X_T"), 10000, 2000)
+					time.Sleep(5 * time.Second)
+					b.Logf("%d %s %d: %.1f KiB", round, kind, 10000, float64(r.usage().rssKiB-r.base.rssKiB)/float64(10000))
+					os.WriteFile("ready", nil, 0o600)
+					time.Sleep(5 * time.Second)
+					b.Logf("%d %s %d: %.1f KiB", round, kind, 10000, float64(r.usage().rssKiB-r.base.rssKiB)/float64(10000))
+					r.stop()
+					return
 				case "idle", "idlesse":
 					for _, n := range []int{1000, 5000, 10000} {
 						tr := "ws"

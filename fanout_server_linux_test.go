@@ -87,7 +87,10 @@ func runFanoutServer(kind string) error {
 	failed := make(chan error, 1)
 	go func() { failed <- f.serve(listener.(*net.TCPListener)) }()
 	fmt.Println(listener.Addr())
-	go func() { failed <- publishLines(f, os.Stdin) }()
+	if err := unix.SetNonblock(unix.Stdin, true); err != nil { // so that waiting for it occupies no thread
+		return err
+	}
+	go func() { failed <- publishLines(f, os.NewFile(uintptr(unix.Stdin), "standard input")) }()
 	return <-failed
 }
 

@@ -188,14 +188,17 @@ func (s *Stream) open() []*session {
 func (s *Stream) tick() {
 	ticker := time.NewTicker(min(max(s.Heartbeat/8, 10*time.Millisecond), 500*time.Millisecond))
 	defer ticker.Stop()
+	tidy := newTidy()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case now := <-ticker.C:
-			for _, session := range s.open() {
+			open := s.open()
+			for _, session := range open {
 				session.tick(now)
 			}
+			tidy.look(2*s.opened.Load() - int64(len(open)))
 		}
 	}
 }

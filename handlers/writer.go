@@ -66,7 +66,7 @@ func (q *queue) close() {
 
 // writers is how many writers carry all sessions: none of them ever waits for a connection, so the processors are the
 // bound.
-func writers() int { return max(2, runtime.GOMAXPROCS(0)) }
+func writers() int { return runtime.GOMAXPROCS(0) }
 
 // hand holds what a turn is about to write. A writer uses the same one for turn after turn.
 type hand struct {

@@ -30,6 +30,10 @@ const (
 	// messageRate and messageBurst are how many messages a second a client may send, and how many at once.
 	messageRate  = 10
 	messageBurst = 30
+	// readBuffer is large enough for a pong and for a short message; a token is read past it.
+	readBuffer = 128
+	// controlBuffer holds the largest control frame (RFC 6455, section 5.5), so that each goes out as one write.
+	controlBuffer = 144
 	// webSocketFrames is the number of this transport's frames in an Event.
 	webSocketFrames = 0
 )
@@ -91,12 +95,15 @@ func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
-	early = bytes.Clone(early)
 	t.socket = newSocket(conn, t.silence)
-	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), t.socket), max(512, len(early)))
+	var source io.Reader = t.socket
+	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
+	if len(early) > 0 {
+		source = io.MultiReader(bytes.NewReader(bytes.Clone(early)), t.socket)
+	}
+	reader := bufio.NewReaderSize(source, max(readBuffer, len(early)))
 	reader.Peek(len(early)) // the library keeps what is buffered, and nothing else
-	return t.socket, bufio.NewReadWriter(reader, bufio.NewWriterSize(t.socket, 256)), nil
+	return t.socket, bufio.NewReadWriter(reader, bufio.NewWriterSize(t.socket, controlBuffer)), nil
 }
 
 // ServeWebSocket serves the stream as a WebSocket.
