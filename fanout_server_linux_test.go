@@ -155,12 +155,7 @@ func newOurs() *ours {
 }
 
 func (o *ours) serve(l *net.TCPListener) error {
-	admin, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stderr, "admin", admin.Addr())
-	return o.server.Serve(context.Background(), l, admin)
+	return o.server.Serve(context.Background(), l, nil)
 }
 
 func (o *ours) publish(batch []fanoutMessage) {
