@@ -37,9 +37,10 @@ type transport interface {
 	tryWrite(frames net.Buffers) (done bool, err error)
 	flush(deadline time.Time) error
 	// ask asks the peer for a sign of life, where the heartbeat's own message does not. heard reports when the peer last
-	// gave one; the zero time where the transport cannot know.
+	// gave one, and reached when its kernel last took something; the zero time where that cannot be known.
 	ask()
 	heard() time.Time
+	reached() time.Time
 	// close ends the connection with a code, as far as the transport can say it. It may wait for the peer; abort, from
 	// any goroutine, does not, and ends such a wait.
 	close(e ending)
@@ -329,13 +330,13 @@ func (s *session) cut(err error) {
 		s.finish(lost)
 		return
 	}
-	s.end(ending{closeTooSlow, "too slow: come back with lastEventId"})
+	s.end(tooSlow)
 	s.stream.tooSlow.Add(1)
 	if s.transport.flush(time.Now().Add(lingerTimeout)) != nil {
-		s.finish(ending{closeTooSlow, ""})
+		s.finish(ending{code: closeTooSlow})
 		return
 	}
-	s.finish(ending{closeTooSlow, "too slow: come back with lastEventId"})
+	s.finish(tooSlow)
 }
 
 // finish closes the connection and takes the session out of the books. Its turn never ends.
@@ -373,13 +374,24 @@ func (s *session) tick(now time.Time) {
 		s.say("token_expiring", map[string]any{"expiresAt": expires.UnixMilli()})
 	}
 	if due {
-		if heard := s.transport.heard(); !heard.IsZero() && heard.Before(asked.Add(-slack)) {
-			s.end(lost)
-		}
+		s.listen(asked.Add(-slack))
 	}
 	if beat {
 		s.transport.ask()
 		s.wake()
+	}
+}
+
+// listen ends a session whose peer has given no sign of life since a time.
+func (s *session) listen(since time.Time) {
+	heard := s.transport.heard()
+	switch {
+	case heard.IsZero() || !heard.Before(since):
+	case s.transport.reached().Before(since):
+		s.end(lost)
+	default:
+		s.stream.tooSlow.Add(1)
+		s.end(deaf)
 	}
 }
 

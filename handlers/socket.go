@@ -16,6 +16,9 @@ import (
 // bounds what a slow client costs.
 const sendBuffer = 128 << 10
 
+// closeTimeout is how long the last frame may wait for the peer.
+const closeTimeout = 5 * time.Second
+
 // socket is a hijacked connection that can be written without waiting. Whole frames go in; what the kernel does not take
 // at once stays in the backlog, and everything that comes later queues behind it, so that frames never interleave, not
 // even the WebSocket library's own control frames with ours.
@@ -25,6 +28,7 @@ type socket struct {
 	fd       int                     // its descriptor where frames can be written to it directly, else -1: not with TLS
 	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
 	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
+	last     atomic.Bool             // the session has had its last turn: such a write waits itself
 
 	mu       sync.Mutex // guards what follows
 	backlog  net.Buffers
@@ -97,6 +101,12 @@ func (s *socket) interject(frame []byte) error {
 	if err != nil || done {
 		return err
 	}
+	if s.last.Load() {
+		if err := s.flush(time.Now().Add(closeTimeout)); !errors.Is(err, errFlushing) {
+			return err
+		}
+		return nil // whoever flushes takes it along
+	}
 	if session := s.session.Load(); session != nil {
 		session.wake()
 	}
@@ -123,12 +133,14 @@ func (s *socket) tryWrite(frames net.Buffers) (done bool, err error) {
 	return len(s.backlog) == 0, nil
 }
 
+var errFlushing = errors.New("flush a socket that is being flushed")
+
 // flush writes the backlog and waits for it, until a deadline.
 func (s *socket) flush(deadline time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flushing {
-		return errors.New("flush a socket that is being flushed")
+		return errFlushing
 	}
 	s.flushing = true
 	defer func() { s.flushing = false }()

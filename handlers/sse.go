@@ -50,6 +50,8 @@ func (*eventStream) ask() {}
 // it, acknowledges what arrives.
 func (es *eventStream) heard() time.Time { return es.acknowledged() }
 
+func (es *eventStream) reached() time.Time { return es.acknowledged() }
+
 func (es *eventStream) close(e ending) {
 	if e.code != 0 && e.reason != "" && e.code != closeNormal {
 		if _, err := es.tryWrite(net.Buffers{errorFrame(es.ownerID, e)}); err == nil {
@@ -76,6 +78,8 @@ func (*responseStream) frame(e *realtime.Event) []byte { return e.Frame(eventStr
 func (*responseStream) ask() {}
 
 func (*responseStream) heard() time.Time { return time.Time{} }
+
+func (*responseStream) reached() time.Time { return time.Time{} }
 
 func (rs *responseStream) tryWrite(frames net.Buffers) (bool, error) {
 	rs.backlog = append(rs.backlog, frames...)

@@ -72,12 +72,26 @@ func (ws *webSocket) ask() { ws.interject(pingFrame) } // an error shows in the 
 
 func (ws *webSocket) heard() time.Time { return time.Unix(0, ws.lastRead.Load()) }
 
+func (ws *webSocket) reached() time.Time { return ws.acknowledged() }
+
 func (ws *webSocket) close(e ending) {
-	if e.code == 0 || e.reason == "" {
+	switch {
+	case e.code == 0 || e.reason == "":
 		ws.conn.CloseNow()
-		return
+	case e == deaf:
+		ws.interject(closeFrame(e))
+		ws.conn.CloseNow()
+	default:
+		ws.last.Store(true)
+		ws.conn.Close(websocket.StatusCode(e.code), e.reason)
 	}
-	ws.conn.Close(websocket.StatusCode(e.code), e.reason)
+}
+
+// closeFrame says a code and a reason (RFC 6455, section 5.5.1), for where the library would wait for an answer.
+func closeFrame(e ending) []byte {
+	b := append(make([]byte, 0, len(e.reason)+4), 0x88, byte(len(e.reason)+2))
+	b = binary.BigEndian.AppendUint16(b, uint16(e.code))
+	return append(b, e.reason...)
 }
 
 func (ws *webSocket) abort() { ws.Close() }
