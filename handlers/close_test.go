@@ -23,18 +23,18 @@ func TestCloseFrameFollowsWhatWaits(t *testing.T) {
 	full, closed := make(chan int), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(closed)
-		take, conn, err := (&Stream{Heartbeat: time.Minute}).accept(w, r)
+		ws, err := (&Stream{Heartbeat: time.Minute}).accept(w, r)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		ws, sent := &webSocket{take.socket, conn}, 1
+		sent := 0
 		for done := true; done; sent++ {
 			if done, err = ws.tryWrite(net.Buffers{ws.frame(message)}); err != nil {
 				t.Error(err)
 			}
 		}
-		full <- sent - 1
+		full <- sent
 		ws.close(tooSlow)
 	}))
 	defer server.Close()

@@ -59,26 +59,26 @@ const (
 // session is one connection: established, replay, live, heartbeat, goodbye. It holds a cursor and no queue of events. A
 // writer gives it turns; what would wait (a slow client, the log) is carried by a goroutine of its own meanwhile.
 type session struct {
-	id        string
-	ownerID   string
+	// What a turn needs comes first and lies together: see socket.
+	turn      atomic.Int32
+	mu        sync.Mutex // guards what follows, up to asked
+	heartbeat bool       // due
+	recheck   bool       // access is to be checked again
+	warned    bool       // token_expiring was sent
 	stream    *Stream
 	transport transport
 	sub       *realtime.Subscription
-	turn      atomic.Int32
-	leave     func()        // ends its being counted
-	done      chan struct{} // closed when the session has ended and its connection is closed
-
-	mu        sync.Mutex // guards what follows
-	viewer    Viewer
 	control   []*realtime.Event
-	heartbeat bool // due
-	recheck   bool // access is to be checked again
-	warned    bool // token_expiring was sent
+	first     *realtime.Event // connection_established, until it is sent
 	ending    *ending
+	viewer    Viewer
 	nextBeat  time.Time
 	asked     time.Time // when the last heartbeat was due, until its answer is
 
-	established *realtime.Event // sent first
+	id      string
+	ownerID string
+	leave   func()        // ends its being counted
+	done    chan struct{} // closed when the session has ended and its connection is closed
 }
 
 // wake gives the session a turn soon. It never blocks.
@@ -165,9 +165,9 @@ var errRecheck = errors.New("access must be checked again")
 func (s *session) next(h *hand) (more bool, e *ending, err error) {
 	h.frames = h.frames[:0]
 	s.mu.Lock()
-	if s.established != nil {
-		h.frames = append(h.frames, s.transport.frame(s.established))
-		s.established = nil
+	if s.first != nil {
+		h.frames = append(h.frames, s.transport.frame(s.first))
+		s.first = nil
 	}
 	for _, e := range s.control {
 		h.frames = append(h.frames, s.transport.frame(e))

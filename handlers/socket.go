@@ -23,23 +23,24 @@ const closeTimeout = 5 * time.Second
 // at once stays in the backlog, and everything that comes later queues behind it, so that frames never interleave, not
 // even the WebSocket library's own control frames with ours.
 type socket struct {
-	net.Conn
-	tcp      syscall.RawConn         // the connection below, also below TLS; nil where there is none
-	fd       int                     // its descriptor where frames can be written to it directly, else -1: not with TLS
-	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
-	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
-	last     atomic.Bool             // the session has had its last turn: such a write waits itself
-
-	mu       sync.Mutex // guards what follows
+	// What a turn needs comes first and lies together: with thousands of connections nothing of them is in a cache.
+	fd       int        // the descriptor where frames can be written to it directly, else -1: not with TLS
+	mu       sync.Mutex // guards what follows, up to closed
 	backlog  net.Buffers
 	flushing bool
 	closed   bool // the descriptor may be another connection's by now
+
+	net.Conn
+	tcp      syscall.RawConn         // the connection below, also below TLS; nil where there is none
+	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
+	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
+	last     atomic.Bool             // the session has had its last turn: such a write waits itself
 }
 
-// newSocket takes a connection over. silence is how long unacknowledged data may stay so before the kernel gives the
+// open takes a connection over. silence is how long unacknowledged data may stay so before the kernel gives the
 // connection up, where the system can say so.
-func newSocket(conn net.Conn, silence time.Duration) *socket {
-	s := &socket{Conn: conn, fd: -1}
+func (s *socket) open(conn net.Conn, silence time.Duration) {
+	s.Conn, s.fd = conn, -1
 	s.lastRead.Store(time.Now().UnixNano())
 	below := conn
 	if secure, ok := conn.(*tls.Conn); ok {
@@ -47,19 +48,18 @@ func newSocket(conn net.Conn, silence time.Duration) *socket {
 	}
 	tcp, ok := below.(*net.TCPConn)
 	if !ok {
-		return s
+		return
 	}
 	tcp.SetWriteBuffer(sendBuffer)
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return s
+		return
 	}
 	s.tcp = raw
 	setUserTimeout(raw, silence)
 	if below == conn && writesNow {
 		raw.Control(func(fd uintptr) { s.fd = int(fd) })
 	}
-	return s
 }
 
 // Close implements net.Conn.

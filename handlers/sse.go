@@ -37,7 +37,7 @@ func errorFrame(ownerID string, e ending) []byte {
 // eventStream is the Server-Sent Events transport over HTTP/1.1: the response's head is written once, and then the
 // connection is ours.
 type eventStream struct {
-	*socket
+	socket
 	ownerID string
 }
 
@@ -158,16 +158,16 @@ func (s *Stream) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admis
 		s.refuseEarly(w, r, refuse(err, ""))
 		return
 	}
-	sock := newSocket(conn, 2*s.Heartbeat)
-	sock.session.Store(session)
-	if _, err := sock.tryWrite(net.Buffers{responseHead(w.Header())}); err != nil ||
-		!s.run(a, &eventStream{sock, session.ownerID}, "sse") {
+	es := &eventStream{ownerID: session.ownerID}
+	es.open(conn, 2*s.Heartbeat)
+	es.session.Store(session)
+	if _, err := es.tryWrite(net.Buffers{responseHead(w.Header())}); err != nil || !s.run(a, es, "sse") {
 		a.cancel()
-		sock.Close()
+		es.Close()
 		return
 	}
 	s.readers.Go(func() {
-		session.end(sock.awaitEnd())
+		session.end(es.awaitEnd())
 		<-session.done
 	})
 }

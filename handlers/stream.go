@@ -113,7 +113,7 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 	session.transport = t
 	now := time.Now()
 	session.nextBeat = now.Add(s.Heartbeat)
-	session.established = session.message("connection_established", map[string]any{
+	session.first = session.message("connection_established", map[string]any{
 		"ownerId": session.ownerID, "connectionId": session.id, "lastEventId": session.sub.LastID(), "recovered": a.recovered,
 		"heartbeatMs": s.Heartbeat.Milliseconds(), "serverTime": now.UnixMilli(), "timezone": s.Location.String(),
 	})

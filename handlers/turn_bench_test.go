@@ -89,7 +89,9 @@ func openSessions(b *testing.B, stream *Stream, connections int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		s := &session{ownerID: "7", stream: stream, transport: &webSocket{socket: newSocket(conn, time.Minute)}}
+		ws := &webSocket{}
+		ws.open(conn, time.Minute)
+		s := &session{ownerID: "7", stream: stream, transport: ws}
 		b.Cleanup(s.transport.abort)
 		if s.sub, _, err = stream.Bus.Subscribe(b.Context(), "7", "", s.wake); err != nil {
 			b.Fatal(err)

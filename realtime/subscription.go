@@ -18,15 +18,15 @@ var ErrNotReady = errors.New("the log has not been read yet")
 // Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for one goroutine at a
 // time; ready is called from any.
 type Subscription struct {
-	bus     *Bus
-	ownerID string
 	ready   func()
-
 	log     *ownerLog
-	place   int         // among the log's readers
 	cursor  db.Position // everything up to here was returned, or is not wanted
 	last    db.Position // of the event returned last; at first where the stream begins
 	version uint64      // of the metrics returned last
+	place   int         // among the log's readers
+
+	bus     *Bus
+	ownerID string
 }
 
 // Subscribe returns a cursor after the position that text names, or at the present when it is empty. ready is called,
