@@ -173,9 +173,11 @@ func (o *ours) publish(batch []fanoutMessage) {
 // openAccounts lets everybody see every account, none of which has a history.
 type openAccounts struct{}
 
-func (openAccounts) CanonicalOwnerID(id string) (string, error)              { return id, nil }
-func (openAccounts) Accounts(context.Context, string) ([]db.Account, error)  { return nil, nil }
-func (openAccounts) MayView(context.Context, string, string) (bool, error)   { return true, nil }
+func (openAccounts) CanonicalOwnerID(id string) (string, error)             { return id, nil }
+func (openAccounts) Accounts(context.Context, string) ([]db.Account, error) { return nil, nil }
+func (openAccounts) Access(context.Context, db.Caller, string) (db.Role, error) {
+	return db.RoleOwner, nil
+}
 func (openAccounts) Last(context.Context, string) (p db.Position, err error) { return p, nil }
 func (openAccounts) Owner(context.Context, string, db.Position, int) ([]db.Change, bool, error) {
 	return nil, false, db.ErrHistoryGone
