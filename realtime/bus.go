@@ -36,11 +36,17 @@ type Bus struct {
 	demand  func(ownerID string)
 
 	recentMu sync.Mutex // guards what follows, the events in memory; taken before an owner's lock
-	recent   []*Event   // a ring when it has busCapacity
+	recent   []kept     // a ring when it has busCapacity
 	oldest   int        // in the ring
 
 	idleMu sync.Mutex // guards idle; taken with an owner's lock held, and never the other way round
 	idle   map[*ownerLog]struct{}
+}
+
+// kept is an event in memory and where it is.
+type kept struct {
+	event *Event
+	log   *ownerLog
 }
 
 // ownerLog is one owner's part of the bus. After floor every event is in events; before lost nothing can be read at all.
@@ -94,8 +100,9 @@ func (b *Bus) Begin(enc Encoder, head int64) {
 func (b *Bus) Publish(events []*Event) {
 	var touched []*ownerLog
 	for _, e := range events {
-		b.remember(e)
-		if o := b.owner(e.OwnerID); o.append(e) {
+		o := b.owner(e.OwnerID)
+		b.remember(e, o)
+		if o.append(e) {
 			touched = append(touched, o)
 		}
 	}
@@ -124,25 +131,20 @@ func (o *ownerLog) append(e *Event) bool {
 }
 
 // remember counts an event among those in memory, and lets the oldest go when there are too many.
-func (b *Bus) remember(e *Event) {
+func (b *Bus) remember(e *Event, in *ownerLog) {
 	b.recentMu.Lock()
 	defer b.recentMu.Unlock()
 	if len(b.recent) < busCapacity {
-		b.recent = append(b.recent, e)
+		b.recent = append(b.recent, kept{e, in})
 		return
 	}
 	oldest := b.recent[b.oldest]
-	b.recent[b.oldest] = e
+	b.recent[b.oldest] = kept{e, in}
 	b.oldest = (b.oldest + 1) % busCapacity
-	b.mu.RLock()
-	o := b.owners[oldest.OwnerID]
-	b.mu.RUnlock()
-	if o == nil {
-		return
-	}
+	o := oldest.log
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.events) > 0 && o.events[0] == oldest {
+	if len(o.events) > 0 && o.events[0] == oldest.event {
 		o.drop()
 		b.mayBeIdle(o)
 	}
