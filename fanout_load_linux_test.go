@@ -246,12 +246,12 @@ func (r *fanoutRun) saturate(window int, until time.Time) {
 	r.lines.Flush()
 }
 
-// steadily publishes to the owners in turn at a rate in messages a second.
+// steadily publishes to the owners in turn at a rate in messages a second, or as fast as the server takes them.
 func (r *fanoutRun) steadily(rate float64, until time.Time) {
 	var line []byte
 	start, owner := time.Now(), 0
 	for sent := 0; time.Now().Before(until); time.Sleep(publishPause) {
-		for ; float64(sent) < time.Since(start).Seconds()*rate; sent++ {
+		for ; float64(sent) < time.Since(start).Seconds()*rate && time.Now().Before(until); sent++ {
 			line = r.message(line[:0], owner, start.Add(time.Duration(float64(sent)/rate*float64(time.Second))))
 			r.lines.Write(line)
 			owner = (owner + 1) % len(r.published)
