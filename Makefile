@@ -36,9 +36,9 @@ fuzz: ## every fuzz target, each for FUZZTIME (30s)
 		done; \
 	done
 
-bench: ## benchmarks, with their ratios to a floor measured in the same run
+bench: ## benchmarks, with their ratios to a floor measured in the same run; SHORT=1 for a quick look
 	@./.ci/need postgres
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 30m ./...
+	$(GO) test -run '^$$' -bench . -benchmem $(if $(SHORT),-short) -p 1 -timeout 60m ./...
 
 soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faults; prints what it found
 	@./.ci/need postgres

@@ -120,7 +120,7 @@ func (j *joiner) follow(ctx context.Context, bus *realtime.Bus, after string, la
 	defer sub.Close()
 	j.began, j.recovered = sub.LastID(), recovered
 	for {
-		events, err := sub.Next(64)
+		events, err := sub.Next(nil, 64)
 		if errors.Is(err, realtime.ErrBehind) {
 			events, err = sub.Replay(ctx, 64)
 			j.replays++

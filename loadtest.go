@@ -49,7 +49,11 @@ func (c *loadtestCommand) Run(ctx context.Context, s *Settings, log *slog.Logger
 		URL: c.URL, Connections: c.Connections, Duration: c.Duration, Transport: loadtest.Transport(c.Transport),
 		Subscribers: subscribers, Ramp: c.Ramp, PID: c.PID, Remote: c.YesRemote, Rate: c.Rate,
 		Progress: func(p loadtest.Progress) {
-			fmt.Fprintf(out, "%4.0fs  %d open, %d failed, %d deliveries, %.1f/s\n", p.Elapsed.Seconds(), p.Open, p.Failed, p.Deliveries, p.PerSecond)
+			fmt.Fprintf(out, "%4.0fs  %d open, %d failed, %d deliveries, %.1f/s", p.Elapsed.Seconds(), p.Open, p.Failed, p.Deliveries, p.PerSecond)
+			if p.Latency != nil {
+				fmt.Fprintf(out, ", p50 %.1f ms, p99 %.1f ms", p.Latency.P50, p.Latency.P99)
+			}
+			fmt.Fprintln(out)
 		},
 	}
 	if c.JSON {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -58,6 +59,28 @@ func TestLoadtestCommand(t *testing.T) {
 				t.Errorf("%s of its bookings are left", left)
 			}
 		})
+	}
+}
+
+func TestLoadtestCommandForPeople(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	owner := portal.AddOwner(t, 1)
+	p := serve(t, portal)
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"loadtest", "--url", p.base, "--connections", "2", "--duration", "2500ms", "--jwt-secret", testSecret,
+		"--user", owner.UserID, "--database-url", portal.URL, "--rate", "40"}, &out, &errs)
+	if code != 0 {
+		t.Fatalf("exit code %d:\n%s%s", code, &out, &errs)
+	}
+	for _, line := range []string{
+		`\d+s  2 open, 0 failed, [1-9]\d* deliveries, [1-9][\d.]*/s, p50 [\d.]+ ms, p99 [\d.]+ ms`, // while it ran
+		`connections +2 opened in [\d.]+ s, 0 failed`, `commit → receive +p50 [\d.]+ ms, .*`, `lost +0`, `doubled +0`,
+		`server memory +[\d.]+ MiB before, .*`, `server CPU +[\d.]+ s in .*`,
+	} {
+		if !regexp.MustCompile(`(?m)^ *` + line + `$`).Match(out.Bytes()) {
+			t.Errorf("no line like %q in\n%s", line, &out)
+		}
 	}
 }
 

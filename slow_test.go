@@ -229,3 +229,23 @@ func stat(t *testing.T, admin, name string) int {
 	t.Fatalf("no stat %s", name)
 	return 0
 }
+
+// TestClientThatAnswersNothing has the client of a quiet owner take in nothing, while its kernel takes everything: it is
+// told why it was cut.
+func TestClientThatAnswersNothing(t *testing.T) {
+	t.Parallel()
+	s := setStage(t, "--heartbeat-interval", "400ms")
+	w := s.dialWire(t, s.token, wireOptions{webSocket: true, ownerID: s.owner.ID})
+	s.output.await(t, "code=4408")
+	w.conn.SetReadDeadline(time.Now().Add(patience))
+	for {
+		_, err := w.next()
+		if err == nil {
+			continue
+		}
+		if end := (closing{}); !errors.As(err, &end) || end.code != 4408 {
+			t.Errorf("it ended with %v, want 4408", err)
+		}
+		return
+	}
+}

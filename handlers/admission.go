@@ -76,8 +76,8 @@ func (s *Stream) TurnAway(w http.ResponseWriter, r *http.Request, why *TooMany) 
 		return
 	}
 	defer leave()
-	if _, conn, err := s.accept(w, r); err == nil { // otherwise the library has answered
-		s.turnAway(conn, why.refusal())
+	if ws, err := s.accept(w, r); err == nil { // otherwise the library has answered
+		s.turnAway(ws.conn, why.refusal())
 	}
 }
 

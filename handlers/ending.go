@@ -22,4 +22,9 @@ type ending struct {
 	reason string
 }
 
-var lost = ending{reason: "connection lost"}
+var (
+	lost    = ending{reason: "connection lost"}
+	tooSlow = ending{closeTooSlow, "too slow: come back with lastEventId"}
+	// deaf is for a client that takes bytes in, but answers nothing: it is told, and not waited for.
+	deaf = ending{closeTooSlow, "too slow: no answer to a ping"}
+)

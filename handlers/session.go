@@ -32,13 +32,15 @@ const (
 type transport interface {
 	// frame returns an event as this transport's bytes, shared between all its connections.
 	frame(e *realtime.Event) []byte
-	// tryWrite writes frames without waiting and reports whether all of them went; flush waits for the rest.
+	// tryWrite writes frames without waiting and reports whether all of them went; flush waits for the rest. It may change
+	// frames, but keeps only the bytes in them.
 	tryWrite(frames net.Buffers) (done bool, err error)
 	flush(deadline time.Time) error
 	// ask asks the peer for a sign of life, where the heartbeat's own message does not. heard reports when the peer last
-	// gave one; the zero time where the transport cannot know.
+	// gave one, and reached when its kernel last took something; the zero time where that cannot be known.
 	ask()
 	heard() time.Time
+	reached() time.Time
 	// close ends the connection with a code, as far as the transport can say it. It may wait for the peer; abort, from
 	// any goroutine, does not, and ends such a wait.
 	close(e ending)
@@ -57,26 +59,26 @@ const (
 // session is one connection: established, replay, live, heartbeat, goodbye. It holds a cursor and no queue of events. A
 // writer gives it turns; what would wait (a slow client, the log) is carried by a goroutine of its own meanwhile.
 type session struct {
-	id        string
-	ownerID   string
+	// What a turn needs comes first and lies together: see socket.
+	turn      atomic.Int32
+	mu        sync.Mutex // guards what follows, up to asked
+	heartbeat bool       // due
+	recheck   bool       // access is to be checked again
+	warned    bool       // token_expiring was sent
 	stream    *Stream
 	transport transport
 	sub       *realtime.Subscription
-	turn      atomic.Int32
-	leave     func()        // ends its being counted
-	done      chan struct{} // closed when the session has ended and its connection is closed
-
-	mu        sync.Mutex // guards what follows
-	viewer    Viewer
 	control   []*realtime.Event
-	heartbeat bool // due
-	recheck   bool // access is to be checked again
-	warned    bool // token_expiring was sent
+	first     *realtime.Event // connection_established, until it is sent
 	ending    *ending
+	viewer    Viewer
 	nextBeat  time.Time
 	asked     time.Time // when the last heartbeat was due, until its answer is
 
-	established *realtime.Event // sent first
+	id      string
+	ownerID string
+	leave   func()        // ends its being counted
+	done    chan struct{} // closed when the session has ended and its connection is closed
 }
 
 // wake gives the session a turn soon. It never blocks.
@@ -105,9 +107,9 @@ func (s *session) start() {
 }
 
 // take is one turn in a writer's hands: it never waits.
-func (s *session) take() {
+func (s *session) take(h *hand) {
 	s.turn.Store(running)
-	if s.advance() == mustWait {
+	if s.advance(h) == mustWait {
 		s.stream.carriers.Go(s.carry)
 		return
 	}
@@ -128,18 +130,17 @@ type outcome int
 const (
 	idle     outcome = iota // nothing more at present
 	mustWait                // the client, the log or the database must be waited for
-	ended
 )
 
 // advance sends what there is to send without waiting.
-func (s *session) advance() outcome {
+func (s *session) advance(h *hand) outcome {
 	for {
-		frames, e, err := s.next()
+		more, e, err := s.next(h)
 		if err != nil {
 			return mustWait
 		}
-		if len(frames) > 0 {
-			done, err := s.transport.tryWrite(frames)
+		if len(h.frames) > 0 {
+			done, err := s.transport.tryWrite(h.frames)
 			if err != nil {
 				s.end(lost)
 				return mustWait
@@ -147,69 +148,70 @@ func (s *session) advance() outcome {
 			if !done {
 				return mustWait
 			}
-			continue
-		}
-		if e != nil {
+		} else if e != nil {
 			return mustWait // closing may wait
 		}
-		return idle
+		if !more {
+			return idle // what has come since has woken the session again
+		}
 	}
 }
 
 var errRecheck = errors.New("access must be checked again")
 
-// next returns the frames of the next messages: the first one, control messages, a heartbeat, events. An ending is
-// returned when nothing is left to send before it. An error says that something must be waited for.
-func (s *session) next() (net.Buffers, *ending, error) {
-	var frames net.Buffers
+// next takes the frames of the next messages in hand: the first one, control messages, a heartbeat, events. more says
+// that it is to be called again; an ending is returned when nothing is left to send before it. An error says that
+// something must be waited for.
+func (s *session) next(h *hand) (more bool, e *ending, err error) {
+	h.frames = h.frames[:0]
 	s.mu.Lock()
-	if s.established != nil {
-		frames = append(frames, s.transport.frame(s.established))
-		s.established = nil
+	if s.first != nil {
+		h.frames = append(h.frames, s.transport.frame(s.first))
+		s.first = nil
 	}
 	for _, e := range s.control {
-		frames = append(frames, s.transport.frame(e))
+		h.frames = append(h.frames, s.transport.frame(e))
 	}
 	s.control = nil
 	beat, ending, recheck := s.heartbeat, s.ending, s.recheck
 	s.heartbeat = false
 	s.mu.Unlock()
 	if ending != nil {
-		return frames, ending, nil
+		return true, ending, nil
 	}
-	if recheck && len(frames) == 0 {
-		return nil, nil, errRecheck
+	if recheck && len(h.frames) == 0 {
+		return true, nil, errRecheck
 	}
-	events, err := s.sub.Next(turnEvents)
-	if err != nil {
+	if h.events, err = s.sub.Next(h.events[:0], turnEvents); err != nil {
 		s.mu.Lock()
 		s.heartbeat = s.heartbeat || beat // later: it says where the stream is
 		s.mu.Unlock()
-		if len(frames) > 0 {
+		if len(h.frames) > 0 {
 			err = nil // first what there is
 		}
-		return frames, nil, err
+		return true, nil, err
 	}
-	for _, e := range events {
-		frames = append(frames, s.transport.frame(e))
+	for _, e := range h.events {
+		h.frames = append(h.frames, s.transport.frame(e))
 	}
-	s.stream.delivered.Add(int64(len(events)))
+	s.stream.delivered.Add(int64(len(h.events)))
 	if beat {
-		frames = append(frames, s.transport.frame(s.message("heartbeat", map[string]any{"lastEventId": s.sub.LastID()})))
+		h.frames = append(h.frames, s.transport.frame(s.message("heartbeat", map[string]any{"lastEventId": s.sub.LastID()})))
 	}
-	return frames, nil, nil
+	return recheck || len(h.events) >= turnEvents, nil, nil
 }
 
 // carry goes on with a turn that must wait, in a goroutine of its own, until nothing must be waited for any more.
 func (s *session) carry() {
+	var h hand
 	for {
 		if err := s.transport.flush(time.Now().Add(s.stream.Stall)); err != nil {
 			s.cut(err)
 			return
 		}
-		frames, e, err := s.next()
+		_, e, err := s.next(&h)
 		if err != nil {
-			frames, err = s.wait(err)
+			h.frames, err = s.wait(err)
 		}
 		if err != nil {
 			if s.stream.ctx.Err() != nil {
@@ -221,15 +223,15 @@ func (s *session) carry() {
 			}
 			continue
 		}
-		if e != nil && len(frames) == 0 {
+		if e != nil && len(h.frames) == 0 {
 			s.finish(*e)
 			return
 		}
-		if len(frames) == 0 {
+		if len(h.frames) == 0 {
 			s.rest()
 			return
 		}
-		if _, err := s.transport.tryWrite(frames); err != nil {
+		if _, err := s.transport.tryWrite(h.frames); err != nil {
 			s.finish(lost)
 			return
 		}
@@ -328,13 +330,13 @@ func (s *session) cut(err error) {
 		s.finish(lost)
 		return
 	}
-	s.end(ending{closeTooSlow, "too slow: come back with lastEventId"})
+	s.end(tooSlow)
 	s.stream.tooSlow.Add(1)
 	if s.transport.flush(time.Now().Add(lingerTimeout)) != nil {
-		s.finish(ending{closeTooSlow, ""})
+		s.finish(ending{code: closeTooSlow})
 		return
 	}
-	s.finish(ending{closeTooSlow, "too slow: come back with lastEventId"})
+	s.finish(tooSlow)
 }
 
 // finish closes the connection and takes the session out of the books. Its turn never ends.
@@ -343,53 +345,4 @@ func (s *session) finish(e ending) {
 	s.transport.close(e)
 	s.stream.forget(s, e)
 	close(s.done)
-}
-
-// tick is called by the shared clock: heartbeats, the token's end, and clients that have fallen silent.
-func (s *session) tick(now time.Time) {
-	s.mu.Lock()
-	beat := !now.Before(s.nextBeat)
-	// A heartbeat is answered shortly before the next at the latest: whoever vanishes is found out within two.
-	slack := s.stream.Heartbeat / 8
-	asked, due := s.asked, !s.asked.IsZero() && !now.Before(s.asked.Add(s.stream.Heartbeat-slack))
-	if due {
-		s.asked = time.Time{}
-	}
-	if beat {
-		s.heartbeat = true
-		s.nextBeat, s.asked = now.Add(s.stream.Heartbeat), now
-	}
-	expires := s.viewer.Expires
-	warn := !s.warned && !expires.IsZero() && now.After(expires.Add(-tokenWarning))
-	s.warned = s.warned || warn
-	expired := !expires.IsZero() && now.After(expires) && s.ending == nil
-	s.mu.Unlock()
-	switch {
-	case expired:
-		s.say("token_expired", struct{}{})
-		s.end(ending{closeUnauthorized, "the token has ended"})
-	case warn:
-		s.say("token_expiring", map[string]any{"expiresAt": expires.UnixMilli()})
-	}
-	if due {
-		if heard := s.transport.heard(); !heard.IsZero() && heard.Before(asked.Add(-slack)) {
-			s.end(lost)
-		}
-	}
-	if beat {
-		s.transport.ask()
-		s.wake()
-	}
-}
-
-// extend gives the session a new token's time, if the token is the same user's.
-func (s *session) extend(v Viewer) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if v.UserID != s.viewer.UserID {
-		return false
-	}
-	s.viewer.Expires, s.viewer.SessionID, s.viewer.Issued = v.Expires, v.SessionID, v.Issued
-	s.warned, s.recheck = false, true
-	return true
 }

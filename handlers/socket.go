@@ -16,41 +16,58 @@ import (
 // bounds what a slow client costs.
 const sendBuffer = 128 << 10
 
+// closeTimeout is how long the last frame may wait for the peer.
+const closeTimeout = 5 * time.Second
+
 // socket is a hijacked connection that can be written without waiting. Whole frames go in; what the kernel does not take
 // at once stays in the backlog, and everything that comes later queues behind it, so that frames never interleave, not
 // even the WebSocket library's own control frames with ours.
 type socket struct {
-	net.Conn
-	tcp      syscall.RawConn         // the connection below, also below TLS; nil where there is none
-	raw      syscall.RawConn         // tcp where frames can be written to it directly: not with TLS
-	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
-	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
-
-	mu       sync.Mutex // guards what follows
+	// What a turn needs comes first and lies together: with thousands of connections nothing of them is in a cache.
+	fd       int        // the descriptor where frames can be written to it directly, else -1: not with TLS
+	mu       sync.Mutex // guards what follows, up to closed
 	backlog  net.Buffers
 	flushing bool
+	closed   bool // the descriptor may be another connection's by now
+
+	net.Conn
+	tcp      syscall.RawConn         // the connection below, also below TLS; nil where there is none
+	lastRead atomic.Int64            // when the peer last sent anything, as Unix nanoseconds
+	session  atomic.Pointer[session] // woken when a write that is not its own leaves a backlog behind
+	last     atomic.Bool             // the session has had its last turn: such a write waits itself
 }
 
-// newSocket takes a connection over. silence is how long unacknowledged data may stay so before the kernel gives the
+// open takes a connection over. silence is how long unacknowledged data may stay so before the kernel gives the
 // connection up, where the system can say so.
-func newSocket(conn net.Conn, silence time.Duration) *socket {
-	s := &socket{Conn: conn}
+func (s *socket) open(conn net.Conn, silence time.Duration) {
+	s.Conn, s.fd = conn, -1
 	s.lastRead.Store(time.Now().UnixNano())
 	below := conn
 	if secure, ok := conn.(*tls.Conn); ok {
 		below = secure.NetConn()
 	}
-	if tcp, ok := below.(*net.TCPConn); ok {
-		tcp.SetWriteBuffer(sendBuffer)
-		if raw, err := tcp.SyscallConn(); err == nil {
-			s.tcp = raw
-			setUserTimeout(raw, silence)
-		}
+	tcp, ok := below.(*net.TCPConn)
+	if !ok {
+		return
 	}
-	if below == conn {
-		s.raw = s.tcp
+	tcp.SetWriteBuffer(sendBuffer)
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
 	}
-	return s
+	s.tcp = raw
+	setUserTimeout(raw, silence)
+	if below == conn && writesNow {
+		raw.Control(func(fd uintptr) { s.fd = int(fd) })
+	}
+}
+
+// Close implements net.Conn.
+func (s *socket) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	return s.Conn.Close()
 }
 
 // acknowledged returns when the peer's kernel last acknowledged anything; the zero time where this one does not say.
@@ -84,6 +101,12 @@ func (s *socket) interject(frame []byte) error {
 	if err != nil || done {
 		return err
 	}
+	if s.last.Load() {
+		if err := s.flush(time.Now().Add(closeTimeout)); !errors.Is(err, errFlushing) {
+			return err
+		}
+		return nil // whoever flushes takes it along
+	}
 	if session := s.session.Load(); session != nil {
 		session.wake()
 	}
@@ -91,31 +114,33 @@ func (s *socket) interject(frame []byte) error {
 }
 
 // tryWrite writes frames without waiting, in one system call. It reports whether all of it went; what did not is in the
-// backlog. It takes frames over, but not the bytes in them, which it never changes.
+// backlog. It may change frames, but not the bytes in them, which it may keep.
 func (s *socket) tryWrite(frames net.Buffers) (done bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flushing || len(s.backlog) > 0 || s.raw == nil {
+	if s.closed {
+		return false, net.ErrClosed
+	}
+	if s.flushing || len(s.backlog) > 0 || s.fd < 0 {
 		s.backlog = append(s.backlog, frames...)
 		return false, nil
 	}
-	n, err := writeNow(s.raw, frames)
+	n, err := writeNow(s.fd, frames)
 	if err != nil {
 		return false, err
 	}
-	if frames = consume(frames, n); len(frames) > 0 {
-		s.backlog = frames
-		return false, nil
-	}
-	return true, nil
+	s.backlog = append(s.backlog, consume(frames, n)...)
+	return len(s.backlog) == 0, nil
 }
+
+var errFlushing = errors.New("flush a socket that is being flushed")
 
 // flush writes the backlog and waits for it, until a deadline.
 func (s *socket) flush(deadline time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.flushing {
-		return errors.New("flush a socket that is being flushed")
+		return errFlushing
 	}
 	s.flushing = true
 	defer func() { s.flushing = false }()

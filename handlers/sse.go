@@ -37,7 +37,7 @@ func errorFrame(ownerID string, e ending) []byte {
 // eventStream is the Server-Sent Events transport over HTTP/1.1: the response's head is written once, and then the
 // connection is ours.
 type eventStream struct {
-	*socket
+	socket
 	ownerID string
 }
 
@@ -50,16 +50,18 @@ func (*eventStream) ask() {}
 // it, acknowledges what arrives.
 func (es *eventStream) heard() time.Time { return es.acknowledged() }
 
+func (es *eventStream) reached() time.Time { return es.acknowledged() }
+
 func (es *eventStream) close(e ending) {
 	if e.code != 0 && e.reason != "" && e.code != closeNormal {
 		if _, err := es.tryWrite(net.Buffers{errorFrame(es.ownerID, e)}); err == nil {
 			es.flush(time.Now().Add(time.Second))
 		}
 	}
-	es.Conn.Close()
+	es.Close()
 }
 
-func (es *eventStream) abort() { es.Conn.Close() }
+func (es *eventStream) abort() { es.Close() }
 
 // responseStream is the same over a ResponseWriter that cannot be taken over: HTTP/2. Every write waits, in a carrier.
 type responseStream struct {
@@ -76,6 +78,8 @@ func (*responseStream) frame(e *realtime.Event) []byte { return e.Frame(eventStr
 func (*responseStream) ask() {}
 
 func (*responseStream) heard() time.Time { return time.Time{} }
+
+func (*responseStream) reached() time.Time { return time.Time{} }
 
 func (rs *responseStream) tryWrite(frames net.Buffers) (bool, error) {
 	rs.backlog = append(rs.backlog, frames...)
@@ -154,16 +158,16 @@ func (s *Stream) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admis
 		s.refuseEarly(w, r, refuse(err, ""))
 		return
 	}
-	sock := newSocket(conn, 2*s.Heartbeat)
-	sock.session.Store(session)
-	if _, err := sock.tryWrite(net.Buffers{responseHead(w.Header())}); err != nil ||
-		!s.run(a, &eventStream{sock, session.ownerID}, "sse") {
+	es := &eventStream{ownerID: session.ownerID}
+	es.open(conn, 2*s.Heartbeat)
+	es.session.Store(session)
+	if _, err := es.tryWrite(net.Buffers{responseHead(w.Header())}); err != nil || !s.run(a, es, "sse") {
 		a.cancel()
-		conn.Close()
+		es.Close()
 		return
 	}
 	s.readers.Go(func() {
-		session.end(sock.awaitEnd())
+		session.end(es.awaitEnd())
 		<-session.done
 	})
 }

@@ -49,9 +49,9 @@ type Stream struct {
 func (s *Stream) Start() {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.log = s.Log
-	s.queue = newQueue()
+	s.queue = newQueue(writers())
 	s.sessions = make(map[*session]struct{})
-	for range writers() {
+	for range s.queue.writers {
 		s.workers.Go(func() { writer(s.queue) })
 	}
 	s.workers.Go(s.tick)
@@ -113,7 +113,7 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 	session.transport = t
 	now := time.Now()
 	session.nextBeat = now.Add(s.Heartbeat)
-	session.established = session.message("connection_established", map[string]any{
+	session.first = session.message("connection_established", map[string]any{
 		"ownerId": session.ownerID, "connectionId": session.id, "lastEventId": session.sub.LastID(), "recovered": a.recovered,
 		"heartbeatMs": s.Heartbeat.Milliseconds(), "serverTime": now.UnixMilli(), "timezone": s.Location.String(),
 	})
@@ -188,14 +188,17 @@ func (s *Stream) open() []*session {
 func (s *Stream) tick() {
 	ticker := time.NewTicker(min(max(s.Heartbeat/8, 10*time.Millisecond), 500*time.Millisecond))
 	defer ticker.Stop()
+	tidy := newTidy()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case now := <-ticker.C:
-			for _, session := range s.open() {
+			open := s.open()
+			for _, session := range open {
 				session.tick(now)
 			}
+			tidy.look(2*s.opened.Load() - int64(len(open)))
 		}
 	}
 }

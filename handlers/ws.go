@@ -30,6 +30,10 @@ const (
 	// messageRate and messageBurst are how many messages a second a client may send, and how many at once.
 	messageRate  = 10
 	messageBurst = 30
+	// readBuffer is large enough for a pong and for a short message; a token is read past it.
+	readBuffer = 128
+	// controlBuffer holds the largest control frame (RFC 6455, section 5.5), so that each goes out as one write.
+	controlBuffer = 144
 	// webSocketFrames is the number of this transport's frames in an Event.
 	webSocketFrames = 0
 )
@@ -37,7 +41,7 @@ const (
 // webSocket is the WebSocket transport: the library does handshake, reading, pong and close; events are written past it,
 // straight to the socket.
 type webSocket struct {
-	*socket
+	socket
 	conn *websocket.Conn
 }
 
@@ -68,21 +72,35 @@ func (ws *webSocket) ask() { ws.interject(pingFrame) } // an error shows in the 
 
 func (ws *webSocket) heard() time.Time { return time.Unix(0, ws.lastRead.Load()) }
 
+func (ws *webSocket) reached() time.Time { return ws.acknowledged() }
+
 func (ws *webSocket) close(e ending) {
-	if e.code == 0 || e.reason == "" {
+	switch {
+	case e.code == 0 || e.reason == "":
 		ws.conn.CloseNow()
-		return
+	case e == deaf:
+		ws.interject(closeFrame(e))
+		ws.conn.CloseNow()
+	default:
+		ws.last.Store(true)
+		ws.conn.Close(websocket.StatusCode(e.code), e.reason)
 	}
-	ws.conn.Close(websocket.StatusCode(e.code), e.reason)
 }
 
-func (ws *webSocket) abort() { ws.Conn.Close() }
+// closeFrame says a code and a reason (RFC 6455, section 5.5.1), for where the library would wait for an answer.
+func closeFrame(e ending) []byte {
+	b := append(make([]byte, 0, len(e.reason)+4), 0x88, byte(len(e.reason)+2))
+	b = binary.BigEndian.AppendUint16(b, uint16(e.code))
+	return append(b, e.reason...)
+}
+
+func (ws *webSocket) abort() { ws.Close() }
 
 // takeover is a ResponseWriter whose Hijack gives the library our socket in place of the connection.
 type takeover struct {
 	http.ResponseWriter
-	silence time.Duration
-	socket  *socket
+	silence   time.Duration
+	webSocket *webSocket // when it has been taken over
 }
 
 // Hijack implements http.Hijacker, with buffers just large enough for a client's short messages.
@@ -91,12 +109,17 @@ func (t *takeover) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	ws := &webSocket{}
+	ws.open(conn, t.silence)
+	t.webSocket = ws
+	var source io.Reader = ws
 	early, _ := brw.Reader.Peek(brw.Reader.Buffered())
-	early = bytes.Clone(early)
-	t.socket = newSocket(conn, t.silence)
-	reader := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), t.socket), max(512, len(early)))
+	if len(early) > 0 {
+		source = io.MultiReader(bytes.NewReader(bytes.Clone(early)), ws)
+	}
+	reader := bufio.NewReaderSize(source, max(readBuffer, len(early)))
 	reader.Peek(len(early)) // the library keeps what is buffered, and nothing else
-	return t.socket, bufio.NewReadWriter(reader, bufio.NewWriterSize(t.socket, 256)), nil
+	return ws, bufio.NewReadWriter(reader, bufio.NewWriterSize(ws, controlBuffer)), nil
 }
 
 // ServeWebSocket serves the stream as a WebSocket.
@@ -135,46 +158,48 @@ func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 		}
 		defer leave()
 	}
-	take, conn, err := s.accept(w, r)
+	ws, err := s.accept(w, r)
 	if err != nil {
 		admitted.cancel()
 		return // the library has answered
 	}
 	ctx = context.WithoutCancel(ctx)
 	if admitted == nil && refused == nil {
-		if viewer, ownerID, refused = s.awaitAuth(ctx, conn, ownerID); refused == nil {
+		if viewer, ownerID, refused = s.awaitAuth(ctx, ws.conn, ownerID); refused == nil {
 			admitted, refused = s.admit(ctx, viewer, ownerID, lastEventID)
 		}
 	}
 	if refused != nil {
-		s.turnAway(conn, refused)
+		s.turnAway(ws.conn, refused)
 		return
 	}
 	session := admitted.session
-	take.socket.session.Store(session)
-	if !s.run(admitted, &webSocket{take.socket, conn}, "websocket") {
+	ws.session.Store(session)
+	if !s.run(admitted, ws, "websocket") {
 		admitted.cancel()
-		conn.Close(websocket.StatusCode(closeGoingAway), "the server is stopping")
+		ws.conn.Close(websocket.StatusCode(closeGoingAway), "the server is stopping")
 		return
 	}
 	s.readers.Go(func() {
-		session.end(session.receive(context.Background(), conn))
+		session.end(session.receive(context.Background(), ws.conn))
 		<-session.done
 	})
 }
 
 // accept does the handshake. Its error has been answered already.
-func (s *Stream) accept(w http.ResponseWriter, r *http.Request) (*takeover, *websocket.Conn, error) {
+func (s *Stream) accept(w http.ResponseWriter, r *http.Request) (*webSocket, error) {
 	take := &takeover{ResponseWriter: w, silence: 2 * s.Heartbeat}
 	conn, err := websocket.Accept(take, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // the origin was checked before us, by the rules of the whole server
 		CompressionMode:    websocket.CompressionDisabled,
 	})
-	if err == nil {
-		conn.SetReadLimit(-1) // readMessage has its own
+	if err != nil {
+		return nil, err
 	}
-	return take, conn, err
+	conn.SetReadLimit(-1) // readMessage has its own
+	take.webSocket.conn = conn
+	return take.webSocket, nil
 }
 
 // turnAway closes a connection with the code of a refusal.

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -34,8 +35,18 @@ type Bus struct {
 	head    int64 // the newest batch that was published to the end
 	demand  func(ownerID string)
 
-	recentMu sync.Mutex // guards recent, the events in memory by age; taken before an owner's lock
-	recent   []*Event
+	recentMu sync.Mutex // guards what follows, the events in memory; taken before an owner's lock
+	recent   []kept     // a ring when it has busCapacity
+	oldest   int        // in the ring
+
+	idleMu sync.Mutex // guards idle; taken with an owner's lock held, and never the other way round
+	idle   map[*ownerLog]struct{}
+}
+
+// kept is an event in memory and where it is.
+type kept struct {
+	event *Event
+	log   *ownerLog
 }
 
 // ownerLog is one owner's part of the bus. After floor every event is in events; before lost nothing can be read at all.
@@ -50,8 +61,9 @@ type ownerLog struct {
 	lastKnown bool
 	retired   bool // of an epoch that is over
 	metrics   *Event
-	version   uint64 // of metrics
-	readers   map[*Subscription]struct{}
+	version   uint64          // of metrics
+	readers   []*Subscription // in no order; each knows its place
+	touched   bool            // Publish is going to wake the readers
 }
 
 // NewBus returns an empty bus over a history. Feed gives it an epoch, events and a head.
@@ -67,7 +79,7 @@ func (b *Bus) OnDemand(call func(ownerID string)) { b.demand = call }
 // reader learns that its history is gone. The events after batch head are expected next.
 func (b *Bus) Begin(enc Encoder, head int64) {
 	b.recentMu.Lock()
-	b.recent = nil
+	b.recent, b.oldest = nil, 0
 	b.recentMu.Unlock()
 	b.mu.Lock()
 	old := b.owners
@@ -77,8 +89,8 @@ func (b *Bus) Begin(enc Encoder, head int64) {
 	b.replay.clear()
 	for _, o := range old {
 		o.mu.Lock()
-		o.retired = true
-		readers := o.snapshotReaders()
+		readers := o.readers
+		o.retired, o.readers = true, nil // they enter the new log when they find out
 		o.mu.Unlock()
 		wake(readers)
 	}
@@ -86,46 +98,55 @@ func (b *Bus) Begin(enc Encoder, head int64) {
 
 // Publish appends events in the log's order and wakes their readers.
 func (b *Bus) Publish(events []*Event) {
-	woken := make(map[*Subscription]struct{})
+	var touched []*ownerLog
 	for _, e := range events {
-		b.remember(e)
 		o := b.owner(e.OwnerID)
-		o.mu.Lock()
-		o.events = append(o.events, e)
-		o.last, o.lastKnown = e.Position, true
-		if len(o.events) > ownerCapacity {
-			o.drop()
+		b.remember(e, o)
+		if o.append(e) {
+			touched = append(touched, o)
 		}
-		for s := range o.readers {
-			woken[s] = struct{}{}
-		}
-		o.mu.Unlock()
 	}
-	for s := range woken {
-		s.ready()
+	var readers []*Subscription
+	for _, o := range touched {
+		o.mu.Lock()
+		o.touched = false
+		readers = append(readers[:0], o.readers...)
+		o.mu.Unlock()
+		wake(readers)
 	}
 }
 
+// append adds an event and reports whether its readers are still to be woken by the caller.
+func (o *ownerLog) append(e *Event) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, e)
+	o.last, o.lastKnown = e.Position, true
+	if len(o.events) > ownerCapacity {
+		o.drop()
+	}
+	first := !o.touched && len(o.readers) > 0
+	o.touched = o.touched || first
+	return first
+}
+
 // remember counts an event among those in memory, and lets the oldest go when there are too many.
-func (b *Bus) remember(e *Event) {
+func (b *Bus) remember(e *Event, in *ownerLog) {
 	b.recentMu.Lock()
 	defer b.recentMu.Unlock()
-	b.recent = append(b.recent, e)
-	for len(b.recent) > busCapacity {
-		oldest := b.recent[0]
-		b.recent[0] = nil
-		b.recent = b.recent[1:]
-		b.mu.RLock()
-		o := b.owners[oldest.OwnerID]
-		b.mu.RUnlock()
-		if o == nil {
-			continue
-		}
-		o.mu.Lock()
-		if len(o.events) > 0 && o.events[0] == oldest {
-			o.drop()
-		}
-		o.mu.Unlock()
+	if len(b.recent) < busCapacity {
+		b.recent = append(b.recent, kept{e, in})
+		return
+	}
+	oldest := b.recent[b.oldest]
+	b.recent[b.oldest] = kept{e, in}
+	b.oldest = (b.oldest + 1) % busCapacity
+	o := oldest.log
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.events) > 0 && o.events[0] == oldest.event {
+		o.drop()
+		b.mayBeIdle(o)
 	}
 }
 
@@ -136,6 +157,19 @@ func (o *ownerLog) drop() {
 	o.events = o.events[1:]
 }
 
+// mayBeIdle notes an owner that nobody reads and nothing is kept of. The caller holds the owner's lock.
+func (b *Bus) mayBeIdle(o *ownerLog) {
+	if len(o.readers) > 0 || len(o.events) > 0 {
+		return
+	}
+	b.idleMu.Lock()
+	defer b.idleMu.Unlock()
+	if b.idle == nil {
+		b.idle = make(map[*ownerLog]struct{})
+	}
+	b.idle[o] = struct{}{}
+}
+
 // Advance says that a batch was published to its end, and lets go of owners that nobody reads and nothing is kept of.
 func (b *Bus) Advance(head int64) {
 	b.mu.Lock()
@@ -144,10 +178,14 @@ func (b *Bus) Advance(head int64) {
 		return
 	}
 	b.head = head
-	for id, o := range b.owners {
+	b.idleMu.Lock()
+	idle := b.idle
+	b.idle = nil
+	b.idleMu.Unlock()
+	for o := range idle {
 		o.mu.Lock()
-		if len(o.readers) == 0 && len(o.events) == 0 {
-			delete(b.owners, id)
+		if len(o.readers) == 0 && len(o.events) == 0 && b.owners[o.ownerID] == o {
+			delete(b.owners, o.ownerID)
 			o.retired = true
 		}
 		o.mu.Unlock()
@@ -170,7 +208,8 @@ func (b *Bus) Lose(position db.Position) {
 	for _, o := range b.owners {
 		o.mu.Lock()
 		o.events, o.floor, o.lost, o.last, o.lastKnown = nil, position, position, position, true
-		readers = append(readers, o.snapshotReaders()...)
+		readers = append(readers, o.readers...)
+		b.mayBeIdle(o)
 		o.mu.Unlock()
 	}
 	b.mu.RUnlock()
@@ -192,7 +231,7 @@ func (b *Bus) PublishMetrics(e *Event) {
 	}
 	o.metrics = e
 	o.version++
-	readers := o.snapshotReaders()
+	readers := slices.Clone(o.readers)
 	o.mu.Unlock()
 	wake(readers)
 }
@@ -245,17 +284,9 @@ func (b *Bus) owner(id string) *ownerLog {
 	if o := b.owners[id]; o != nil {
 		return o
 	}
-	o = &ownerLog{ownerID: id, floor: db.EndOfBatch(b.head), readers: make(map[*Subscription]struct{})}
+	o = &ownerLog{ownerID: id, floor: db.EndOfBatch(b.head)}
 	b.owners[id] = o
 	return o
-}
-
-func (o *ownerLog) snapshotReaders() []*Subscription {
-	readers := make([]*Subscription, 0, len(o.readers))
-	for s := range o.readers {
-		readers = append(readers, s)
-	}
-	return readers
 }
 
 // wake calls the readers without any lock held.

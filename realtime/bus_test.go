@@ -90,7 +90,7 @@ func (r *rig) commit(t *testing.T, ownerID string) db.Position {
 func drain(t *testing.T, s *Subscription) (batches []int64) {
 	t.Helper()
 	for {
-		events, err := s.Next(3)
+		events, err := s.Next(nil, 3)
 		if errors.Is(err, ErrBehind) {
 			events, err = s.Replay(t.Context(), 3)
 			if err == nil && len(events) == 0 {
@@ -206,7 +206,7 @@ func TestCursors(t *testing.T) {
 		lost := db.Position{Batch: r.batch, Turn: 1, ID: 1}
 		r.Lose(lost)
 		r.Advance(r.batch)
-		if _, err := s.Next(10); !errors.Is(err, db.ErrHistoryGone) {
+		if _, err := s.Next(nil, 10); !errors.Is(err, db.ErrHistoryGone) {
 			t.Fatalf("got %v, want ErrHistoryGone", err)
 		}
 		if err := s.Restart(t.Context()); err != nil || s.LastID() != r.Encoder().Epoch.Format("1", lost) {
@@ -228,7 +228,7 @@ func TestCursors(t *testing.T) {
 		r.history.mu.Unlock()
 		r.batch = 0
 		r.Begin(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
-		if _, err := s.Next(10); !errors.Is(err, db.ErrHistoryGone) {
+		if _, err := s.Next(nil, 10); !errors.Is(err, db.ErrHistoryGone) {
 			t.Fatalf("got %v, want ErrHistoryGone", err)
 		}
 		if err := s.Restart(t.Context()); err != nil {
@@ -278,20 +278,20 @@ func TestMetricsAreLatestWins(t *testing.T) {
 	}
 	publish("1.00") // nobody is there
 	s, _ := r.subscribe(t, "1", "")
-	if events, _ := s.Next(9); len(events) != 0 || asked != 1 {
+	if events, _ := s.Next(nil, 9); len(events) != 0 || asked != 1 {
 		t.Errorf("%d events; asked %d times", len(events), asked)
 	}
 	publish("2.00")
 	publish("3.00")
-	events, err := s.Next(9)
+	events, err := s.Next(nil, 9)
 	if err != nil || len(events) != 1 || !slices.Contains([]string{MetricsUpdated}, events[0].Type) || events[0].ID != "" {
 		t.Fatalf("got %v (%v)", events, err)
 	}
-	if events, _ := s.Next(9); len(events) != 0 {
+	if events, _ := s.Next(nil, 9); len(events) != 0 {
 		t.Errorf("the same metrics come twice")
 	}
 	second, _ := r.subscribe(t, "1", "")
-	if events, _ := second.Next(9); len(events) != 1 || asked != 1 {
+	if events, _ := second.Next(nil, 9); len(events) != 1 || asked != 1 {
 		t.Errorf("who comes later gets %d metrics; asked %d times", len(events), asked)
 	}
 }
@@ -341,4 +341,44 @@ func TestJoinWhileWriting(t *testing.T) {
 	}
 	group.Wait()
 	<-finished
+}
+
+func TestReadersComeAndGo(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	woken := make([]int, 4)
+	open := make([]*Subscription, len(woken))
+	for i := range open {
+		s, _, err := r.Subscribe(t.Context(), "1", "", func() { woken[i]++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		open[i] = s
+	}
+	steps := []struct {
+		does func()
+		want []int // who was woken how often after one more event
+	}{
+		{func() { open[1].Close() }, []int{1, 0, 1, 1}},
+		{func() { open[0].Close(); open[0].Close() }, []int{1, 0, 2, 2}},
+		{func() { // the last two learn of a new epoch, one goes on, and the other leaves without having noticed
+			r.batch = 0
+			r.Begin(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
+			if err := open[2].Restart(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			open[3].Close()
+		}, []int{1, 0, 4, 3}},
+		{func() { open[2].Close() }, []int{1, 0, 4, 3}},
+	}
+	for i, step := range steps {
+		step.does()
+		r.commit(t, "1")
+		if !slices.Equal(woken, step.want) {
+			t.Errorf("after step %d readers were woken %v times, want %v", i+1, woken, step.want)
+		}
+	}
+	if r.IsWatched("1") || len(r.Watched()) > 0 {
+		t.Error("an owner without readers is watched")
+	}
 }

@@ -60,7 +60,7 @@ func TestNothingReadBeforeALossIsKept(t *testing.T) {
 	lost := db.Position{Batch: r.batch, Turn: r.batch, ID: r.batch}
 	r.history.gone = lost
 	r.Lose(lost)
-	if _, err := early.Next(3); !errors.Is(err, db.ErrHistoryGone) {
+	if _, err := early.Next(nil, 3); !errors.Is(err, db.ErrHistoryGone) {
 		t.Errorf("who was replaying goes on with %v", err)
 	}
 	late, recovered, err := r.Subscribe(t.Context(), "1", id, func() {})

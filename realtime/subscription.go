@@ -18,14 +18,15 @@ var ErrNotReady = errors.New("the log has not been read yet")
 // Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for one goroutine at a
 // time; ready is called from any.
 type Subscription struct {
-	bus     *Bus
-	ownerID string
 	ready   func()
-
 	log     *ownerLog
 	cursor  db.Position // everything up to here was returned, or is not wanted
 	last    db.Position // of the event returned last; at first where the stream begins
 	version uint64      // of the metrics returned last
+	place   int         // among the log's readers
+
+	bus     *Bus
+	ownerID string
 }
 
 // Subscribe returns a cursor after the position that text names, or at the present when it is empty. ready is called,
@@ -73,7 +74,8 @@ func (s *Subscription) enter() {
 			continue
 		}
 		s.log, s.version = o, 0
-		o.readers[s] = struct{}{}
+		s.place = len(o.readers)
+		o.readers = append(o.readers, s)
 		wanted := o.metrics == nil
 		o.mu.Unlock()
 		if wanted {
@@ -134,35 +136,47 @@ func (s *Subscription) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Next returns the events after the cursor, at most max, and moves it; after the last of them the newest metrics, if
-// they were not returned yet. No events and no error: there is nothing more at present, and ready will be called. ErrBehind:
-// call Replay. db.ErrHistoryGone: call Restart, and tell the client to load its snapshots again.
-func (s *Subscription) Next(max int) ([]*Event, error) {
+// Next appends the events after the cursor to a buffer, at most max, and moves it; after the last of them the newest
+// metrics, if they were not returned yet. No events and no error: there is nothing more at present, and ready will be
+// called. ErrBehind: call Replay. db.ErrHistoryGone: call Restart, and tell the client to load its snapshots again.
+func (s *Subscription) Next(buffer []*Event, max int) ([]*Event, error) {
 	o := s.log
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.retired || s.cursor.Compare(o.lost) < 0 {
-		return nil, db.ErrHistoryGone
+		return buffer, db.ErrHistoryGone
 	}
 	if s.cursor.Compare(o.floor) < 0 {
-		return nil, ErrBehind
+		return buffer, ErrBehind
 	}
-	from := sort.Search(len(o.events), func(i int) bool { return o.events[i].Position.Compare(s.cursor) > 0 })
-	rest := o.events[from:]
+	rest := o.after(s.cursor)
 	all := len(rest) <= max
 	if !all {
 		rest = rest[:max]
 	}
-	out := append(make([]*Event, 0, len(rest)+1), rest...)
+	buffer = append(buffer, rest...)
 	if len(rest) > 0 {
 		s.cursor = rest[len(rest)-1].Position
 		s.last = s.cursor
 	}
 	if all && o.metrics != nil && s.version != o.version {
-		out = append(out, o.metrics)
+		buffer = append(buffer, o.metrics)
 		s.version = o.version
 	}
-	return out, nil
+	return buffer, nil
+}
+
+// after returns the events in memory after a position. The caller holds the lock.
+func (o *ownerLog) after(cursor db.Position) []*Event {
+	const near = 8 // most cursors are close to the end
+	from := len(o.events)
+	for from > 0 && len(o.events)-from < near && o.events[from-1].Position.Compare(cursor) > 0 {
+		from--
+	}
+	if len(o.events)-from == near {
+		from = sort.Search(from, func(i int) bool { return o.events[i].Position.Compare(cursor) > 0 })
+	}
+	return o.events[from:]
 }
 
 // Replay reads the events after the cursor from the log, at most limit, and moves the cursor past them. It may wait for
@@ -189,8 +203,17 @@ func (s *Subscription) Close() {
 	o := s.log
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.readers, s)
-	if len(o.readers) == 0 {
-		o.metrics = nil // nobody keeps them up to date from now on
+	if o.retired || s.place < 0 {
+		return
+	}
+	last := len(o.readers) - 1
+	o.readers[s.place] = o.readers[last]
+	o.readers[s.place].place = s.place
+	o.readers[last] = nil
+	o.readers = o.readers[:last]
+	s.place = -1
+	if last == 0 {
+		o.readers, o.metrics = nil, nil // nobody keeps them up to date from now on
+		s.bus.mayBeIdle(o)
 	}
 }

@@ -76,7 +76,8 @@ type Progress struct {
 	Elapsed      time.Duration
 	Open, Failed int
 	Deliveries   int64
-	PerSecond    float64
+	PerSecond    float64  // since the last time
+	Latency      *Latency // of all events so far; nil before the first
 }
 
 // Local reports whether a server's address is on this machine, by its text alone.
@@ -297,7 +298,7 @@ func (r *run) tellProgress() (stop func()) {
 				n := r.deliveries.Load()
 				r.Progress(Progress{
 					Elapsed: now.Sub(r.began), Open: int(r.open.Load()), Failed: int(r.failed.Load()),
-					Deliveries: n, PerSecond: float64(n-last) / now.Sub(at).Seconds(),
+					Deliveries: n, PerSecond: float64(n-last) / now.Sub(at).Seconds(), Latency: r.latency.summary(),
 				})
 				last, at = n, now
 			}
