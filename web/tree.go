@@ -17,6 +17,10 @@ import (
 // devReloadName is a module that exists only while developing.
 const devReloadName = "dev-reload.js"
 
+// reactName is a module for others' pages: ours has no React, and does not
+// load it.
+const reactName = "react.js"
+
 // devReloadSource asks for the tree's hash every second and reloads the page
 // when it is another one.
 const devReloadSource = `const own = document.documentElement.dataset.tree;
@@ -86,7 +90,9 @@ func readTree(source fs.FS, dev bool) (*tree, error) {
 		contents[devReloadName] = []byte(devReloadSource)
 		contents["dev-hash.txt"] = []byte(clientPrefix + t.hash)
 	}
-	modules := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return path.Ext(name) != ".js" })
+	modules := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return path.Ext(name) != ".js" || name == reactName
+	})
 	if contents[indexName], err = t.index(contents[indexName], modules); err != nil {
 		return nil, err
 	}
