@@ -219,6 +219,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{200, "GET", "/readyz", "", nil},
 		{200, "GET", "/", "", nil},
 		{200, "GET", "/docs", "", nil},
+		{200, "GET", "/docs/client", "", nil},
 		{200, "GET", "/client/page.js", "", nil},
 		{404, "GET", "/client/nothing.js", "", nil},
 		{200, "GET", "/openapi.yaml", "", nil},

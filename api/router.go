@@ -28,6 +28,7 @@ func (s *Server) Router() chi.Router {
 		r.Method(http.MethodGet, "/", s.Site)
 		r.Method(http.MethodGet, "/client/*", s.Site)
 		r.Method(http.MethodGet, "/docs", s.Site)
+		r.Method(http.MethodGet, "/docs/client", s.Site)
 		r.Get("/openapi.yaml", s.openAPI)
 		r.Get("/openapi.json", s.openAPIJSON())
 		r.Get("/healthz", s.healthz)

@@ -1,11 +1,64 @@
 package web
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+// TestClientDocs holds the page for front-end developers to the policy, its links to what is served, and its examples to
+// the package's names.
+func TestClientDocs(t *testing.T) {
+	t.Parallel()
+	site := New(Options{})
+	page := get(t, site, "/docs/client")
+	if page.Code != http.StatusOK || page.Header().Get("Content-Security-Policy") != ContentSecurityPolicy {
+		t.Fatalf("status %d, headers %v", page.Code, page.Header())
+	}
+	body := page.Body.String()
+	if foreign := regexp.MustCompile(`<style|\sstyle=|\son[a-z]+="|(?:href|src)="(?:[a-z]+:)?//`).FindAllString(body, -1); foreign != nil {
+		t.Errorf("the page contains %q", foreign)
+	}
+	for _, file := range regexp.MustCompile(`(?:href|src)="(/client/[^"]+)"`).FindAllStringSubmatch(body, -1) {
+		if answer := get(t, site, file[1]); answer.Code != http.StatusOK {
+			t.Errorf("%s: status %d", file[1], answer.Code)
+		}
+	}
+	for _, anchor := range regexp.MustCompile(`href="#([a-z]+)"`).FindAllStringSubmatch(body, -1) {
+		if !strings.Contains(body, `id="`+anchor[1]+`"`) {
+			t.Errorf("nothing on the page is called %s", anchor[1])
+		}
+	}
+	text, err := os.ReadFile("package.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pack struct {
+		Name, Version string
+		Exports       map[string]any
+	}
+	if err := json.Unmarshal(text, &pack); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(body, pack.Name+"-"+pack.Version+".tgz") {
+		t.Errorf("the page does not name the file of %s %s", pack.Name, pack.Version)
+	}
+	imports := regexp.MustCompile(`'`+pack.Name+`(/\w+)?'`).FindAllStringSubmatch(body, -1)
+	if len(imports) < 4 {
+		t.Errorf("the page imports only %q", imports)
+	}
+	for _, named := range imports {
+		if pack.Exports["."+named[1]] == nil {
+			t.Errorf("the package does not export %s", named[0])
+		}
+	}
+	if docs := get(t, site, "/docs").Body.String(); !strings.Contains(docs, `href="/docs/client"`) {
+		t.Error("/docs does not lead to the page")
+	}
+}
 
 func TestDocs(t *testing.T) {
 	t.Parallel()

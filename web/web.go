@@ -80,7 +80,7 @@ func New(opts Options) *Site {
 	return &Site{opts: opts, tree: t}
 }
 
-// ServeHTTP answers GET and HEAD for /, /docs and /client/…; anything else is 404.
+// ServeHTTP answers GET and HEAD for /, /docs, /docs/client and /client/…; anything else is 404.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", ContentSecurityPolicy)

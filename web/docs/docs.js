@@ -1,5 +1,6 @@
 import { el, parse } from './element.js';
-import { anchor, inline, markdown } from './markdown.js';
+import { anchor, inline } from './markdown.js';
+import { describe, example, linkOf, nameOf, prose, resolve, schemaSection, shown, typeOf } from './schema.js';
 import { connectEvents, connectWebSocket, curl, send } from './try.js';
 
 /** @typedef {any} Json a part of the description, whose shape OpenAPI 3.0 tells */
@@ -10,61 +11,6 @@ const main = byId('main');
 
 /** @type {Json} */
 let api = {};
-
-/** @param {Json} part @returns {Json} the part itself, wherever it is written */
-const resolve = (part) => (part?.$ref ? part.$ref.slice(2).split('/').reduce((/** @type {Json} */ at, /** @type {string} */ key) => at[key], api) : part);
-/** @param {Json} part @returns {string} */
-const nameOf = (part) => part?.$ref?.split('/').at(-1) ?? '';
-/** @param {string} name */
-const linkOf = (name) => (api.components?.schemas?.[name] ? `#schema-${name}` : null);
-/** @param {string | undefined} text */
-const prose = (text) => (text ? markdown(text, linkOf) : null);
-/** @param {Json} value */
-const shown = (value) => (typeof value === 'string' ? value : JSON.stringify(value));
-
-/** @param {Json} schema @returns {Json} a value that the schema allows */
-function example(schema) {
-  const s = resolve(schema) ?? {};
-  if (s.example !== undefined) return s.example;
-  if (s.enum) return s.enum[0];
-  if (s.default !== undefined) return s.default;
-  if (s.oneOf) return example(s.oneOf[0]);
-  if (s.type === 'array') return [example(s.items)];
-  if (s.type === 'object') return Object.fromEntries(Object.entries(s.properties ?? {}).map(([name, p]) => [name, example(p)]));
-  return { boolean: true, integer: 1, number: 1 }[/** @type {string} */ (s.type)] ?? 'text';
-}
-
-/** @param {Json} schema @returns {Node} its type in a few words */
-function typeOf(schema) {
-  const name = nameOf(schema);
-  if (name) return el('a', { href: `#schema-${name}` }, name);
-  if (schema.type === 'array') return el('span', {}, 'list of ', typeOf(schema.items));
-  const words = schema.enum ? schema.enum.map(shown).join(' | ') : [schema.type ?? 'one of', schema.format].filter(Boolean).join(', ');
-  return el('span', {}, words);
-}
-
-/** @param {Json} schema @returns {Node | null} what an object holds */
-function properties(schema) {
-  const entries = Object.entries(schema.properties ?? {});
-  if (entries.length === 0) return null;
-  return el('dl', { className: 'properties' }, ...entries.flatMap(([name, property]) => {
-    const p = resolve(property);
-    return [
-      el('dt', {}, el('code', {}, name), ' ', typeOf(property), schema.required?.includes(name) ? null : el('em', {}, ' optional')),
-      el('dd', {}, ...inline(p.description ?? '', linkOf), nameOf(property) ? null : properties(p)),
-    ];
-  }));
-}
-
-/** @param {string} name @param {Json} schema */
-function schemaSection(name, schema) {
-  return el('details', { id: `schema-${name}`, className: 'card' },
-    el('summary', {}, el('code', {}, name), el('span', {}, schema.description ?? '')),
-    schema.oneOf && el('ul', {}, ...schema.oneOf.map((/** @type {Json} */ member) => el('li', {},
-      typeOf(member), ` ${resolve(member).description ?? ''}`))),
-    properties(schema),
-    schema.oneOf ? null : el('pre', { tabIndex: 0, ariaLabel: 'Example' }, JSON.stringify(example(schema), null, 2)));
-}
 
 /** @param {string} status @param {Json} response */
 function responseRow(status, response) {
@@ -200,7 +146,7 @@ byId('session').onsubmit = (event) => { event.preventDefault(); introduce(); };
 window.addEventListener('hashchange', follow);
 window.addEventListener('unhandledrejection', ({ reason }) => { byId('who').textContent = `No answer: ${reason.message ?? reason}`; });
 try {
-  api = parse(await (await fetch('/openapi.json')).text());
+  api = describe(parse(await (await fetch('/openapi.json')).text()));
   draw();
   follow();
   offerDemo();

@@ -60,7 +60,8 @@ function demoOwner(ownerId, companyName, places, guests = GUESTS) {
   };
 }
 
-export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0 } = {}) {
+/** Files are served besides the page's own, by their addresses. @param {{demo?: boolean, heartbeatMs?: number, port?: number, files?: Record<string, string>}} [options] */
+export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0, files = {} } = {}) {
   const owners = new Map([
     ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
     ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']], ['Rui Prado', 'Lia Castro', 'Voar Táxi Aéreo'])],
@@ -188,6 +189,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   const http = createServer((request, response) => {
     const url = new URL(request.url, 'http://fake');
     seen.urls.push(request.url);
+    if (files[url.pathname]) return void response.writeHead(200, { 'Content-Type': TYPES[path.extname(url.pathname)] }).end(files[url.pathname]);
     if (url.pathname === '/') return void serveFile('index.html', response);
     if (url.pathname.startsWith('/client/')) return void serveFile(url.pathname.slice(8), response);
     if (url.pathname === '/api/sse') return void sse(request, response, url);

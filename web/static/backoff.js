@@ -1,2 +1,0 @@
-/** The waits before another try. */
-export { delay } from './parts.js';
