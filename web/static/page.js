@@ -98,7 +98,7 @@ function open(next) {
   display.addEventListener('statuschange', (event) => {
     const { status, error } = /** @type {CustomEvent} */ (event).detail;
     if (status !== 'auth_required' || session !== next) return;
-    note(error?.kind === 'forbidden' ? 'Você não tem mais acesso a esta conta.' : 'Sua sessão expirou. Os números abaixo não mudam mais.',
+    note(error?.kind === 'forbidden' ? 'Você não tem mais acesso a esta conta.' : 'Sua sessão expirou. Os números não mudam mais.',
       h('button', { type: 'button', onclick: () => (isDemo ? void start() : askForPassword('')) }, 'Entrar de novo'));
   });
   showUnread(0);
