@@ -157,6 +157,7 @@ function reach(ownerId, server) {
     shared,
     subscribe: (/** @type {() => void} */ listener) => shared().subscribe(listener),
     view: () => connections.get(key)?.view ?? EMPTY,
+    clear: () => connections.get(key)?.clear(),
   };
 }
 
@@ -205,7 +206,7 @@ export function useRealtimeStats({ ownerId, token, autoConnect = true, server })
     setLeft(reached);
   }, [reached]);
 
-  const clearNotifications = useCallback(() => reached.shared().clear(), [reached]);
+  const clearNotifications = useCallback(() => reached.clear(), [reached]);
 
   const seen = ready ? view : EMPTY; // signed out
   return { ...seen, isConnected: seen.isConnected && left !== reached, connect, disconnect, clearNotifications };
