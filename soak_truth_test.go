@@ -78,7 +78,7 @@ func (s *soak) readTruth(ctx context.Context) (*truth, error) {
 	}
 	t := &truth{epoch: realtime.NewEpoch(epoch), events: make(map[string][]fact)}
 	err := s.portal.Pool.SelectContext(ctx, &t.rows, `SELECT xid::text::bigint AS xid, id, coalesce(owner_id, '') AS owner_id, type,
-		coalesce(data->>'bookingId', '') AS booking_id, coalesce(data->>'hangarId', '') AS hangar_id,
+		coalesce(CASE WHEN type <> 'changed' THEN data->>'bookingId' END, '') AS booking_id, coalesce(data->>'hangarId', '') AS hangar_id,
 		coalesce(data->>'isNowOccupied', '') = 'true' AS occupied FROM realtime.events ORDER BY id`)
 	if err != nil {
 		return nil, err
