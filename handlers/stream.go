@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,9 @@ import (
 
 // returnWithin is within what time clients are told to come back when the server stops.
 const returnWithin = 5 * time.Second
+
+// goodbyeTimeout bounds how long a client that came too late may take to be told so.
+const goodbyeTimeout = time.Second
 
 // Stream admits, counts and waits for browser connections of both transports.
 type Stream struct {
@@ -107,7 +111,8 @@ func (s *Stream) admit(ctx context.Context, viewer Viewer, ownerID, lastEventID 
 	return &admission{session, recovered, rechecks}, nil
 }
 
-// run registers an admitted session on its transport and lets it begin. It returns false when the server is stopping.
+// run registers an admitted session on its transport and lets it begin. When the server is stopping it says goodbye instead,
+// and returns false.
 func (s *Stream) run(a *admission, t transport, name string) bool {
 	session := a.session
 	session.transport = t
@@ -123,6 +128,11 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
+		goodbye := session.message("server_closing", map[string]any{"retryMs": returnWithin.Milliseconds()})
+		if _, err := t.tryWrite(net.Buffers{t.frame(goodbye)}); err == nil {
+			t.flush(time.Now().Add(goodbyeTimeout))
+		}
+		t.close(ending{closeGoingAway, "the server is stopping"})
 		return false
 	}
 	s.sessions[session] = struct{}{}

@@ -177,7 +177,6 @@ func (s *Stream) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 	ws.session.Store(session)
 	if !s.run(admitted, ws, "websocket") {
 		admitted.cancel()
-		ws.conn.Close(websocket.StatusCode(closeGoingAway), "the server is stopping")
 		return
 	}
 	s.readers.Go(func() {
