@@ -39,7 +39,8 @@ func TestWhoComesWhileTheServerStopsIsToldSo(t *testing.T) {
 			routes.ServeHTTP(w, r.WithContext(handlers.WithViewer(r.Context(), viewer)))
 		}))
 		told := told(t, server.URL+path+"?ownerId=42")
-		if !strings.Contains(told, `"type":"server_closing"`) || !strings.Contains(told, "1001") && !strings.Contains(told, "StatusGoingAway") {
+		first := strings.Index(told, `"type":"connection_established"`)
+		if first < 0 || first > strings.Index(told, `"type":"server_closing"`) || !strings.Contains(told, "1001") && !strings.Contains(told, "StatusGoingAway") {
 			t.Errorf("%s: told %q", path, told)
 		}
 		if err := stream.Shutdown(t.Context()); err != nil {

@@ -128,8 +128,12 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
-		goodbye := session.message("server_closing", map[string]any{"retryMs": returnWithin.Milliseconds()})
-		if _, err := t.tryWrite(net.Buffers{t.frame(goodbye)}); err == nil {
+		session.say("server_closing", map[string]any{"retryMs": returnWithin.Milliseconds()})
+		var frames net.Buffers
+		for _, e := range append([]*realtime.Event{session.established}, session.control...) {
+			frames = append(frames, t.frame(e))
+		}
+		if _, err := t.tryWrite(frames); err == nil {
 			t.flush(time.Now().Add(goodbyeTimeout))
 		}
 		t.close(ending{closeGoingAway, "the server is stopping"})
