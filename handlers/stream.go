@@ -130,7 +130,7 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 		s.mu.Unlock()
 		session.say("server_closing", map[string]any{"retryMs": returnWithin.Milliseconds()})
 		var frames net.Buffers
-		for _, e := range append([]*realtime.Event{session.established}, session.control...) {
+		for _, e := range append([]*realtime.Event{session.first}, session.control...) {
 			frames = append(frames, t.frame(e))
 		}
 		if _, err := t.tryWrite(frames); err == nil {
