@@ -236,7 +236,7 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 	}
 	if base.direct == base.url {
 		if err := store.Prepare(ctx); err != nil {
-			return nil, err
+			log.Warn("queries are planned each time they are asked", "error", err)
 		}
 	}
 	listener, err := db.NewListener(base.direct, base.url, base.dialer, log)

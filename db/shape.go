@@ -20,6 +20,8 @@ type shape struct {
 }
 
 func inspect(ctx context.Context, q sqlx.QueryerContext) (shape, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
 	var s shape
 	row := q.QueryRowxContext(ctx, `
 		WITH t AS (SELECT realtime.business_table('bookings') b, realtime.business_table('hangar_listings') l,

@@ -99,14 +99,17 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 // Prepare has the most frequent queries planned once for each connection. It must be called before the first of them, and not
 // where a transaction pooler stands before the database: that gives a connection from hand to hand.
 func (s *Store) Prepare(ctx context.Context) error {
-	s.prepared = make(map[string]*sqlx.Stmt)
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	prepared := make(map[string]*sqlx.Stmt)
 	for _, query := range []string{s.sql.ledger.metrics, s.sql.metrics, s.sql.access} {
 		statement, err := s.pool.PreparexContext(ctx, query)
 		if err != nil {
 			return fmt.Errorf("prepare queries: %w", explain(err))
 		}
-		s.prepared[query] = statement
+		prepared[query] = statement
 	}
+	s.prepared = prepared
 	return nil
 }
 
