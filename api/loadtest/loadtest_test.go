@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -214,20 +212,5 @@ func TestSignIn(t *testing.T) {
 		if !reflect.DeepEqual(got, c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("SignIn(%v, %v) = %v, %v", c.tokens, c.owners, got, err)
 		}
-	}
-}
-
-func TestTheServersProcessIsFound(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells who listens")
-	}
-	f := newFake(t, &fake{})
-	got, err := Run(t.Context(), f.options(WebSocket, 1))
-	if err != nil || got.Server == nil || got.Server.PID != os.Getpid() || got.Server.BeforeKiB == 0 || got.Server.AfterKiB == 0 {
-		t.Errorf("%v: %+v", err, got.Server)
-	}
-	var table strings.Builder
-	if err := got.WriteTable(&table); err != nil || !strings.Contains(table.String(), "server memory") {
-		t.Errorf("%v:\n%s", err, &table)
 	}
 }
