@@ -137,11 +137,8 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session, next, err := s.Sessions.Rotate(r.Context(), token, refreshLifetime)
-	if errors.Is(err, db.ErrSessionEnded) {
-		s.SignedOut("", "") // whose it was is not known
-		if byCookie {
-			s.clearCookies(w, r)
-		}
+	if errors.Is(err, db.ErrSessionEnded) && byCookie {
+		s.clearCookies(w, r)
 	}
 	if s.settle(w, r, err) {
 		s.welcome(w, r, session, next, byCookie)
@@ -226,7 +223,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		err = s.Sessions.End(r.Context(), session.ID)
 	}
-	s.SignedOut("", session.UserID)
+	if session.UserID != "" {
+		s.SignedOut("", session.UserID)
+	}
 	if s.settle(w, r, err) {
 		s.clearCookies(w, r)
 		w.WriteHeader(http.StatusNoContent)
