@@ -249,23 +249,21 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 	bus.OnDemand(metrics.Changed)
 	timetable := realtime.NewTimetable(db.NewOccupancy(store), clock, listener.Ring, log)
 	tokens := api.NewTokens(secret)
-	access := handlers.NewRememberedAccess(store)
+	lookout := handlers.NewLookout(store)
 	stream := &handlers.Stream{
 		Bus: bus, Accounts: store, Authority: tokens, Heartbeat: s.HeartbeatInterval,
 		Stall: handlers.DefaultStall, Location: loc, Log: log,
 	}
 	feed := &realtime.Feed{
 		Source: history, Numbering: db.NewNumbering(base.alone, listener, log), Bus: bus, Metrics: metrics, Timetable: timetable,
-		Location: loc, Wakes: listener.Wakes(), Log: log,
-		Access: func(ownerID, userID string) {
-			access.Forget(ownerID, userID)
-			stream.Recheck(ownerID, userID)
-		},
+		Location: loc, Wakes: listener.Wakes(), Access: stream.Recheck, Log: log,
 	}
 	server := &api.Server{
-		Snapshot: &handlers.Snapshot{Present: store, Accounts: access, History: history, Bus: bus, Now: clock.Now, Log: log},
-		Stream:   stream, Tokens: tokens, Directory: store, Sessions: sessions,
-		Members: &handlers.Members{Accounts: store, Register: store, Changed: access.Forget, Log: log}, SignedOut: access.Forget,
+		Snapshot: &handlers.Snapshot{
+			Present: store, Accounts: handlers.NewRememberedAccess(store, lookout), Lookout: lookout, Known: handlers.NewKnownMetrics(lookout),
+			History: history, Bus: bus, Now: clock.Now, Log: log,
+		},
+		Stream: stream, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Accounts: store, Register: store, Log: log},
 		AllowedOrigins: s.AllowedOrigins, OpenAPI: openAPI, Log: log,
 		Running: []api.Part{listener, feed, metrics, timetable,
 			&realtime.Bookkeeping{Books: db.NewLedger(store), Clock: clock, Log: log},

@@ -57,26 +57,32 @@ func fillPortal(b *testing.B, portal *dbtest.Portal, owners, bookings int) (firs
 	return dbtest.Owner{ID: "1", UserID: "1"}
 }
 
-// askForMetrics has clients ask for the metrics of owners again and again until a time, and returns how long each answer took.
-func askForMetrics(b *testing.B, p *program, clients int, until time.Time, owner func(client, n int) dbtest.Owner) []time.Duration {
+// askForMetrics has clients ask for the metrics of owners, each so many times or, if that is 0, for so long, and returns how long
+// each answer took, the shortest first.
+func askForMetrics(b *testing.B, p *program, clients, times int, turn time.Duration, owner func(client, n int) dbtest.Owner) []time.Duration {
 	b.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: clients, MaxIdleConns: clients}
 	defer transport.CloseIdleConnections()
 	client := http.Client{Transport: transport, Timeout: patience}
 	var mu sync.Mutex
 	var all []time.Duration
+	end := time.Now().Add(turn)
 	var group sync.WaitGroup
 	for c := range clients {
 		group.Go(func() {
 			var took []time.Duration
-			for n := 0; n == 0 || time.Now().Before(until); n++ {
+			tokens := make(map[string]string)
+			for n := 0; n < times || times == 0 && time.Now().Before(end); n++ {
 				o := owner(c, n)
 				request, err := http.NewRequest(http.MethodGet, p.base+"api/owners/"+o.ID+"/metrics", nil)
 				if err != nil {
 					b.Error(err)
 					return
 				}
-				request.Header.Set("Authorization", "Bearer "+tokenFor(b, o.UserID, time.Hour))
+				if tokens[o.UserID] == "" {
+					tokens[o.UserID] = tokenFor(b, o.UserID, time.Hour)
+				}
+				request.Header.Set("Authorization", "Bearer "+tokens[o.UserID])
 				begun := time.Now()
 				response, err := client.Do(request)
 				if err != nil {
@@ -101,8 +107,9 @@ func askForMetrics(b *testing.B, p *program, clients int, until time.Time, owner
 }
 
 // BenchmarkSnapshot measures GET …/metrics beside a long history: 1,000 owners with 2,000,000 bookings, of which one owner has
-// 200,000. One client asks the store itself, with the ledger and with the tables alone; fifty ask the server for the large owner,
-// and for owners in turn; a thousand ask once, all at the same time.
+// 200,000. One client asks the store itself, with the ledger and with the tables alone; fifty ask the server for every owner for
+// the first time, for owners in turn, for the large one, and for the large one while he gets a hundred bookings a second; a thousand
+// ask once, all at the same time.
 func BenchmarkSnapshot(b *testing.B) {
 	owners, bookings := 1000, 2_000_000
 	if testing.Short() {
@@ -122,7 +129,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		var took []float64
 		for range 20 {
 			begun := time.Now()
-			if _, err := store.Metrics(b.Context(), large.ID, begun); err != nil {
+			if _, _, err := store.Metrics(b.Context(), large.ID, begun); err != nil {
 				b.Fatal(err)
 			}
 			took = append(took, time.Since(begun).Seconds()*1000)
@@ -137,28 +144,52 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 	build := time.Since(begun)
 	p := serve(b, portal, "--log-level", "error")
-	any := func(client, n int) dbtest.Owner {
-		id := fmt.Sprint(1 + (client*7919+n*104729)%owners)
+	inTurn := func(client, n int) dbtest.Owner {
+		id := fmt.Sprint(1 + (client+n*crowdClients)%owners)
 		return dbtest.Owner{ID: id, UserID: id}
 	}
 	one := func(int, int) dbtest.Owner { return large }
 	for b.Loop() {
 		kept := ask()
-		hot := askForMetrics(b, p, crowdClients, time.Now().Add(turnTime()), one)
-		cold := askForMetrics(b, p, crowdClients, time.Now().Add(turnTime()), any)
-		rush := askForMetrics(b, p, crowd, time.Time{}, one)
-		ms := func(took []time.Duration, share float64) float64 {
-			return took[min(len(took)-1, int(float64(len(took))*share))].Seconds() * 1000
+		report := func(name string, took []time.Duration) {
+			for quantile, share := range map[string]float64{"p50": 0.5, "p99": 0.99} {
+				b.ReportMetric(took[min(len(took)-1, int(float64(len(took))*share))].Seconds()*1000, name+"-"+quantile+"-ms")
+			}
 		}
+		report("first", askForMetrics(b, p, crowdClients, owners/crowdClients, 0, inTurn))
+		report("any", askForMetrics(b, p, crowdClients, 0, turnTime(), inTurn))
+		alone := askForMetrics(b, p, crowdClients, 0, turnTime(), one)
+		report("one", alone)
+		ctx, cancel := context.WithCancel(b.Context())
+		written := make(chan int)
+		go func() { written <- book(ctx, b, portal, large) }()
+		report("busy", askForMetrics(b, p, crowdClients, 0, turnTime(), one))
+		cancel()
+		rush := askForMetrics(b, p, crowd, 1, 0, one)
 		b.ReportMetric(tables, "tables-ms")
 		b.ReportMetric(kept, "ledger-ms")
 		b.ReportMetric(build.Seconds(), "build-s")
-		b.ReportMetric(ms(hot, 0.5), "50-clients-p50-ms")
-		b.ReportMetric(ms(hot, 0.99), "50-clients-p99-ms")
-		b.ReportMetric(ms(cold, 0.5), "50-clients-any-p50-ms")
-		b.ReportMetric(ms(cold, 0.99), "50-clients-any-p99-ms")
-		b.ReportMetric(float64(len(hot))/turnTime().Seconds(), "requests/s")
+		b.ReportMetric(float64(<-written)/turnTime().Seconds(), "busy-bookings/s")
+		b.ReportMetric(float64(len(alone))/turnTime().Seconds(), "one-requests/s")
 		b.ReportMetric(rush[len(rush)-1].Seconds()*1000, "thousand-at-once-ms")
 		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// book adds a hundred bookings a second for an owner until ctx ends, and returns how many it added.
+func book(ctx context.Context, b *testing.B, portal *dbtest.Portal, owner dbtest.Owner) (n int) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return n
+		case <-ticker.C:
+		}
+		if _, err := portal.Pool.ExecContext(b.Context(), `INSERT INTO bookings (`+dbtest.BookingColumns+`) VALUES `+dbtest.BookingValues("1", owner.UserID)); err != nil {
+			b.Error(err)
+			return n
+		}
+		n++
 	}
 }

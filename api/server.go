@@ -48,8 +48,7 @@ type Server struct {
 	Directory      Directory
 	Sessions       *db.Sessions
 	Members        *handlers.Members
-	SignedOut      func(ownerID, userID string) // called at once after sessions of a user have ended
-	Demo           Demo                         // nil: no demo
+	Demo           Demo // nil: no demo
 	AllowedOrigins []string
 	OpenAPI        []byte
 	TLS            *tls.Config // nil: plain HTTP

@@ -223,9 +223,6 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		err = s.Sessions.End(r.Context(), session.ID)
 	}
-	if session.UserID != "" {
-		s.SignedOut("", session.UserID)
-	}
 	if s.settle(w, r, err) {
 		s.clearCookies(w, r)
 		w.WriteHeader(http.StatusNoContent)

@@ -80,7 +80,11 @@ const touchedRows = `AND b.id = ANY (ARRAY(SELECT {key} FROM touched))`
 // what is fresh; the owner's listings; for each of them one range of ledger_hangar, of stays that are not over and payments
 // and bookings of the last days (OFFSET 0 keeps the planner from joining by reading the whole ledger), and one row of totals;
 // for each booking that is fresh one row of the ledger, which is left out, and one of the portal's table by its primary key
-// instead. When the ledger is not valid, no owner's listing is found, and nothing else is read.
+// instead. When the ledger is not valid, no owner's listing is found, and nothing else is read. An upper bound that is none has
+// the planner expect a small range where it does not know the parameters, so that it plans once and not each time, which would
+// take three times as long as the answer.
+//
+// It also says until when its answer holds if nothing is written: up to midnight, or up to the next check-in or check-out.
 const ledgerMetrics = `, hangars AS MATERIALIZED (
 	SELECT l.id::text AS id, coalesce(l.status::text = 'active' AND l.is_available, false) AS published, {spaces} AS spaces
 	FROM {listings} l WHERE l.owner_id = $1::text::{ownerType}
@@ -93,7 +97,7 @@ stays AS MATERIALIZED (
 	SELECT s.hangar_id, s.check_in, s.check_out, s.created_at, s.paid_at, s.price
 	FROM hangars h CROSS JOIN LATERAL (
 		SELECT * FROM realtime.ledger l
-		WHERE l.hangar_id = h.id AND l.counts_until >= ($2::timestamptz AT TIME ZONE 'UTC') OFFSET 0) s
+		WHERE l.hangar_id = h.id AND l.counts_until >= ($2::timestamptz AT TIME ZONE 'UTC') AND l.counts_until <= 'infinity' OFFSET 0) s
 	WHERE s.booking_id NOT IN (SELECT id FROM touched)
 	UNION ALL
 	SELECT hangar_id, check_in, check_out, created_at, paid_at, price FROM present
@@ -103,7 +107,8 @@ sums AS (
 		coalesce(sum(price) FILTER (WHERE paid_at >= {today.paid} AND paid_at < {tomorrow.paid}), 0) AS today,
 		coalesce(sum(price) FILTER (WHERE paid_at >= {week.paid} AND paid_at < {tomorrow.paid}), 0) AS week,
 		coalesce(sum(price) FILTER (WHERE paid_at >= {earlier.paid} AND paid_at < {week.paid}), 0) AS earlier,
-		count(*) FILTER (WHERE created_at >= {today.created} AND created_at < {tomorrow.created}) AS bookings
+		count(*) FILTER (WHERE created_at >= {today.created} AND created_at < {tomorrow.created}) AS bookings,
+		{turn} AS turn
 	FROM stays
 ),
 totals AS (
@@ -124,7 +129,8 @@ spaces AS (
 	) o ON o.hangar_id = h.id
 	WHERE h.published
 )` + metricsResult + `,
-	EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC')) AND (SELECT odd = 0 FROM totals) AS trusted
+	EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC')) AND (SELECT odd = 0 FROM totals) AS trusted,
+	least($4::timestamptz, sums.turn AT TIME ZONE 'UTC') AS until
 FROM sums, payouts, spaces` + metricsParameters
 
 // ledgerApply brings the ledger to what the portal's tables are in this statement's snapshot, where it was valid: the bookings
@@ -191,8 +197,8 @@ SELECT after, generation, faults, place, greatest(floor, $1::timestamp) FROM val
 
 // ledgerQueries are the ledger's questions and steps, written for the shape of one database.
 type ledgerQueries struct {
-	metrics, apply, prune string
-	build                 []string
+	metrics, apply, prune, news string
+	build                       []string
 }
 
 func newLedgerQueries(s shape) ledgerQueries {
@@ -208,10 +214,15 @@ func newLedgerQueries(s shape) ledgerQueries {
 		"{odd}", "(pending::text IN ('NaN', 'Infinity', '-Infinity'))",
 		"{listings}", s.listings, "{ownerType}", s.ownerID, "{spaces}", s.spaces("l"),
 	}
+	turn := "NULL::timestamp" // dates turn at midnight
+	if s.checkIn != "date" {
+		turn = "least(min(check_in) FILTER (WHERE check_in > {now.stay}), min(check_out) FILTER (WHERE check_out > {now.stay}))"
+	}
 	q := ledgerQueries{
-		metrics: fill(fill(ledgerMark+ledgerMetrics, "{limit}", strconv.Itoa(freshLimit+1)), append(parts, s.days(clockParam)...)...),
+		metrics: fill(fill(ledgerMark+ledgerMetrics, "{limit}", strconv.Itoa(freshLimit+1), "{turn}", turn), append(parts, s.days(clockParam)...)...),
 		apply:   fill(fill(ledgerMark+ledgerApply, "{limit}", strconv.Itoa(repairLimit+1)), parts...),
 		prune:   fill(fill(ledgerMark+ledgerPrune, "{limit}", strconv.Itoa(repairLimit+1)), parts...),
+		news:    fill(fill(newsQuery, "{limit}", strconv.Itoa(newsLimit)), parts...),
 	}
 	for _, statement := range ledgerBuild {
 		q.build = append(q.build, fill(statement, parts...))

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func (b books) compare(t *testing.T) (trusted, differs bool) {
 // shows sees that the store says what the owner earned and what is pending.
 func (b books) shows(t *testing.T, revenue, pending db.Decimal) {
 	t.Helper()
-	m, err := b.store.Metrics(t.Context(), b.owner.ID, b.now)
+	m, _, err := b.store.Metrics(t.Context(), b.owner.ID, b.now)
 	must(t, err)
 	if m.RevenueToday != revenue || m.PendingPayouts != pending {
 		t.Errorf("the store says %s and %s, want %s and %s", m.RevenueToday, m.PendingPayouts, revenue, pending)
@@ -166,7 +167,12 @@ func TestLedgerIsNotBelieved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := openBooks(t)
+			var mark db.Mark
+			look(t, b.store, &mark)
 			spoil(t, b)
+			if n := look(t, b.store, &mark); !n.Everything && !slices.Contains(n.Owners, b.owner.ID) {
+				t.Errorf("what was known before is still believed: %+v", n)
+			}
 			b.shows(t, "220.50", "180.00")
 			if trusted, _ := b.compare(t); trusted {
 				t.Error("the ledger is believed")

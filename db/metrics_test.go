@@ -322,9 +322,19 @@ func (c *metricsCheck) compare(t *testing.T, h *history, zone string, now time.T
 	t.Helper()
 	store := c.stores[zone]
 	for _, owner := range h.owners {
-		m, err := store.Metrics(t.Context(), owner, now)
+		m, until, err := store.Metrics(t.Context(), owner, now)
 		must(t, err)
 		want := h.metrics(owner, now, store.Location())
+		if !until.IsZero() { // nothing changes by itself before
+			last := until.Add(-time.Microsecond)
+			if last.Before(now.Truncate(time.Microsecond)) || h.metrics(owner, last, store.Location()) != want {
+				t.Fatalf("%s: the numbers of owner %s at %s are said to hold until %s\n%s", h.name, owner, now.UTC().Format(time.RFC3339Nano),
+					until.UTC().Format(time.RFC3339Nano), h.dump(owner))
+			}
+			if h.metrics(owner, until, store.Location()).occupancy != want.occupancy {
+				c.met["until"]++
+			}
+		}
 		if got := sent(t, m); got != want {
 			t.Fatalf("%s: owner %s at %s, which is %s in %s:\n got %+v\nwant %+v\n%s", h.name, owner, now.UTC().Format(time.RFC3339Nano),
 				now.In(store.Location()).Format(time.RFC3339Nano), zone, got, want, h.dump(owner))
@@ -356,7 +366,7 @@ func TestMetricsOfRandomHistories(t *testing.T) {
 			for _, seed := range seeds {
 				c.history(t, seed, uint64(i))
 			}
-			for _, field := range []string{"revenue", "occupancy", "growth", "pending", "bookings", "active", "ledger"} {
+			for _, field := range []string{"revenue", "occupancy", "growth", "pending", "bookings", "active", "ledger", "until"} {
 				if *metricsSeed == 0 && c.met[field] < 10 {
 					t.Errorf("only %d interesting numbers of %s were compared", c.met[field], field)
 				}

@@ -140,7 +140,7 @@ func answers(t *testing.T, p *dbtest.Portal) {
 	var owner, user string
 	must(t, p.Pool.QueryRow(`SELECT id::text, user_id::text FROM hangar_owners`).Scan(&owner, &user))
 	now := time.Date(2026, 1, 11, 12, 0, 0, 0, time.UTC)
-	m, err := store.Metrics(t.Context(), owner, now)
+	m, _, err := store.Metrics(t.Context(), owner, now)
 	if err != nil || m.ActiveListings != 1 || m.OccupancyRate != "100.0" {
 		t.Errorf("metrics %+v (%v)", m, err)
 	}

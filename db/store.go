@@ -102,7 +102,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	prepared := make(map[string]*sqlx.Stmt)
-	for _, query := range []string{s.sql.ledger.metrics, s.sql.metrics, s.sql.access} {
+	for _, query := range []string{s.sql.ledger.news, s.sql.ledger.metrics, s.sql.metrics, s.sql.access} {
 		statement, err := s.pool.PreparexContext(ctx, query)
 		if err != nil {
 			return fmt.Errorf("prepare queries: %w", explain(err))
@@ -130,13 +130,14 @@ func (s *Store) list(ctx context.Context, into any, query string, args ...any) e
 // Location returns the zone in which days begin and end.
 func (s *Store) Location() *time.Location { return s.loc }
 
-// Metrics computes the numbers of an owner at the instant now.
-func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (RealTimeMetrics, error) {
+// Metrics computes the numbers of an owner at the instant now, and until when they stay as they are if nothing is written: the
+// zero time where that is not known.
+func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (numbers RealTimeMetrics, until time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	row, err := s.metricsRow(ctx, s.metricsArgs(ownerID, now))
 	if err != nil {
-		return RealTimeMetrics{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
+		return RealTimeMetrics{}, time.Time{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
 	}
 	m := row.RealTimeMetrics
 	m.NextPayoutDate = Day{nextPayoutDay(now, s.loc)}
@@ -146,14 +147,15 @@ func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (Rea
 			m.NextPayoutDate = Day{scheduled}
 		}
 	}
-	return m, nil
+	return m, row.Until, nil
 }
 
-// metricsRow is what a metrics query returns; Trusted says that it was the ledger's to answer.
+// metricsRow is what a metrics query returns. Trusted says that it was the ledger's to answer, which also knows Until.
 type metricsRow struct {
 	RealTimeMetrics
 	ScheduledOn sql.NullTime `db:"scheduled_on"`
 	Trusted     bool         `db:"trusted"`
+	Until       time.Time    `db:"until"`
 }
 
 // metricsArgs are the parameters of a metrics query.
@@ -173,6 +175,7 @@ func (s *Store) metricsRow(ctx context.Context, args []any) (row metricsRow, err
 	if err == nil && row.Trusted || Unavailable(err) || ctx.Err() != nil {
 		return row, err
 	}
+	row = metricsRow{}
 	err = s.get(ctx, &row, s.sql.metrics, args...)
 	return row, err
 }

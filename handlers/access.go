@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,23 +11,17 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
-const (
-	// accessKept is for how long it is remembered who may do what: as long as a revocation may go unnoticed at most, if the
-	// log that tells of it cannot be read.
-	accessKept = 2 * time.Second
-	// accessMemory is how many decisions are remembered: at some 200 bytes each, 3 MB.
-	accessMemory = 1 << 14
-)
+// accessMemory is how many decisions are remembered: at some 200 bytes each, 3 MB.
+const accessMemory = 1 << 14
 
-// RememberedAccess is Accounts that remember for a moment what a caller may do, until Forget says that it may have changed: a
-// client that asks for several snapshots, and a crowd of them, cost one question. Streams are better served by Accounts that do
-// not, since they ask once.
+// RememberedAccess is Accounts that remember what a caller may do, as of their Lookout's last look: a client that asks for several
+// snapshots, and a crowd of them, cost one question. Streams are better served by Accounts that do not, since they ask once.
 type RememberedAccess struct {
 	accounts Accounts
 
 	mu        sync.Mutex // guards what follows
 	decisions *simplelru.LRU[question, decision]
-	forgotten uint64 // calls of Forget: what was asked before one is not remembered after it
+	forgotten uint64 // news that concerned access: what was asked before is not remembered after it
 }
 
 // question is what a role was asked for.
@@ -41,13 +36,15 @@ type decision struct {
 	until time.Time
 }
 
-// NewRememberedAccess returns a memory of accounts' answers.
-func NewRememberedAccess(accounts Accounts) *RememberedAccess {
+// NewRememberedAccess returns a memory of accounts' answers that heeds what a Lookout tells.
+func NewRememberedAccess(accounts Accounts, lookout *Lookout) *RememberedAccess {
 	decisions, err := simplelru.NewLRU[question, decision](accessMemory, nil)
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return &RememberedAccess{accounts: accounts, decisions: decisions}
+	a := &RememberedAccess{accounts: accounts, decisions: decisions}
+	lookout.tell(a.forget)
+	return a
 }
 
 // CanonicalOwnerID implements Accounts.
@@ -78,22 +75,25 @@ func (a *RememberedAccess) Access(ctx context.Context, c db.Caller, ownerID stri
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if before == a.forgotten {
-		a.decisions.Add(q, decision{role, now.Add(accessKept)})
+		a.decisions.Add(q, decision{role, now.Add(knownFor)})
 	}
 	return role, nil
 }
 
-// Forget forgets what is remembered of an account or, when that is empty, of a user; all when both are.
-func (a *RememberedAccess) Forget(ownerID, userID string) {
+// forget forgets what news makes doubtful.
+func (a *RememberedAccess) forget(n db.News) {
+	if !n.Everything && len(n.Accounts) == 0 && len(n.Users) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.forgotten++
-	if ownerID == "" && userID == "" {
+	if n.Everything {
 		a.decisions.Purge()
 		return
 	}
 	for _, q := range a.decisions.Keys() {
-		if ownerID != "" && q.ownerID == ownerID || ownerID == "" && q.userID == userID {
+		if slices.Contains(n.Accounts, q.ownerID) || slices.Contains(n.Users, q.userID) {
 			a.decisions.Remove(q)
 		}
 	}

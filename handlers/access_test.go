@@ -16,7 +16,11 @@ type registry struct {
 	role  db.Role
 	err   error
 	busy  func() // called while it answers
+	news  db.News
 }
+
+// News implements handlers.News.
+func (r *registry) News(context.Context, db.Mark) (db.News, error) { return r.news, nil }
 
 func (r *registry) Access(context.Context, db.Caller, string) (db.Role, error) {
 	r.asked++
@@ -30,7 +34,15 @@ func (r *registry) Access(context.Context, db.Caller, string) (db.Role, error) {
 func TestRememberedAccess(t *testing.T) {
 	t.Parallel()
 	r := &registry{role: db.RoleViewer}
-	a := handlers.NewRememberedAccess(r)
+	lookout := handlers.NewLookout(r)
+	a := handlers.NewRememberedAccess(r, lookout)
+	hear := func(n db.News) {
+		t.Helper()
+		r.news = n
+		if err := lookout.Look(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 	ana, bia := db.Caller{UserID: "1"}, db.Caller{UserID: "2"}
 	ask := func(what string, c db.Caller, owner string, want db.Role, asked int) {
 		t.Helper()
@@ -45,23 +57,23 @@ func TestRememberedAccess(t *testing.T) {
 	ask("another account", ana, "43", db.RoleViewer, 3)
 	ask("another session", db.Caller{UserID: "1", SessionID: "s"}, "42", db.RoleViewer, 4)
 	r.role = ""
-	a.Forget("42", "")
+	hear(db.News{Accounts: []string{"42"}, Owners: []string{"43"}})
 	ask("removed", ana, "42", "", 5)
 	ask("another account stays", ana, "43", db.RoleViewer, 5)
 	ask("nothing is not remembered", ana, "42", "", 6)
-	a.Forget("", "1")
+	hear(db.News{Users: []string{"1"}})
 	ask("signed out", ana, "43", "", 7)
 	r.role = db.RoleManager
 	ask("anew", bia, "43", db.RoleManager, 8)
-	a.Forget("", "")
+	hear(db.News{Everything: true})
 	ask("all forgotten", bia, "43", db.RoleManager, 9)
 	r.err = errors.New("the database is away")
-	a.Forget("", "")
+	hear(db.News{Everything: true})
 	ask("an error", bia, "43", db.RoleManager, 10)
 	ask("an error is not remembered", bia, "43", db.RoleManager, 11)
 
 	r.err, r.asked = nil, 0
-	r.busy = func() { r.busy, r.role = nil, ""; a.Forget("44", "") } // revoked while the answer is on its way
+	r.busy = func() { r.busy, r.role = nil, ""; hear(db.News{Accounts: []string{"44"}}) } // revoked while the answer is on its way
 	ask("an answer of before", ana, "44", db.RoleManager, 1)
 	ask("is not remembered", ana, "44", "", 2)
 }

@@ -1,41 +1,48 @@
 package handlers
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
+
+// errPanicked is what those get who share a computation that panicked.
+var errPanicked = errors.New("a computation of ours panicked")
 
 // coalescer lets requests that ask the same at the same time share an answer. Whoever comes while an answer is being
 // computed shares the next one, which is computed after he came: nobody gets an answer older than his question, and a
 // thousand who ask at once cost two computations.
-type coalescer struct {
+type coalescer[T any] struct {
 	mu    sync.Mutex // guards calls
-	calls map[string]*turns
+	calls map[string]*turns[T]
 }
 
 // turns are the computation that runs and the one that follows it.
-type turns struct{ running, next *call }
+type turns[T any] struct{ running, next *call[T] }
 
-type call struct {
+type call[T any] struct {
 	done   chan struct{}
-	answer answer
+	answer T
+	err    error
 }
 
 // do returns the answer to key. compute is called in the goroutine of one of those who ask.
-func (c *coalescer) do(key string, compute func() answer) answer {
+func (c *coalescer[T]) do(key string, compute func() (T, error)) (T, error) {
 	c.mu.Lock()
 	if c.calls == nil {
-		c.calls = make(map[string]*turns)
+		c.calls = make(map[string]*turns[T])
 	}
 	t := c.calls[key]
-	mine := &call{done: make(chan struct{})}
+	mine := &call[T]{done: make(chan struct{}), err: errPanicked}
 	switch {
 	case t == nil:
-		t = &turns{running: mine}
+		t = &turns[T]{running: mine}
 		c.calls[key] = t
 		c.mu.Unlock()
 	case t.next != nil:
 		next := t.next
 		c.mu.Unlock()
 		<-next.done
-		return next.answer
+		return next.answer, next.err
 	default:
 		before := t.running
 		t.next = mine
@@ -53,7 +60,6 @@ func (c *coalescer) do(key string, compute func() answer) answer {
 		c.mu.Unlock()
 		close(mine.done)
 	}()
-	mine.answer = answer{refused: refuse(errPanicked, "")}
-	mine.answer = compute()
-	return mine.answer
+	mine.answer, mine.err = compute()
+	return mine.answer, mine.err
 }

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,28 +11,28 @@ func TestCoalescer(t *testing.T) {
 
 	t.Run("a thousand who ask at once cost two computations, and nobody gets an answer older than his question", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			var c coalescer
+			var c coalescer[int]
 			computed := 0 // one computation at a time
 			release := make(chan struct{})
-			compute := func() answer {
+			compute := func() (int, error) {
 				computed++
 				n := computed
 				if n == 1 {
 					<-release
 				}
-				return answer{position: fmt.Sprint(n)}
+				return n, nil
 			}
 			var group sync.WaitGroup
 			group.Go(func() {
-				if got := c.do("k", compute); got.position != "1" {
-					t.Errorf("the first got %s", got.position)
+				if got, err := c.do("k", compute); got != 1 || err != nil {
+					t.Errorf("the first got %d, %v", got, err)
 				}
 			})
 			synctest.Wait() // the first computes
 			for range 1000 {
 				group.Go(func() {
-					if got := c.do("k", compute); got.position != "2" {
-						t.Errorf("who came during the first computation got %s", got.position)
+					if got, err := c.do("k", compute); got != 2 || err != nil {
+						t.Errorf("who came during the first computation got %d, %v", got, err)
 					}
 				})
 			}
@@ -48,12 +47,15 @@ func TestCoalescer(t *testing.T) {
 
 	t.Run("different questions do not wait for each other", func(t *testing.T) {
 		t.Parallel()
-		var c coalescer
+		var c coalescer[int]
 		release := make(chan struct{})
-		first := make(chan answer)
-		go func() { first <- c.do("a", func() answer { <-release; return answer{position: "a"} }) }()
-		if got := c.do("b", func() answer { return answer{position: "b"} }); got.position != "b" {
-			t.Errorf("got %s", got.position)
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			c.do("a", func() (int, error) { <-release; return 1, nil })
+		}()
+		if got, err := c.do("b", func() (int, error) { return 2, nil }); got != 2 || err != nil {
+			t.Errorf("got %d, %v", got, err)
 		}
 		close(release)
 		<-first
@@ -61,13 +63,13 @@ func TestCoalescer(t *testing.T) {
 
 	t.Run("a computation that panics leaves nobody waiting", func(t *testing.T) {
 		t.Parallel()
-		var c coalescer
+		var c coalescer[int]
 		func() {
 			defer func() { recover() }()
-			c.do("k", func() answer { panic("a mistake") })
+			c.do("k", func() (int, error) { panic("a mistake") })
 		}()
-		if got := c.do("k", func() answer { return answer{position: "2"} }); got.position != "2" {
-			t.Errorf("got %s", got.position)
+		if got, err := c.do("k", func() (int, error) { return 2, nil }); got != 2 || err != nil {
+			t.Errorf("got %d, %v", got, err)
 		}
 	})
 }

@@ -50,8 +50,8 @@ func (office) Verify(_ context.Context, token string) (handlers.Viewer, error) {
 	return viewer, nil
 }
 
-func (office) Metrics(context.Context, string, time.Time) (m db.RealTimeMetrics, err error) {
-	return m, nil
+func (office) Metrics(context.Context, string, time.Time) (m db.RealTimeMetrics, until time.Time, err error) {
+	return m, until, nil
 }
 
 func (office) Bookings(context.Context, string, int) ([]db.Booking, error) { return nil, nil }
@@ -59,6 +59,9 @@ func (office) Bookings(context.Context, string, int) ([]db.Booking, error) { ret
 func (office) Today(context.Context, string, time.Time, int) ([]db.Booking, error) { return nil, nil }
 
 func (office) Listings(context.Context, string, time.Time) ([]db.Listing, error) { return nil, nil }
+
+// News implements handlers.News: there are none.
+func (office) News(context.Context, db.Mark) (n db.News, err error) { return n, nil }
 
 // Owner implements handlers.History: events 1, 2 and 3 of batches 1, 2 and 3.
 func (office) Owner(_ context.Context, _ string, after db.Position, limit int) (changes []db.Change, more bool, err error) {
@@ -100,7 +103,9 @@ func (o office) open(f *testing.F) http.Handler {
 			f.Error(err)
 		}
 	})
-	snapshot := &handlers.Snapshot{Present: o, Accounts: o, History: o, Bus: bus, Now: time.Now, Log: quiet}
+	lookout := handlers.NewLookout(o)
+	snapshot := &handlers.Snapshot{Present: o, Accounts: o, Lookout: lookout, Known: handlers.NewKnownMetrics(lookout),
+		History: o, Bus: bus, Now: time.Now, Log: quiet}
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /ws", stream.ServeWebSocket)
 	routes.HandleFunc("GET /sse", stream.ServeEvents)

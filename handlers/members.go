@@ -27,7 +27,6 @@ type Register interface {
 type Members struct {
 	Accounts Accounts
 	Register Register
-	Changed  func(ownerID, userID string) // called at once after a change of who may see an account
 	Log      *slog.Logger
 }
 
@@ -114,7 +113,6 @@ func (m *Members) Add(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	added, err := m.Register.AddMember(r.Context(), p.ownerID, email, body.Role)
-	m.Changed(p.ownerID, "")
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		refused = &refusal{status: http.StatusNotFound, detail: "no user has this e-mail address: he must register first", field: "email"}
@@ -148,7 +146,6 @@ func (m *Members) Change(w http.ResponseWriter, r *http.Request) {
 		if found, err = m.Register.ChangeMember(r.Context(), p.ownerID, found.UserID, found.Role, body.Role); err != nil {
 			refused = missing(err)
 		}
-		m.Changed(p.ownerID, "")
 	}
 	m.answer(w, r, refused, http.StatusOK, found)
 }
@@ -170,7 +167,6 @@ func (m *Members) Remove(w http.ResponseWriter, r *http.Request) {
 		if err := m.Register.RemoveMember(r.Context(), p.ownerID, found.UserID, found.Role); err != nil {
 			refused = missing(err)
 		}
-		m.Changed(p.ownerID, "")
 	}
 	if refused != nil {
 		respondRefusal(r.Context(), w, m.Log, refused)

@@ -22,7 +22,7 @@ const (
 
 // Present answers what is true now.
 type Present interface {
-	Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, error)
+	Metrics(ctx context.Context, ownerID string, now time.Time) (numbers db.RealTimeMetrics, until time.Time, err error)
 	Bookings(ctx context.Context, ownerID string, limit int) ([]db.Booking, error)
 	Today(ctx context.Context, ownerID string, now time.Time, limit int) ([]db.Booking, error)
 	Listings(ctx context.Context, ownerID string, now time.Time) ([]db.Listing, error)
@@ -39,32 +39,49 @@ type History interface {
 type Snapshot struct {
 	Present  Present
 	Accounts Accounts
+	Lookout  *Lookout
+	Known    *KnownMetrics
 	History  History
 	Bus      *realtime.Bus
 	Now      func() time.Time
 	Log      *slog.Logger
 
-	shared coalescer
+	shared coalescer[answer]
 }
 
 // answer is a snapshot as it is sent: position first, then rows.
 type answer struct {
-	position string
+	epoch    realtime.Epoch
+	position db.Position
 	body     []byte
-	refused  *refusal
 }
-
-// errPanicked is what those get who share a computation that panicked.
-var errPanicked = errors.New("a computation of ours panicked")
 
 // positionHeader carries the position of a snapshot.
 const positionHeader = "Last-Event-ID"
 
-// Metrics serves RealTimeMetrics.
+// Metrics serves RealTimeMetrics. What was computed before is the answer as long as it is still true.
 func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, "metrics", func(ctx context.Context, ownerID string) (any, error) {
-		return s.Present.Metrics(ctx, ownerID, s.Now())
+	s.serve(w, r, func(ctx context.Context, ownerID string) (answer, error) {
+		if a, ok := s.Known.get(ownerID, s.Now()); ok && s.isCurrent(ownerID, a) {
+			return a, nil
+		}
+		return s.shared.do("metrics "+ownerID, func() (answer, error) {
+			now := s.Now()
+			return s.Known.compute(ownerID, now, func() (a answer, until time.Time, err error) {
+				a, err = s.answer(ctx, ownerID, func(ctx context.Context, ownerID string) (numbers any, err error) {
+					numbers, until, err = s.Present.Metrics(ctx, ownerID, now)
+					return numbers, err
+				})
+				return a, until, err
+			})
+		})
 	})
+}
+
+// isCurrent reports whether a stream that starts at an answer's position has nothing to tell that the answer shows.
+func (s *Snapshot) isCurrent(ownerID string, a answer) bool {
+	last, known := s.Bus.Last(ownerID)
+	return a.epoch == s.Bus.Encoder().Epoch && (!known || last.Compare(a.position) <= 0)
 }
 
 // bookingItem is a booking in a list: a notification's fields and where it stands.
@@ -88,7 +105,7 @@ func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
 		respondRefusal(r.Context(), w, s.Log, invalid("on", "on may only be today: leave it out for the newest bookings"))
 		return
 	}
-	s.serve(w, r, fmt.Sprint("bookings ", on, " ", limit), func(ctx context.Context, ownerID string) (any, error) {
+	s.list(w, r, fmt.Sprint("bookings ", on, " ", limit), func(ctx context.Context, ownerID string) (any, error) {
 		rows, err := s.bookings(ctx, ownerID, on, limit)
 		items := make([]bookingItem, 0, len(rows))
 		for _, b := range rows {
@@ -114,7 +131,7 @@ func (s *Snapshot) bookings(ctx context.Context, ownerID, on string, limit int) 
 
 // Listings serves an owner's hangars and who is in them.
 func (s *Snapshot) Listings(w http.ResponseWriter, r *http.Request) {
-	s.serve(w, r, "listings", func(ctx context.Context, ownerID string) (any, error) {
+	s.list(w, r, "listings", func(ctx context.Context, ownerID string) (any, error) {
 		rows, err := s.Present.Listings(ctx, ownerID, s.Now())
 		return map[string]any{"listings": rows}, err
 	})
@@ -186,7 +203,7 @@ func (s *Snapshot) page(ctx context.Context, r *http.Request, ownerID string) (e
 	return page, nil
 }
 
-// admit says for which owner account a request may be answered.
+// admit says for which owner account a request may be answered, after memories have heeded what was committed before it.
 func (s *Snapshot) admit(r *http.Request) (string, *refusal) {
 	viewer, refused := known(r.Context())
 	if refused != nil {
@@ -195,46 +212,55 @@ func (s *Snapshot) admit(r *http.Request) (string, *refusal) {
 	if s.Bus.Encoder().Location == nil {
 		return "", refuse(realtime.ErrNotReady, "")
 	}
+	if err := s.Lookout.Look(r.Context()); err != nil {
+		return "", refuse(err, "")
+	}
 	return owner(r.Context(), s.Accounts, viewer, r.PathValue("ownerId"))
 }
 
-// serve answers with what read returns for the account in the path, together with all who ask the same now.
-func (s *Snapshot) serve(w http.ResponseWriter, r *http.Request, what string, read func(context.Context, string) (any, error)) {
+// list answers with what read returns for the account in the path, together with all who ask the same now.
+func (s *Snapshot) list(w http.ResponseWriter, r *http.Request, what string, read func(context.Context, string) (any, error)) {
+	s.serve(w, r, func(ctx context.Context, ownerID string) (answer, error) {
+		return s.shared.do(what+" "+ownerID, func() (answer, error) { return s.answer(ctx, ownerID, read) })
+	})
+}
+
+// serve answers for the account in the path. find gets a context that does not end with the request: others may be waiting
+// for the same.
+func (s *Snapshot) serve(w http.ResponseWriter, r *http.Request, find func(ctx context.Context, ownerID string) (answer, error)) {
 	ctx := r.Context()
 	ownerID, refused := s.admit(r)
 	if refused != nil {
 		respondRefusal(ctx, w, s.Log, refused)
 		return
 	}
-	a := s.shared.do(what+" "+ownerID, func() answer {
-		return s.answer(context.WithoutCancel(ctx), ownerID, read) // others may be waiting for it too
-	})
-	if a.refused != nil {
-		respondRefusal(ctx, w, s.Log, a.refused)
+	a, err := find(context.WithoutCancel(ctx), ownerID)
+	if err != nil {
+		respondRefusal(ctx, w, s.Log, refuse(err, ""))
 		return
 	}
-	w.Header().Set(positionHeader, a.position)
+	w.Header().Set(positionHeader, a.epoch.Format(ownerID, a.position))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Write(a.body)
 }
 
 // answer reads the position and then the rows.
-func (s *Snapshot) answer(ctx context.Context, ownerID string, read func(context.Context, string) (any, error)) answer {
-	epoch := s.Bus.Encoder().Epoch
-	position, err := s.History.Last(ctx, ownerID)
+func (s *Snapshot) answer(ctx context.Context, ownerID string, read func(context.Context, string) (any, error)) (a answer, err error) {
+	a.epoch = s.Bus.Encoder().Epoch
+	var known bool
+	if a.position, known = s.Bus.Last(ownerID); !known {
+		a.position, err = s.History.Last(ctx, ownerID)
+	}
 	var value any
 	if err == nil {
 		value, err = read(ctx, ownerID)
 	}
-	var body []byte
 	if err == nil {
-		body, err = json.Marshal(value)
+		a.body, err = json.Marshal(value)
 	}
-	if err != nil {
-		return answer{refused: refuse(err, "")}
-	}
-	return answer{position: epoch.Format(ownerID, position), body: append(body, '\n')}
+	a.body = append(a.body, '\n')
+	return a, err
 }
 
 func limitOf(r *http.Request) (int, *refusal) {

@@ -192,6 +192,20 @@ func (b *Bus) Advance(head int64) {
 	}
 }
 
+// Last returns the position of an owner's newest message, if that is known here. What a query reads after it was called lacks
+// nothing up to it.
+func (b *Bus) Last(ownerID string) (last db.Position, known bool) {
+	b.mu.RLock()
+	o := b.owners[ownerID]
+	b.mu.RUnlock()
+	if o == nil {
+		return last, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last, o.lastKnown
+}
+
 // Head returns the newest batch that was published to its end.
 func (b *Bus) Head() int64 {
 	b.mu.RLock()

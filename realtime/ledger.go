@@ -49,7 +49,7 @@ type Bookkeeping struct {
 
 // Run keeps the ledger until ctx ends.
 func (b *Bookkeeping) Run(ctx context.Context) error {
-	b.buildPause = firstBuildPause
+	b.buildPause, b.nextCheck = firstBuildPause, b.Clock.Now().Add(checkPause) // a start is busy enough
 	for ctx.Err() == nil {
 		hurry, err := b.step(ctx)
 		if err != nil && ctx.Err() == nil && !b.ailing {

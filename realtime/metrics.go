@@ -20,7 +20,7 @@ const (
 
 // MetricsSource computes an owner's numbers.
 type MetricsSource interface {
-	Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, error)
+	Metrics(ctx context.Context, ownerID string, now time.Time) (numbers db.RealTimeMetrics, until time.Time, err error)
 }
 
 // Metrics recomputes the numbers of owners that somebody watches: when something of theirs changed, and when the day
@@ -138,7 +138,7 @@ func (m *Metrics) compute(ctx context.Context, ownerID string, r *refresh) error
 	r.again = false // what changed up to here will be seen by the query
 	m.mu.Unlock()
 	now := m.clock.Now()
-	numbers, err := m.source.Metrics(ctx, ownerID, now)
+	numbers, _, err := m.source.Metrics(ctx, ownerID, now)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,11 @@ type numbers struct {
 	fail  error
 }
 
-func (n *numbers) Metrics(_ context.Context, _ string, now time.Time) (db.RealTimeMetrics, error) {
+func (n *numbers) Metrics(_ context.Context, _ string, now time.Time) (db.RealTimeMetrics, time.Time, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked = append(n.asked, now)
-	return db.RealTimeMetrics{}, n.fail
+	return db.RealTimeMetrics{}, time.Time{}, n.fail
 }
 
 func TestMetricsPace(t *testing.T) {

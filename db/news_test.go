@@ -1,0 +1,82 @@
+package db_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+)
+
+// look returns the news since the last look, and remembers where it ended.
+func look(t *testing.T, store *db.Store, mark *db.Mark) db.News {
+	t.Helper()
+	n, err := store.News(t.Context(), *mark)
+	must(t, err)
+	*mark = n.Mark
+	return n
+}
+
+func TestNews(t *testing.T) {
+	t.Parallel()
+	b := openBooks(t)
+	other := b.AddOwner(t, 1)
+	book := func(o dbtest.Owner) {
+		t.Helper()
+		b.Exec(t, `INSERT INTO bookings (`+dbtest.BookingColumns+`) VALUES `+dbtest.BookingValues(o.Hangars[0], b.guest))
+	}
+	var mark db.Mark
+	want := func(what string, everything bool, owners, accounts, users []string) {
+		t.Helper()
+		n := look(t, b.store, &mark)
+		for _, list := range [][]string{n.Owners, n.Accounts, n.Users, owners} {
+			slices.Sort(list)
+		}
+		if n.Everything != everything || !slices.Equal(n.Owners, owners) || !slices.Equal(n.Accounts, accounts) || !slices.Equal(n.Users, users) {
+			t.Errorf("%s: %+v", what, n)
+		}
+	}
+	want("the first look", true, nil, nil, nil)
+	want("nothing", false, nil, nil, nil)
+	book(b.owner)
+	book(b.owner)
+	want("two bookings of one", false, []string{b.owner.ID}, nil, nil)
+	want("nothing more", false, nil, nil, nil)
+
+	early, late := begin(t, b.Portal), begin(t, b.Portal) // under way during several looks, and committed in the other order
+	_, err := early.Exec(b.paidBooking())
+	must(t, err)
+	_, err = late.Exec(`UPDATE hangar_listings SET is_available = NOT is_available WHERE owner_id = $1`, other.ID)
+	must(t, err)
+	want("nothing is committed", false, nil, nil, nil)
+	book(other)
+	want("a later one is", false, []string{other.ID}, nil, nil)
+	commit(t, late)
+	want("the second", false, []string{other.ID}, nil, nil)
+	commit(t, early)
+	want("the first", false, []string{b.owner.ID}, nil, nil)
+	early = begin(t, b.Portal)
+	_, err = early.Exec(b.paidBooking())
+	must(t, err)
+	must(t, early.Rollback())
+	want("one that was rolled back", false, nil, nil, nil)
+
+	b.Exec(t, `UPDATE bookings SET hangar_id = $1`, other.Hangars[0])
+	want("bookings change hands", false, []string{b.owner.ID, other.ID}, nil, nil)
+	b.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'viewer')`, other.ID, b.guest)
+	want("a new member", false, nil, []string{other.ID}, nil)
+	must(t, db.NewSessions(b.store).EndAll(t.Context(), b.guest))
+	want("a user signs out of all", false, nil, nil, []string{b.guest})
+
+	b.Exec(t, `INSERT INTO realtime.events (owner_id, type) SELECT '77', 'changed' FROM generate_series(1, 1999)`)
+	want("much of one", false, []string{"77"}, nil, nil)
+	b.Exec(t, `INSERT INTO realtime.events (owner_id, type) SELECT '77', 'changed' FROM generate_series(1, 2000)`)
+	want("too much to tell", true, nil, nil, nil)
+	b.Exec(t, `INSERT INTO realtime.events (owner_id, type) VALUES ('', 'access')`)
+	want("nobody knows whose", true, nil, nil, nil)
+	b.Exec(t, `UPDATE realtime.installation SET floor = floor + 1`)
+	want("the log was shortened", true, nil, nil, nil)
+	mark = db.Mark{}
+	want("a mark of nothing", true, nil, nil, nil)
+	want("nothing at the end", false, nil, nil, nil)
+}
