@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -18,6 +19,12 @@ const returnWithin = 5 * time.Second
 
 // goodbyeTimeout bounds how long a client that came too late may take to be told so.
 const goodbyeTimeout = time.Second
+
+// clockRound is within what time the clock comes to every session, at the latest, and clockStep how often it ticks at most.
+const (
+	clockRound = 500 * time.Millisecond
+	clockStep  = 10 * time.Millisecond
+)
 
 // Stream admits, counts and waits for browser connections of both transports.
 type Stream struct {
@@ -117,7 +124,7 @@ func (s *Stream) run(a *admission, t transport, name string) bool {
 	session := a.session
 	session.transport = t
 	now := time.Now()
-	session.nextBeat = now.Add(s.Heartbeat)
+	session.nextBeat = now.Add(s.phase())
 	session.first = session.message("connection_established", map[string]any{
 		"ownerId": session.ownerID, "connectionId": session.id, "lastEventId": session.sub.LastID(), "recovered": a.recovered,
 		"heartbeatMs": s.Heartbeat.Milliseconds(), "serverTime": now.UnixMilli(), "timezone": s.Location.String(),
@@ -198,21 +205,34 @@ func (s *Stream) open() []*session {
 	return list
 }
 
-// tick is the one clock of all sessions.
+// phase returns after what part of the interval the next session's first heartbeat is due: those of a crowd that has come at
+// once spread evenly, as the fractions of multiples of the golden ratio do (Weyl's equidistribution theorem).
+func (s *Stream) phase() time.Duration {
+	_, fraction := math.Modf(float64(s.opened.Load()) * math.Phi)
+	return time.Duration(fraction * float64(s.Heartbeat))
+}
+
+// tick is the one clock of all sessions. It comes to each of them once in a while, to a part at a time: what many of them have
+// to do, they must not do in one moment.
 func (s *Stream) tick() {
-	ticker := time.NewTicker(min(max(s.Heartbeat/8, 10*time.Millisecond), 500*time.Millisecond))
+	round := min(max(s.Heartbeat/8, clockStep), clockRound)
+	parts := int(round / clockStep)
+	ticker := time.NewTicker(round / time.Duration(parts))
 	defer ticker.Stop()
 	tidy := newTidy()
-	for {
+	var list []*session
+	for part := 0; ; part = (part + 1) % parts {
 		select {
 		case <-s.ctx.Done():
 			return
 		case now := <-ticker.C:
-			open := s.open()
-			for _, session := range open {
+			if part == 0 {
+				list = s.open()
+				tidy.look(2*s.opened.Load() - int64(len(list)))
+			}
+			for _, session := range list[part*len(list)/parts : (part+1)*len(list)/parts] {
 				session.tick(now)
 			}
-			tidy.look(2*s.opened.Load() - int64(len(open)))
 		}
 	}
 }
