@@ -104,15 +104,22 @@ type joiner struct {
 	seen      *sync.Map // owner → an event of his that somebody was told lately
 }
 
+// bell is a realtime.Reader that waits.
+type bell chan struct{}
+
+// Ready implements realtime.Reader.
+func (b bell) Ready() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
 // follow reads until the last event of the owner, which last yields when it is known.
 func (j *joiner) follow(ctx context.Context, bus *realtime.Bus, after string, last <-chan struct{}, lastOf map[string]string) {
-	ready := make(chan struct{}, 1)
-	sub, recovered, err := bus.Subscribe(ctx, j.owner, after, func() {
-		select {
-		case ready <- struct{}{}:
-		default:
-		}
-	})
+	var sub realtime.Subscription
+	ready := make(bell, 1)
+	recovered, err := bus.Subscribe(ctx, &sub, ready, j.owner, after)
 	if err != nil {
 		j.err = err
 		return

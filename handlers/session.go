@@ -67,10 +67,10 @@ type session struct {
 	warned    bool       // token_expiring was sent
 	stream    *Stream
 	transport transport
-	sub       *realtime.Subscription
-	control   []*realtime.Event
 	first     *realtime.Event // connection_established, until it is sent
 	ending    *ending
+	control   []*realtime.Event
+	sub       realtime.Subscription
 	viewer    Viewer
 	nextBeat  time.Time
 	asked     time.Time // when the last heartbeat was due, until its answer is
@@ -80,6 +80,9 @@ type session struct {
 	leave   func()        // ends its being counted
 	done    chan struct{} // closed when the session has ended and its connection is closed
 }
+
+// Ready implements realtime.Reader.
+func (s *session) Ready() { s.wake() }
 
 // wake gives the session a turn soon. It never blocks.
 func (s *session) wake() {

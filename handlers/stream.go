@@ -109,12 +109,11 @@ func (s *Stream) admit(ctx context.Context, viewer Viewer, ownerID, lastEventID 
 		return nil, refused
 	}
 	session := &session{id: rand.Text(), ownerID: id, stream: s, viewer: viewer, leave: leave, done: make(chan struct{})}
-	sub, recovered, err := s.Bus.Subscribe(ctx, id, lastEventID, session.wake)
+	recovered, err := s.Bus.Subscribe(ctx, &session.sub, session, id, lastEventID)
 	if err != nil {
 		leave()
 		return nil, refuse(err, "lastEventId")
 	}
-	session.sub = sub
 	return &admission{session, recovered, rechecks}, nil
 }
 

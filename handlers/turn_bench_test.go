@@ -93,7 +93,7 @@ func openSessions(b *testing.B, stream *Stream, connections int) {
 		ws.open(conn, time.Minute)
 		s := &session{ownerID: "7", stream: stream, transport: ws}
 		b.Cleanup(s.transport.abort)
-		if s.sub, _, err = stream.Bus.Subscribe(b.Context(), "7", "", s.wake); err != nil {
+		if _, err := stream.Bus.Subscribe(b.Context(), &s.sub, s, "7", ""); err != nil {
 			b.Fatal(err)
 		}
 		s.turn.Store(resting)

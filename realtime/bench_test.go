@@ -16,9 +16,8 @@ func BenchmarkPublish(b *testing.B) {
 			bus.Begin(Encoder{Epoch: NewEpoch("bench"), Location: time.UTC}, 0)
 			var woken []*Subscription
 			for range readers {
-				var s *Subscription
-				s, _, err := bus.Subscribe(b.Context(), "1", "", func() { woken = append(woken, s) })
-				if err != nil {
+				s := &Subscription{}
+				if _, err := bus.Subscribe(b.Context(), s, call(func() { woken = append(woken, s) }), "1", ""); err != nil {
 					b.Fatal(err)
 				}
 				b.Cleanup(s.Close)

@@ -62,7 +62,8 @@ type ownerLog struct {
 	retired   bool // of an epoch that is over
 	metrics   *Event
 	version   uint64          // of metrics
-	readers   []*Subscription // in no order; each knows its place
+	cursors   []*Subscription // in no order; each knows its place
+	readers   []Reader        // of the cursors, in the same order: those who wake them need nothing else
 	touched   bool            // Publish is going to wake the readers
 }
 
@@ -90,7 +91,7 @@ func (b *Bus) Begin(enc Encoder, head int64) {
 	for _, o := range old {
 		o.mu.Lock()
 		readers := o.readers
-		o.retired, o.readers = true, nil // they enter the new log when they find out
+		o.retired, o.cursors, o.readers = true, nil, nil // they enter the new log when they find out
 		o.mu.Unlock()
 		wake(readers)
 	}
@@ -106,7 +107,7 @@ func (b *Bus) Publish(events []*Event) {
 			touched = append(touched, o)
 		}
 	}
-	var readers []*Subscription
+	var readers []Reader
 	for _, o := range touched {
 		o.mu.Lock()
 		o.touched = false
@@ -217,7 +218,7 @@ func (b *Bus) Head() int64 {
 // continues after position.
 func (b *Bus) Lose(position db.Position) {
 	b.replay.clear()
-	var readers []*Subscription
+	var readers []Reader
 	b.mu.RLock()
 	for _, o := range b.owners {
 		o.mu.Lock()
@@ -304,8 +305,8 @@ func (b *Bus) owner(id string) *ownerLog {
 }
 
 // wake calls the readers without any lock held.
-func wake(readers []*Subscription) {
-	for _, s := range readers {
-		s.ready()
+func wake(readers []Reader) {
+	for _, r := range readers {
+		r.Ready()
 	}
 }

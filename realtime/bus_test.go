@@ -57,6 +57,12 @@ func (h *table) Last(_ context.Context, ownerID string) (last db.Position, err e
 	return last, nil
 }
 
+// call is a Reader that is a function.
+type call func()
+
+// Ready implements Reader.
+func (c call) Ready() { c() }
+
 // rig is a bus over a table, fed one batch an event.
 type rig struct {
 	*Bus
@@ -113,7 +119,8 @@ func drain(t *testing.T, s *Subscription) (batches []int64) {
 
 func (r *rig) subscribe(t *testing.T, ownerID, text string) (*Subscription, bool) {
 	t.Helper()
-	s, recovered, err := r.Subscribe(t.Context(), ownerID, text, func() {})
+	s := &Subscription{}
+	recovered, err := r.Subscribe(t.Context(), s, call(func() {}), ownerID, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +265,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a bus that has not begun refuses", func(t *testing.T) {
 		t.Parallel()
-		if _, _, err := NewBus(&table{}).Subscribe(t.Context(), "1", "", func() {}); !errors.Is(err, ErrNotReady) {
+		if _, err := NewBus(&table{}).Subscribe(t.Context(), &Subscription{}, call(func() {}), "1", ""); !errors.Is(err, ErrNotReady) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -313,12 +320,13 @@ func TestJoinWhileWriting(t *testing.T) {
 	for range 200 {
 		group.Go(func() {
 			wake := make(chan struct{}, 1)
-			s, _, err := r.Subscribe(t.Context(), "1", "", func() {
+			s := &Subscription{}
+			_, err := r.Subscribe(t.Context(), s, call(func() {
 				select {
 				case wake <- struct{}{}:
 				default:
 				}
-			})
+			}), "1", "")
 			if err != nil {
 				t.Error(err)
 				return
@@ -349,11 +357,10 @@ func TestReadersComeAndGo(t *testing.T) {
 	woken := make([]int, 4)
 	open := make([]*Subscription, len(woken))
 	for i := range open {
-		s, _, err := r.Subscribe(t.Context(), "1", "", func() { woken[i]++ })
-		if err != nil {
+		open[i] = &Subscription{}
+		if _, err := r.Subscribe(t.Context(), open[i], call(func() { woken[i]++ }), "1", ""); err != nil {
 			t.Fatal(err)
 		}
-		open[i] = s
 	}
 	steps := []struct {
 		does func()

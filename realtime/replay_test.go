@@ -21,7 +21,8 @@ func TestCrowdReadsTheLogOnce(t *testing.T) {
 	var crowd sync.WaitGroup
 	for i := range clients {
 		from := int64(1 + i*7)
-		s, recovered, err := r.Subscribe(t.Context(), "1", enc.Epoch.Format("1", db.Position{Batch: from, Turn: from, ID: from}), func() {})
+		s := &Subscription{}
+		recovered, err := r.Subscribe(t.Context(), s, call(func() {}), "1", enc.Epoch.Format("1", db.Position{Batch: from, Turn: from, ID: from}))
 		if err != nil || !recovered {
 			t.Fatal(recovered, err)
 		}
@@ -48,7 +49,8 @@ func TestNothingReadBeforeALossIsKept(t *testing.T) {
 		r.commit(t, "1")
 	}
 	id := r.Encoder().Epoch.Format("1", first)
-	early, recovered, err := r.Subscribe(t.Context(), "1", id, func() {})
+	early := &Subscription{}
+	recovered, err := r.Subscribe(t.Context(), early, call(func() {}), "1", id)
 	if err != nil || !recovered {
 		t.Fatal(recovered, err)
 	}
@@ -63,7 +65,8 @@ func TestNothingReadBeforeALossIsKept(t *testing.T) {
 	if _, err := early.Next(nil, 3); !errors.Is(err, db.ErrHistoryGone) {
 		t.Errorf("who was replaying goes on with %v", err)
 	}
-	late, recovered, err := r.Subscribe(t.Context(), "1", id, func() {})
+	late := &Subscription{}
+	recovered, err = r.Subscribe(t.Context(), late, call(func() {}), "1", id)
 	if err != nil || recovered {
 		t.Errorf("who comes back over the loss: recovered %v, %v", recovered, err)
 	}

@@ -15,35 +15,38 @@ var ErrBehind = errors.New("the cursor is behind the memory")
 // ErrNotReady says that the bus has not begun: the log was not reached yet.
 var ErrNotReady = errors.New("the log has not been read yet")
 
-// Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for one goroutine at a
-// time; ready is called from any.
+// Reader is who reads a subscription. Ready is called, from any goroutine, whenever there may be something to read, and once
+// more perhaps after the subscription was closed. It must not block.
+type Reader interface{ Ready() }
+
+// Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for one goroutine at a time. It is
+// used where it lies: it must not be copied.
 type Subscription struct {
-	ready   func()
 	log     *ownerLog
+	version uint64      // of the metrics returned last
 	cursor  db.Position // everything up to here was returned, or is not wanted
 	last    db.Position // of the event returned last; at first where the stream begins
-	version uint64      // of the metrics returned last
 	place   int         // among the log's readers
 
+	reader  Reader
 	bus     *Bus
 	ownerID string
 }
 
-// Subscribe returns a cursor after the position that text names, or at the present when it is empty. ready is called,
-// and must not block, whenever there may be something to read. recovered says whether everything after text will follow;
-// when it is false the stream begins at the present all the same. The error is ErrMalformed or ErrForeign for a bad
-// text, or the history's.
-func (b *Bus) Subscribe(ctx context.Context, ownerID, text string, ready func()) (s *Subscription, recovered bool, err error) {
-	s = &Subscription{bus: b, ownerID: ownerID, ready: ready}
+// Subscribe makes s a cursor after the position that text names, or at the present when it is empty, for a reader. recovered says
+// whether everything after text will follow; when it is false the stream begins at the present all the same. The error is
+// ErrMalformed or ErrForeign for a bad text, or the history's.
+func (b *Bus) Subscribe(ctx context.Context, s *Subscription, reader Reader, ownerID, text string) (recovered bool, err error) {
+	*s = Subscription{bus: b, ownerID: ownerID, reader: reader}
 	enc := b.Encoder()
 	if enc.Location == nil {
-		return nil, false, ErrNotReady
+		return false, ErrNotReady
 	}
 	var after db.Position
 	if text != "" {
 		after, err = enc.Epoch.Parse(ownerID, text)
 		if err != nil && !errors.Is(err, ErrOtherEpoch) {
-			return nil, false, err
+			return false, err
 		}
 	}
 	s.enter()
@@ -51,17 +54,17 @@ func (b *Bus) Subscribe(ctx context.Context, ownerID, text string, ready func())
 		s.cursor, s.last = after, after
 		switch err := s.reachable(ctx); {
 		case err == nil:
-			return s, true, nil
+			return true, nil
 		case !errors.Is(err, db.ErrHistoryGone):
 			s.Close()
-			return nil, false, err
+			return false, err
 		}
 	}
 	if err := s.Restart(ctx); err != nil {
 		s.Close()
-		return nil, false, err
+		return false, err
 	}
-	return s, text == "", nil
+	return text == "", nil
 }
 
 // enter joins the readers of the owner's present log.
@@ -74,8 +77,8 @@ func (s *Subscription) enter() {
 			continue
 		}
 		s.log, s.version = o, 0
-		s.place = len(o.readers)
-		o.readers = append(o.readers, s)
+		s.place = len(o.cursors)
+		o.cursors, o.readers = append(o.cursors, s), append(o.readers, s.reader)
 		wanted := o.metrics == nil
 		o.mu.Unlock()
 		if wanted {
@@ -137,8 +140,8 @@ func (s *Subscription) Restart(ctx context.Context) error {
 }
 
 // Next appends the events after the cursor to a buffer, at most max, and moves it; after the last of them the newest
-// metrics, if they were not returned yet. No events and no error: there is nothing more at present, and ready will be
-// called. ErrBehind: call Replay. db.ErrHistoryGone: call Restart, and tell the client to load its snapshots again.
+// metrics, if they were not returned yet. No events and no error: there is nothing more at present, and the
+// reader's Ready will be called. ErrBehind: call Replay. db.ErrHistoryGone: call Restart, and tell the client to load its snapshots again.
 func (s *Subscription) Next(buffer []*Event, max int) ([]*Event, error) {
 	o := s.log
 	o.mu.Lock()
@@ -207,13 +210,13 @@ func (s *Subscription) Close() {
 		return
 	}
 	last := len(o.readers) - 1
-	o.readers[s.place] = o.readers[last]
-	o.readers[s.place].place = s.place
-	o.readers[last] = nil
-	o.readers = o.readers[:last]
+	o.cursors[s.place], o.readers[s.place] = o.cursors[last], o.readers[last]
+	o.cursors[s.place].place = s.place
+	o.cursors[last], o.readers[last] = nil, nil
+	o.cursors, o.readers = o.cursors[:last], o.readers[:last]
 	s.place = -1
 	if last == 0 {
-		o.readers, o.metrics = nil, nil // nobody keeps them up to date from now on
+		o.cursors, o.readers, o.metrics = nil, nil, nil // nobody keeps them up to date from now on
 		s.bus.mayBeIdle(o)
 	}
 }
