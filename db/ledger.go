@@ -184,12 +184,11 @@ func (l *Ledger) Compare(ctx context.Context, ownerID string, now time.Time) (tr
 	err = tx.GetContext(ctx, &kept, l.sql.metrics, args...)
 	if err == nil && kept.Trusted {
 		err = tx.GetContext(ctx, &actual, l.store.sql.metrics, args...)
-		actual.Trusted, actual.Until = true, kept.Until
 	}
 	if err != nil {
 		return false, nil, fmt.Errorf("compare the ledger of owner %s: %w", ownerID, explain(err))
 	}
-	if kept.Trusted && kept != actual {
+	if kept.Trusted && !kept.says(actual) {
 		return true, &Difference{ownerID, kept.RealTimeMetrics, actual.RealTimeMetrics}, nil
 	}
 	return kept.Trusted, nil, nil

@@ -21,32 +21,37 @@ const (
 //   - the bookings are in the same file of the same cluster: ALTER TABLE … USING and a restored copy run no trigger,
 //   - each fresh row says which bookings it is about; one from a trigger function of an older version does not.
 //
+// named are those bookings, each with its hangar. One that went from a hangar to another is named with both; that of a payout is
+// named without.
+//
 // {limit} is how many fresh rows are too many.
 const ledgerMark = `
 WITH mark AS MATERIALIZED (
 	SELECT * FROM realtime.ledger_marks ORDER BY number DESC LIMIT 1
 ),
-fresh AS MATERIALIZED (
+rows AS (
 	(SELECT type, data FROM realtime.events WHERE xid >= (SELECT pg_snapshot_xmax(after) FROM mark)
 		ORDER BY xid LIMIT {limit})
 	UNION ALL
 	(SELECT type, data FROM realtime.events WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip(after) FROM mark))
 		ORDER BY xid LIMIT {limit})
 ),
+fresh AS MATERIALIZED (
+	SELECT type, "hangarId" AS hangar_id, "bookingId" AS booking_id, bookings
+	FROM rows LEFT JOIN LATERAL json_to_record(data) AS named ("hangarId" text, "bookingId" text, bookings json) ON true
+),
 valid AS MATERIALIZED (
 	SELECT mark.* FROM mark
 	WHERE generation = (SELECT number FROM realtime.ledger_generation)
 		AND faults = (SELECT {faults} FROM realtime.faults) AND place = {place}
 		AND (SELECT count(*) FROM fresh) < {limit}
-		AND NOT EXISTS (SELECT FROM fresh WHERE type NOT IN ('access', 'occupancy_changed')
-			AND data->'bookingId' IS NULL AND data->'bookings' IS NULL)
+		AND NOT EXISTS (SELECT FROM fresh WHERE type NOT IN ('access', 'occupancy_changed') AND booking_id IS NULL AND bookings IS NULL)
 ),
 named AS (
-	SELECT data->>'bookingId' AS id FROM fresh, valid
+	SELECT hangar_id, booking_id AS id FROM fresh, valid WHERE booking_id IS NOT NULL
 	UNION ALL
-	SELECT json_array_elements_text(data->'bookings') FROM fresh, valid
-),
-touched AS MATERIALIZED (SELECT DISTINCT id FROM named WHERE id IS NOT NULL)`
+	SELECT hangar_id, json_array_elements_text(bookings) FROM fresh, valid
+)`
 
 // ledgerPlace names the bookings' table, the file that holds its rows, and the cluster with its database.
 const ledgerPlace = `concat_ws(' ', to_regclass({bookingsName})::oid, pg_relation_filenode(to_regclass({bookingsName})),
@@ -79,8 +84,8 @@ const touchedRows = `AND b.id = ANY (ARRAY(SELECT {key} FROM touched))`
 // Its plan, whatever the size of the tables: one step back in the index of the marks; an index range at the end of the log for
 // what is fresh; the owner's listings; for each of them one range of ledger_hangar, of stays that are not over and payments
 // and bookings of the last days (OFFSET 0 keeps the planner from joining by reading the whole ledger), and one row of totals;
-// for each booking that is fresh one row of the ledger, which is left out, and one of the portal's table by its primary key
-// instead. When the ledger is not valid, no owner's listing is found, and nothing else is read. An upper bound that is none has
+// for each booking of theirs that is fresh one row of the ledger, which is left out, and one of the portal's table by its primary
+// key instead. When the ledger is not valid, no owner's listing is found, and nothing else is read. An upper bound that is none has
 // the planner expect a small range where it does not know the parameters, so that it plans once and not each time, which would
 // take three times as long as the answer.
 //
@@ -89,6 +94,9 @@ const ledgerMetrics = `, hangars AS MATERIALIZED (
 	SELECT l.id::text AS id, coalesce(l.status::text = 'active' AND l.is_available, false) AS published, {spaces} AS spaces
 	FROM {listings} l WHERE l.owner_id = $1::text::{ownerType}
 		AND EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC'))
+),
+touched AS MATERIALIZED (
+	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id IN (SELECT id FROM hangars)
 ),
 present AS MATERIALIZED (
 	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
@@ -130,12 +138,13 @@ spaces AS (
 	WHERE h.published
 )` + metricsResult + `,
 	EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC')) AND (SELECT odd = 0 FROM totals) AS trusted,
-	least($4::timestamptz, sums.turn AT TIME ZONE 'UTC') AS until
+	least($4::timestamptz, sums.turn AT TIME ZONE 'UTC') AS until, ARRAY(SELECT id FROM hangars) AS hangars
 FROM sums, payouts, spaces` + metricsParameters
 
 // ledgerApply brings the ledger to what the portal's tables are in this statement's snapshot, where it was valid: the bookings
 // that fresh rows are about are read again. It returns whether it was valid, and how many rows were fresh.
-const ledgerApply = `, present AS MATERIALIZED (
+const ledgerApply = `, touched AS MATERIALIZED (SELECT DISTINCT id FROM named),
+present AS MATERIALIZED (
 	SELECT r.* FROM ({touchedRows}) r, valid WHERE r.counts_until >= valid.floor OR r.pending IS NOT NULL
 ),
 former AS MATERIALIZED (

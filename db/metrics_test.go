@@ -322,8 +322,9 @@ func (c *metricsCheck) compare(t *testing.T, h *history, zone string, now time.T
 	t.Helper()
 	store := c.stores[zone]
 	for _, owner := range h.owners {
-		m, until, err := store.Metrics(t.Context(), owner, now)
+		m, validity, err := store.Metrics(t.Context(), owner, now)
 		must(t, err)
+		until := validity.Until
 		want := h.metrics(owner, now, store.Location())
 		if !until.IsZero() { // nothing changes by itself before
 			last := until.Add(-time.Microsecond)

@@ -23,11 +23,13 @@ WITH found AS (
 	(SELECT owner_id, type, data FROM realtime.events WHERE xid = ANY ($2::xid8[]) AND xid < $1::xid8 ORDER BY xid LIMIT {limit})
 ),
 fresh AS MATERIALIZED (
-	SELECT owner_id, type = 'access' AS access, CASE WHEN type = 'access' AND owner_id = '' THEN data->>'userId' END AS user_id FROM found
+	SELECT owner_id, data->>'hangarId' AS hangar_id, type = 'access' AS access,
+		CASE WHEN type = 'access' AND owner_id = '' THEN data->>'userId' END AS user_id FROM found
 )
 SELECT pg_current_snapshot()::text AS after,
 	concat_ws(' ', {place}, pg_postmaster_start_time(), g.number, {faults}, i.floor) AS life,
 	ARRAY(SELECT DISTINCT owner_id FROM fresh WHERE owner_id <> '' AND NOT access) AS owners,
+	ARRAY(SELECT DISTINCT hangar_id FROM fresh WHERE hangar_id IS NOT NULL) AS hangars,
 	ARRAY(SELECT DISTINCT owner_id FROM fresh WHERE owner_id <> '' AND access) AS accounts,
 	ARRAY(SELECT DISTINCT user_id FROM fresh WHERE user_id <> '') AS users,
 	(SELECT count(*) >= {limit} OR coalesce(bool_or(owner_id IS NULL OR access AND owner_id = '' AND coalesce(user_id, '') = ''), false)
@@ -39,11 +41,12 @@ FROM realtime.ledger_generation g, realtime.installation i, realtime.faults`
 type Mark struct{ Life, After string }
 
 // News tells what may have been changed by what was committed between two marks: Everything, and then the lists are empty; or
-// the numbers of Owners, who may see Accounts, and the sessions of Users.
+// the numbers of Owners and of whoever owns Hangars, who may see Accounts, and the sessions of Users. A transaction names the
+// owner it knew; where a hangar has changed hands meanwhile, only the hangar leads to the present one.
 type News struct {
-	Mark                    Mark
-	Owners, Accounts, Users []string
-	Everything              bool
+	Mark                             Mark
+	Owners, Hangars, Accounts, Users []string
+	Everything                       bool
 }
 
 // News returns what is new since a mark, up to a snapshot that is taken now. It knows only what the log tells, as the ledger does.
@@ -58,9 +61,9 @@ func (s *Store) News(ctx context.Context, since Mark) (News, error) {
 		}
 	}
 	var row struct {
-		After, Life             string
-		Owners, Accounts, Users pq.StringArray
-		Everything              bool
+		After, Life                      string
+		Owners, Hangars, Accounts, Users pq.StringArray
+		Everything                       bool
 	}
 	if err := s.get(ctx, &row, s.sql.ledger.news, before.upper, pq.Array(before.open)); err != nil {
 		return News{}, fmt.Errorf("look for news: %w", err)
@@ -69,5 +72,5 @@ func (s *Store) News(ctx context.Context, since Mark) (News, error) {
 	if row.Everything || row.Life != since.Life {
 		return News{Mark: mark, Everything: true}, nil
 	}
-	return News{Mark: mark, Owners: row.Owners, Accounts: row.Accounts, Users: row.Users}, nil
+	return News{Mark: mark, Owners: row.Owners, Hangars: row.Hangars, Accounts: row.Accounts, Users: row.Users}, nil
 }

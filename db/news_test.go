@@ -63,6 +63,24 @@ func TestNews(t *testing.T) {
 
 	b.Exec(t, `UPDATE bookings SET hangar_id = $1`, other.Hangars[0])
 	want("bookings change hands", false, []string{b.owner.ID, other.ID}, nil, nil)
+
+	// Without a key that holds the owner, a hangar changes hands while a transaction that booked it is under way.
+	b.Exec(t, `ALTER TABLE hangar_listings DROP CONSTRAINT hangar_listings_owner_id_hangar_number_key`)
+	early = begin(t, b.Portal)
+	_, err = early.Exec(b.paidBooking())
+	must(t, err)
+	b.Exec(t, `UPDATE hangar_listings SET owner_id = $1 WHERE id = $2`, other.ID, b.owner.Hangars[0])
+	want("a hangar changes hands", false, []string{b.owner.ID, other.ID}, nil, nil)
+	commit(t, early) // it knew the owner of before
+	n, err := b.store.News(t.Context(), mark)
+	must(t, err)
+	if _, validity, err := b.store.Metrics(t.Context(), other.ID, b.now); err != nil || !slices.Contains(validity.Hangars, n.Hangars[0]) {
+		t.Errorf("a booking in a hangar that changed hands: news of hangars %v, the new owner's are %v, %v", n.Hangars, validity.Hangars, err)
+	}
+	want("a booking in it", false, []string{b.owner.ID}, nil, nil)
+	b.Exec(t, `UPDATE hangar_listings SET owner_id = $1 WHERE id = $2`, b.owner.ID, b.owner.Hangars[0])
+	want("it is given back", false, []string{b.owner.ID, other.ID}, nil, nil)
+
 	b.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'viewer')`, other.ID, b.guest)
 	want("a new member", false, nil, []string{other.ID}, nil)
 	must(t, db.NewSessions(b.store).EndAll(t.Context(), b.guest))

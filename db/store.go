@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 )
 
 // queryTimeout bounds one question to the database.
@@ -59,6 +60,13 @@ type RealTimeMetrics struct {
 	ActiveListings   int     `json:"activeListings" db:"active_listings"`
 	PendingPayouts   Decimal `json:"pendingPayouts" db:"pending_payouts"`
 	NextPayoutDate   Day     `json:"nextPayoutDate" db:"-"`
+}
+
+// Validity is for how long numbers hold: until an instant, if nothing is written about their owner or these hangars of his. The zero
+// time says that it is not known.
+type Validity struct {
+	Until   time.Time
+	Hangars []string
 }
 
 // Account is an owner account that a user may see.
@@ -130,14 +138,13 @@ func (s *Store) list(ctx context.Context, into any, query string, args ...any) e
 // Location returns the zone in which days begin and end.
 func (s *Store) Location() *time.Location { return s.loc }
 
-// Metrics computes the numbers of an owner at the instant now, and until when they stay as they are if nothing is written: the
-// zero time where that is not known.
-func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (numbers RealTimeMetrics, until time.Time, err error) {
+// Metrics computes the numbers of an owner at the instant now.
+func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (RealTimeMetrics, Validity, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
 	row, err := s.metricsRow(ctx, s.metricsArgs(ownerID, now))
 	if err != nil {
-		return RealTimeMetrics{}, time.Time{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
+		return RealTimeMetrics{}, Validity{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
 	}
 	m := row.RealTimeMetrics
 	m.NextPayoutDate = Day{nextPayoutDay(now, s.loc)}
@@ -147,15 +154,21 @@ func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (num
 			m.NextPayoutDate = Day{scheduled}
 		}
 	}
-	return m, row.Until, nil
+	return m, Validity{row.Until, row.Hangars}, nil
 }
 
-// metricsRow is what a metrics query returns. Trusted says that it was the ledger's to answer, which also knows Until.
+// metricsRow is what a metrics query returns. Trusted says that it was the ledger's to answer, which also knows the Validity.
 type metricsRow struct {
 	RealTimeMetrics
-	ScheduledOn sql.NullTime `db:"scheduled_on"`
-	Trusted     bool         `db:"trusted"`
-	Until       time.Time    `db:"until"`
+	ScheduledOn sql.NullTime   `db:"scheduled_on"`
+	Trusted     bool           `db:"trusted"`
+	Until       time.Time      `db:"until"`
+	Hangars     pq.StringArray `db:"hangars"`
+}
+
+// says reports whether two rows say the same.
+func (r metricsRow) says(other metricsRow) bool {
+	return r.RealTimeMetrics == other.RealTimeMetrics && r.ScheduledOn == other.ScheduledOn
 }
 
 // metricsArgs are the parameters of a metrics query.

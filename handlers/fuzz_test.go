@@ -50,8 +50,8 @@ func (office) Verify(_ context.Context, token string) (handlers.Viewer, error) {
 	return viewer, nil
 }
 
-func (office) Metrics(context.Context, string, time.Time) (m db.RealTimeMetrics, until time.Time, err error) {
-	return m, until, nil
+func (office) Metrics(context.Context, string, time.Time) (m db.RealTimeMetrics, v db.Validity, err error) {
+	return m, v, nil
 }
 
 func (office) Bookings(context.Context, string, int) ([]db.Booking, error) { return nil, nil }

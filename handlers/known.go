@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -16,22 +17,37 @@ const knownOwners = 1 << 14
 type KnownMetrics struct {
 	mu        sync.Mutex                          // guards what follows
 	answers   *simplelru.LRU[string, knownAnswer] // by owner
-	computing map[string]bool                     // by owner; true when there was news of him meanwhile
+	hangars   map[string]string                   // whose answer a hangar is in
+	computing map[string]*doubts                  // by owner
 }
 
 // knownAnswer is an answer and when it is true, if there is no news.
 type knownAnswer struct {
 	answer
-	from, until time.Time
+	from     time.Time
+	validity db.Validity
+}
+
+// doubts is what there was news of while an answer was computed.
+type doubts struct {
+	owner   bool
+	hangars map[string]bool
 }
 
 // NewKnownMetrics returns an empty memory that heeds what a Lookout tells.
 func NewKnownMetrics(lookout *Lookout) *KnownMetrics {
-	answers, err := simplelru.NewLRU[string, knownAnswer](knownOwners, nil)
+	k := &KnownMetrics{hangars: make(map[string]string), computing: make(map[string]*doubts)}
+	answers, err := simplelru.NewLRU(knownOwners, func(ownerID string, known knownAnswer) {
+		for _, id := range known.validity.Hangars {
+			if k.hangars[id] == ownerID {
+				delete(k.hangars, id)
+			}
+		}
+	})
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	k := &KnownMetrics{answers: answers, computing: make(map[string]bool)}
+	k.answers = answers
 	lookout.tell(k.forget)
 	return k
 }
@@ -42,14 +58,20 @@ func (k *KnownMetrics) forget(n db.News) {
 	defer k.mu.Unlock()
 	if n.Everything {
 		k.answers.Purge()
-		for ownerID := range k.computing {
-			k.computing[ownerID] = true
+		for _, d := range k.computing {
+			d.owner = true
 		}
 	}
-	for _, ownerID := range n.Owners {
-		k.answers.Remove(ownerID)
-		if _, ok := k.computing[ownerID]; ok {
-			k.computing[ownerID] = true
+	for _, id := range n.Owners {
+		k.answers.Remove(id)
+		if d := k.computing[id]; d != nil {
+			d.owner = true
+		}
+	}
+	for _, id := range n.Hangars {
+		k.answers.Remove(k.hangars[id])
+		for _, d := range k.computing {
+			d.hangars[id] = true
 		}
 	}
 }
@@ -59,29 +81,41 @@ func (k *KnownMetrics) get(ownerID string, now time.Time) (answer, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	known, ok := k.answers.Get(ownerID)
-	return known.answer, ok && !now.Before(known.from) && now.Before(known.until)
+	return known.answer, ok && !now.Before(known.from) && now.Before(known.validity.Until)
 }
 
-// compute has an answer for an owner computed at the instant now, and keeps it until when it says. It must not be called for
-// one owner twice at the same time.
-func (k *KnownMetrics) compute(ownerID string, now time.Time, compute func() (a answer, until time.Time, err error)) (answer, error) {
+// compute has an answer for an owner computed at the instant now, and keeps it for as long as it is valid. It must not be called
+// for one owner twice at the same time.
+func (k *KnownMetrics) compute(ownerID string, now time.Time, compute func() (answer, db.Validity, error)) (answer, error) {
+	d := &doubts{hangars: make(map[string]bool)}
 	k.mu.Lock()
-	k.computing[ownerID] = false
+	k.computing[ownerID] = d
 	k.mu.Unlock()
 	known := knownAnswer{from: now}
 	var err error
 	defer func() { // also when compute panics
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		spoiled := k.computing[ownerID]
 		delete(k.computing, ownerID)
-		if limit := now.Add(knownFor); known.until.After(limit) {
-			known.until = limit
-		}
-		if !spoiled && err == nil && now.Before(known.until) {
-			k.answers.Add(ownerID, known)
+		if err == nil && !d.owner && !slices.ContainsFunc(known.validity.Hangars, func(id string) bool { return d.hangars[id] }) {
+			k.keep(ownerID, known)
 		}
 	}()
-	known.answer, known.until, err = compute()
+	known.answer, known.validity, err = compute()
 	return known.answer, err
+}
+
+// keep keeps an answer, if it is valid for a while. The caller holds the lock.
+func (k *KnownMetrics) keep(ownerID string, known knownAnswer) {
+	if limit := known.from.Add(knownFor); known.validity.Until.After(limit) {
+		known.validity.Until = limit
+	}
+	k.answers.Remove(ownerID)
+	if !known.from.Before(known.validity.Until) {
+		return
+	}
+	k.answers.Add(ownerID, known)
+	for _, id := range known.validity.Hangars {
+		k.hangars[id] = ownerID
+	}
 }

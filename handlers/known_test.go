@@ -44,8 +44,8 @@ func TestKnownMetrics(t *testing.T) {
 		lookout := NewLookout(b)
 		k := NewKnownMetrics(lookout)
 		for _, id := range []string{"42", "43"} {
-			if _, err := k.compute(id, start, func() (answer, time.Time, error) {
-				return answer{body: []byte(id)}, start.Add(lasts), nil
+			if _, err := k.compute(id, start, func() (answer, db.Validity, error) {
+				return answer{body: []byte(id)}, db.Validity{Until: start.Add(lasts), Hangars: []string{"h" + id}}, nil
 			}); err != nil {
 				t.Fatal(err)
 			}
@@ -91,17 +91,28 @@ func TestKnownMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 		knows(t, k, "43", 0, false)
+		k, lookout, b = know(t, never)
+		b.next = db.News{Owners: []string{"99"}, Hangars: []string{"h43", "h99"}} // of somebody who had it before
+		if err := lookout.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		knows(t, k, "42", 0, true)
+		knows(t, k, "43", 0, false)
+		if len(k.hangars) != 1 {
+			t.Errorf("hangars of nobody are kept: %v", k.hangars)
+		}
 	})
 	t.Run("what there was news of while it was computed is not kept", func(t *testing.T) {
 		t.Parallel()
-		for _, n := range []db.News{{Owners: []string{"42"}}, {Everything: true}} {
+		for _, n := range []db.News{{Owners: []string{"42"}}, {Hangars: []string{"h2"}}, {Everything: true}} {
 			k, lookout, b := know(t, never)
 			b.next = n
-			a, err := k.compute("42", start, func() (answer, time.Time, error) {
+			k.answers.Remove("42")
+			a, err := k.compute("42", start, func() (answer, db.Validity, error) {
 				if err := lookout.Look(t.Context()); err != nil {
 					t.Error(err)
 				}
-				return answer{body: []byte("older")}, start.Add(never), nil
+				return answer{body: []byte("older")}, db.Validity{Until: start.Add(never), Hangars: []string{"h1", "h2"}}, nil
 			})
 			if err != nil || string(a.body) != "older" {
 				t.Errorf("%s, %v", a.body, err)
@@ -112,14 +123,14 @@ func TestKnownMetrics(t *testing.T) {
 	t.Run("errors and panics are not kept", func(t *testing.T) {
 		t.Parallel()
 		k, _, _ := know(t, -never)
-		if _, err := k.compute("42", start, func() (answer, time.Time, error) {
-			return answer{}, start.Add(never), errors.New("the database is away")
+		if _, err := k.compute("42", start, func() (answer, db.Validity, error) {
+			return answer{}, db.Validity{Until: start.Add(never)}, errors.New("the database is away")
 		}); err == nil {
 			t.Error("no error")
 		}
 		func() {
 			defer func() { recover() }()
-			k.compute("42", start, func() (answer, time.Time, error) { panic("a mistake") })
+			k.compute("42", start, func() (answer, db.Validity, error) { panic("a mistake") })
 		}()
 		knows(t, k, "42", 0, false)
 		if len(k.computing) != 0 {

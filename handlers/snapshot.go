@@ -22,7 +22,7 @@ const (
 
 // Present answers what is true now.
 type Present interface {
-	Metrics(ctx context.Context, ownerID string, now time.Time) (numbers db.RealTimeMetrics, until time.Time, err error)
+	Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, db.Validity, error)
 	Bookings(ctx context.Context, ownerID string, limit int) ([]db.Booking, error)
 	Today(ctx context.Context, ownerID string, now time.Time, limit int) ([]db.Booking, error)
 	Listings(ctx context.Context, ownerID string, now time.Time) ([]db.Listing, error)
@@ -67,12 +67,12 @@ func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
 		}
 		return s.shared.do("metrics "+ownerID, func() (answer, error) {
 			now := s.Now()
-			return s.Known.compute(ownerID, now, func() (a answer, until time.Time, err error) {
+			return s.Known.compute(ownerID, now, func() (a answer, v db.Validity, err error) {
 				a, err = s.answer(ctx, ownerID, func(ctx context.Context, ownerID string) (numbers any, err error) {
-					numbers, until, err = s.Present.Metrics(ctx, ownerID, now)
+					numbers, v, err = s.Present.Metrics(ctx, ownerID, now)
 					return numbers, err
 				})
-				return a, until, err
+				return a, v, err
 			})
 		})
 	})

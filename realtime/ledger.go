@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// ledgerPause is how often the ledger is brought up to date, and ledgerHurry how many rows of the log it may have lacked for
-	// that to be done again at once.
+	// ledgerPause is how often the ledger is brought up to date. It is busyPause while it lacks ledgerBusy rows of the log or more:
+	// what it lacks is read by every question.
 	ledgerPause = time.Second
-	ledgerHurry = 500
+	busyPause   = 100 * time.Millisecond
+	ledgerBusy  = 20
 	// checkPause is how often the ledger is compared with the tables for one owner, and prunePause how often what no longer
 	// counts is removed from it.
 	checkPause = 10 * time.Second
@@ -51,24 +52,25 @@ type Bookkeeping struct {
 func (b *Bookkeeping) Run(ctx context.Context) error {
 	b.buildPause, b.nextCheck = firstBuildPause, b.Clock.Now().Add(checkPause) // a start is busy enough
 	for ctx.Err() == nil {
-		hurry, err := b.step(ctx)
+		busy, err := b.step(ctx)
 		if err != nil && ctx.Err() == nil && !b.ailing {
 			b.Log.Warn("the ledger is not kept; snapshots are computed from the tables; trying again", "error", err)
 		}
 		b.ailing = err != nil
-		if hurry && err == nil {
-			continue
+		pause := ledgerPause
+		if busy && err == nil {
+			pause = busyPause
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(ledgerPause):
+		case <-time.After(pause):
 		}
 	}
 	return nil
 }
 
-// step does what is due, and reports whether there is more to do at once.
-func (b *Bookkeeping) step(ctx context.Context) (hurry bool, err error) {
+// step does what is due, and reports whether there will be more to do soon.
+func (b *Bookkeeping) step(ctx context.Context) (busy bool, err error) {
 	upkeep, err := b.Books.Apply(ctx)
 	now := b.Clock.Now()
 	switch {
@@ -76,20 +78,19 @@ func (b *Bookkeeping) step(ctx context.Context) (hurry bool, err error) {
 		return false, err
 	case !upkeep.Valid:
 		return false, b.build(ctx, now)
-	case upkeep.Fresh >= ledgerHurry:
-		return true, nil
 	}
+	busy = upkeep.Fresh >= ledgerBusy
 	if now.Sub(b.pruned) >= prunePause || now.Before(b.pruned) {
 		if err := b.Books.Prune(ctx, now); err != nil {
-			return false, err
+			return busy, err
 		}
 		b.pruned = now
 	}
 	if now.Sub(b.nextCheck) < 0 && b.nextCheck.Sub(now) <= checkPause {
-		return false, nil
+		return busy, nil
 	}
 	b.nextCheck = now.Add(checkPause)
-	return false, b.check(ctx, now)
+	return busy, b.check(ctx, now)
 }
 
 // build builds the ledger anew, ever more seldom where it does not last.

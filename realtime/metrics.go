@@ -14,13 +14,15 @@ const (
 	metricsPace = 100 * time.Millisecond
 	// metricsRetry is the pause after a computation that did not succeed.
 	metricsRetry = time.Second
-	// metricsParallel is how many computations run at once.
-	metricsParallel = 4
+	// metricsParallel is how many computations run at once. Each is followed by a rest as long as itself, up to metricsRest: in a
+	// rush the numbers take no more of the database than one connection would.
+	metricsParallel = 2
+	metricsRest     = time.Second
 )
 
 // MetricsSource computes an owner's numbers.
 type MetricsSource interface {
-	Metrics(ctx context.Context, ownerID string, now time.Time) (numbers db.RealTimeMetrics, until time.Time, err error)
+	Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, db.Validity, error)
 }
 
 // Metrics recomputes the numbers of owners that somebody watches: when something of theirs changed, and when the day
@@ -31,7 +33,7 @@ type Metrics struct {
 	loc    *time.Location
 	clock  Clock
 	log    *slog.Logger
-	places chan struct{} // held while computing
+	places chan struct{} // held while computing, and for the rest after it
 
 	wake    chan struct{}       // tells Run that somebody waits
 	mu      sync.Mutex          // guards what follows
@@ -133,7 +135,8 @@ func (m *Metrics) compute(ctx context.Context, ownerID string, r *refresh) error
 		return ctx.Err()
 	case m.places <- struct{}{}:
 	}
-	defer func() { <-m.places }()
+	begun := time.Now()
+	defer func() { time.AfterFunc(min(time.Since(begun), metricsRest), func() { <-m.places }) }()
 	m.mu.Lock()
 	r.again = false // what changed up to here will be seen by the query
 	m.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"slices"
 	"sync"
 	"testing"
@@ -20,13 +21,19 @@ type numbers struct {
 	mu    sync.Mutex
 	asked []time.Time
 	fail  error
+	takes time.Duration
 }
 
-func (n *numbers) Metrics(_ context.Context, _ string, now time.Time) (db.RealTimeMetrics, time.Time, error) {
+func (n *numbers) Metrics(_ context.Context, _ string, now time.Time) (db.RealTimeMetrics, db.Validity, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked = append(n.asked, now)
-	return db.RealTimeMetrics{}, time.Time{}, n.fail
+	if n.takes > 0 {
+		n.mu.Unlock()
+		time.Sleep(n.takes)
+		n.mu.Lock()
+	}
+	return db.RealTimeMetrics{}, db.Validity{}, n.fail
 }
 
 func TestMetricsPace(t *testing.T) {
@@ -59,6 +66,33 @@ func TestMetricsPace(t *testing.T) {
 			}
 			if source.asked[len(source.asked)-1].Before(last.Add(-time.Millisecond)) {
 				t.Error("the last change was not computed")
+			}
+		})
+	})
+
+	t.Run("in a rush the numbers take half of two connections", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r, source := newRig(), &numbers{takes: 50 * time.Millisecond}
+			for n := range 8 {
+				r.subscribe(t, strconv.Itoa(n), "")
+			}
+			m := NewMetrics(source, r.Bus, time.UTC, SystemClock{}, quiet)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); m.Run(ctx) }()
+			begun := time.Now()
+			m.ChangedAll()
+			time.Sleep(time.Second)
+			cancel()
+			<-done
+			for i, at := range source.asked {
+				if want := time.Duration(i/2) * 100 * time.Millisecond; at.Sub(begun) != want {
+					t.Errorf("computation %d began after %s, want %s", i, at.Sub(begun), want)
+				}
+			}
+			if len(source.asked) != 8 {
+				t.Errorf("%d computations for 8 owners", len(source.asked))
 			}
 		})
 	})
