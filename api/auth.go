@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-chi/jwtauth/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/lestrrat-go/jwx/v2/jwt"
@@ -28,6 +30,8 @@ const (
 	sessionClaim = "sid"
 	// maxToken is the most bytes of a token that is looked at: more than a request's head has room for.
 	maxToken = 8 << 10
+	// knownTokens is how many tokens with a good signature are remembered, by their SHA-256: at about 1 KiB each, 4 MB.
+	knownTokens = 4096
 	// maxWhole is the largest number up to which a float holds every whole one (RFC 8259, section 6).
 	maxWhole = 1<<53 - 1
 	// lastInstant is the first second after the year 9999: a token that lasts longer counts in other units.
@@ -44,16 +48,27 @@ var (
 // Tokens signs access tokens with HMAC SHA-256 under the server's secret, and verifies those that it, the portal, or a
 // foreign issuer has signed: JWT (RFC 7519) in the compact form of JWS (RFC 7515). The algorithm that a token names decides
 // whose key it needs, so that no key is ever used as one of another kind (RFC 8725, section 3.1).
+//
+// That a signature under the secret is good is remembered: those who call again and again send the same token. When a token
+// begins and ends is looked at each time.
 type Tokens struct {
 	auth   *jwtauth.JWTAuth
 	secret []byte
 	issuer *Issuer
+	known  *lru.Cache[[sha256.Size]byte, claims]
 }
+
+// claims is what a token says (RFC 7519, section 4), which is not changed.
+type claims map[string]json.RawMessage
 
 // NewTokens returns Tokens under a secret of at least 32 bytes; without a secret nothing is signed, and no HS256 token is
 // valid.
 func NewTokens(secret []byte) *Tokens {
-	return &Tokens{secret: secret, auth: jwtauth.New(jwa.HS256.String(), secret, nil,
+	known, err := lru.New[[sha256.Size]byte, claims](knownTokens)
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	return &Tokens{secret: secret, known: known, auth: jwtauth.New(jwa.HS256.String(), secret, nil,
 		jwt.WithAcceptableSkew(clockSkew), jwt.WithRequiredClaim(jwt.ExpirationKey))}
 }
 
@@ -68,11 +83,11 @@ func (t *Tokens) Sign(userID, sessionID string, lifetime time.Duration) (token s
 	}
 	now := time.Now()
 	expires = now.Add(lifetime).Truncate(time.Second)
-	claims := map[string]any{jwt.SubjectKey: userID, jwt.IssuedAtKey: now.Unix(), jwt.ExpirationKey: expires.Unix()}
+	says := map[string]any{jwt.SubjectKey: userID, jwt.IssuedAtKey: now.Unix(), jwt.ExpirationKey: expires.Unix()}
 	if sessionID != "" {
-		claims[jwt.IssuerKey], claims[sessionClaim] = ourselves, sessionID
+		says[jwt.IssuerKey], says[sessionClaim] = ourselves, sessionID
 	}
-	if _, token, err = t.auth.Encode(claims); err != nil {
+	if _, token, err = t.auth.Encode(says); err != nil {
 		return "", time.Time{}, fmt.Errorf("sign token: %w", err)
 	}
 	return token, expires, nil
@@ -83,13 +98,9 @@ func (t *Tokens) signs() bool { return len(t.secret) > 0 }
 
 // Verify implements handlers.Authority. The user is the claim sub, else userId, else id.
 func (t *Tokens) Verify(ctx context.Context, token string) (handlers.Viewer, error) {
-	payload, err := t.payload(ctx, token)
+	claims, err := t.read(ctx, token)
 	if err != nil {
 		return handlers.Viewer{}, err
-	}
-	var claims map[string]json.RawMessage
-	if json.Unmarshal(payload, &claims) != nil {
-		return handlers.Viewer{}, errTokenInvalid
 	}
 	issued, expires, err := t.times(claims)
 	if err != nil {
@@ -111,12 +122,16 @@ func (t *Tokens) Verify(ctx context.Context, token string) (handlers.Viewer, err
 	return viewer, nil
 }
 
-// payload returns what a token says, if its signature is good.
-func (t *Tokens) payload(ctx context.Context, token string) ([]byte, error) {
+// read returns what a token says, if its signature is good.
+func (t *Tokens) read(ctx context.Context, token string) (claims, error) {
 	if len(token) > maxToken || strings.Count(token, ".") != 2 {
 		return nil, errTokenInvalid
 	}
 	text := []byte(token)
+	sum := sha256.Sum256(text)
+	if known, ok := t.known.Get(sum); ok {
+		return known, nil
+	}
 	message, err := jws.Parse(text, jws.WithCompact())
 	if err != nil || len(message.Signatures()) != 1 {
 		return nil, errTokenInvalid
@@ -125,28 +140,32 @@ func (t *Tokens) payload(ctx context.Context, token string) ([]byte, error) {
 	if len(header.Critical()) > 0 { // whatever it is, we do not know it (RFC 7515, section 4.1.11)
 		return nil, errTokenInvalid
 	}
-	switch algorithm := header.Algorithm(); algorithm {
-	case jwa.HS256:
-		if !t.signs() {
+	var payload []byte
+	algorithm := header.Algorithm()
+	switch {
+	case algorithm == jwa.HS256 && t.signs():
+		if payload, err = jws.Verify(text, jws.WithCompact(), jws.WithKey(jwa.HS256, t.secret)); err != nil {
 			return nil, errTokenInvalid
 		}
-		payload, err := jws.Verify(text, jws.WithCompact(), jws.WithKey(jwa.HS256, t.secret))
-		if err != nil {
-			return nil, errTokenInvalid
+	case t.issuer != nil && (algorithm == jwa.RS256 || algorithm == jwa.ES256 || algorithm == jwa.EdDSA):
+		if payload, err = t.issuer.verify(ctx, text, header.KeyID(), algorithm); err != nil {
+			return nil, err
 		}
-		return payload, nil
-	case jwa.RS256, jwa.ES256, jwa.EdDSA:
-		if t.issuer == nil {
-			return nil, errTokenInvalid
-		}
-		return t.issuer.verify(ctx, text, header.KeyID(), algorithm)
 	default:
 		return nil, errTokenInvalid
 	}
+	var said claims
+	if json.Unmarshal(payload, &said) != nil {
+		return nil, errTokenInvalid
+	}
+	if algorithm == jwa.HS256 { // an issuer's keys come and go
+		t.known.Add(sum, said)
+	}
+	return said, nil
 }
 
 // times checks when a token is valid and returns when it was issued, a day before its end if it does not say, and when it ends.
-func (t *Tokens) times(claims map[string]json.RawMessage) (issued, expires time.Time, err error) {
+func (t *Tokens) times(claims claims) (issued, expires time.Time, err error) {
 	token := jwt.New()
 	for _, name := range []string{jwt.ExpirationKey, jwt.NotBeforeKey, jwt.IssuedAtKey} {
 		text, given := claims[name]

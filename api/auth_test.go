@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
@@ -102,6 +103,36 @@ func TestTimesOfAToken(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 	}
+}
+
+// TestKnownTokens sees that a token whose signature is known to be good ends and begins at its times all the same.
+func TestKnownTokens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tokens, now := NewTokens(hmacKey), time.Now()
+		good := sign(t, fmt.Sprintf(`{"sub":"7","exp":%d}`, now.Add(time.Minute).Unix()))
+		early := sign(t, fmt.Sprintf(`{"sub":"7","nbf":%d,"exp":%d}`, now.Add(2*time.Minute).Unix(), now.Add(time.Hour).Unix()))
+		verify := func(what, token string, want error) {
+			t.Helper()
+			for range 2 {
+				if viewer, err := tokens.Verify(t.Context(), token); !errors.Is(err, want) || err == nil && viewer.UserID != "7" {
+					t.Errorf("%s: %+v, %v", what, viewer, err)
+				}
+			}
+		}
+		verify("a good one", good, nil)
+		verify("one that begins later", early, errTokenInvalid)
+		if n := tokens.known.Len(); n != 2 {
+			t.Errorf("%d signatures are known", n)
+		}
+		verify("another signature", good[:len(good)-4]+"AAAA", errTokenInvalid)
+		if n := tokens.known.Len(); n != 2 {
+			t.Errorf("a bad signature is remembered")
+		}
+		time.Sleep(time.Minute + clockSkew)
+		verify("ended", good, errTokenEnded)
+		verify("begun", early, nil)
+	})
 }
 
 func TestForgedTokens(t *testing.T) {
