@@ -40,8 +40,8 @@ func turnTime() time.Duration {
 	return 5 * time.Second
 }
 
-// BenchmarkCommitToWebSocket measures the time from sending a commit to receiving its event on a hundred WebSockets, at
-// a hundred bookings a second, and the same for a bare lib/pq listener on a database without anything of ours in the
+// BenchmarkCommitToWebSocket measures the time from sending a commit to receiving its event on one WebSocket and on a hundred,
+// at a hundred bookings a second, and the same for a bare lib/pq listener on a database without anything of ours in the
 // same PostgreSQL, whose commits wait for the disk.
 func BenchmarkCommitToWebSocket(b *testing.B) {
 	server := durable(b)
@@ -49,30 +49,34 @@ func BenchmarkCommitToWebSocket(b *testing.B) {
 	program := serve(b, portal, "--log-level", "error")
 	bare, bareOwner, _ := benchPortal(b, server, "bare")
 	floor := newBareListener(b, bare)
-	options := loadtest.Options{
-		URL: program.base, Connections: benchClients, Duration: turnTime(), Transport: loadtest.WebSocket, Rate: benchRate,
-		Subscribers: []loadtest.Subscriber{{Token: tokenFor(b, owner.UserID, time.Hour), OwnerID: owner.ID}},
-		Booker:      &markedBookings{pool: portal.Pool.DB},
-	}
-	for b.Loop() {
-		var ours, oursLate, bare, bareLate []float64
-		for range benchRounds {
-			p50, p99 := floor.measure(b, bareOwner.ID)
-			bare, bareLate = append(bare, p50), append(bareLate, p99)
-			report, err := loadtest.Run(b.Context(), options)
-			if err != nil || report.Err() != nil {
-				b.Fatal(err, report.Err())
-			}
-			ours, oursLate = append(ours, report.CommitLatency.P50), append(oursLate, report.CommitLatency.P99)
+	for _, clients := range []int{1, benchClients} {
+		options := loadtest.Options{
+			URL: program.base, Connections: clients, Duration: turnTime(), Transport: loadtest.WebSocket, Rate: benchRate,
+			Subscribers: []loadtest.Subscriber{{Token: tokenFor(b, owner.UserID, time.Hour), OwnerID: owner.ID}},
+			Booker:      &markedBookings{pool: portal.Pool.DB},
 		}
-		b.ReportMetric(middle(ours), "p50-ms")
-		b.ReportMetric(middle(oursLate), "p99-ms")
-		b.ReportMetric(middle(bare), "listener-p50-ms")
-		b.ReportMetric(middle(bareLate), "listener-p99-ms")
-		b.ReportMetric(middle(ours)/middle(bare), "p50-ratio")
-		b.ReportMetric(middle(oursLate)/middle(bareLate), "p99-ratio")
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			for b.Loop() {
+				var ours, oursLate, bare, bareLate []float64
+				for range benchRounds {
+					p50, p99 := floor.measure(b, bareOwner.ID)
+					bare, bareLate = append(bare, p50), append(bareLate, p99)
+					report, err := loadtest.Run(b.Context(), options)
+					if err != nil || report.Err() != nil {
+						b.Fatal(err, report.Err())
+					}
+					ours, oursLate = append(ours, report.CommitLatency.P50), append(oursLate, report.CommitLatency.P99)
+				}
+				b.ReportMetric(middle(ours), "p50-ms")
+				b.ReportMetric(middle(oursLate), "p99-ms")
+				b.ReportMetric(middle(bare), "listener-p50-ms")
+				b.ReportMetric(middle(bareLate), "listener-p99-ms")
+				b.ReportMetric(middle(ours)/middle(bare), "p50-ratio")
+				b.ReportMetric(middle(oursLate)/middle(bareLate), "p99-ratio")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
 	}
-	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkBookingsPerSecond measures what we cost a writer: bookings a second, one per transaction, without anything of

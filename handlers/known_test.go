@@ -145,7 +145,7 @@ func TestLookout(t *testing.T) {
 	t.Run("a thousand who look at once look twice, and what failed is looked for again", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			release := make(chan struct{})
-			b := &bulletin{busy: func() { <-release }, err: errors.New("the database is away")}
+			b := &bulletin{busy: func() { <-release }, err: db.ErrUnavailable}
 			heard := 0
 			lookout := NewLookout(b)
 			lookout.tell(func(db.News) { heard++ })
@@ -165,6 +165,24 @@ func TestLookout(t *testing.T) {
 			}
 		})
 	})
+	t.Run("what cannot be found out may be anything", func(t *testing.T) {
+		t.Parallel()
+		b := &bulletin{next: db.News{Mark: db.Mark{After: "1"}}, err: db.ErrInvalidID}
+		lookout := NewLookout(b)
+		var heard []db.News
+		lookout.tell(func(n db.News) { heard = append(heard, n) })
+		for range 2 {
+			if err := lookout.Look(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if b.since != (db.Mark{}) {
+				t.Errorf("looked since %v", b.since)
+			}
+		}
+		if len(heard) != 2 || !heard[0].Everything || !heard[1].Everything {
+			t.Errorf("heard %+v", heard)
+		}
+	})
 	t.Run("each look goes on where the last that succeeded ended, unless that was long ago", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := &bulletin{}
@@ -179,7 +197,7 @@ func TestLookout(t *testing.T) {
 			first, second, third := db.Mark{After: "1"}, db.Mark{After: "2"}, db.Mark{After: "3"}
 			look(db.Mark{}, first, nil)
 			look(first, second, nil)
-			look(second, third, errors.New("the database is away"))
+			look(second, third, db.ErrUnavailable)
 			look(second, third, nil)
 			time.Sleep(knownFor)
 			look(third, first, nil)

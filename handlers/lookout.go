@@ -36,7 +36,8 @@ func NewLookout(news News) *Lookout { return &Lookout{news: news} }
 // tell has forget called with all news. It must be called before the first look.
 func (l *Lookout) tell(forget func(db.News)) { l.memories = append(l.memories, forget) }
 
-// Look has the memories heed everything that was committed before it was called.
+// Look has the memories heed everything that was committed before it was called. Where that cannot be found out, they forget
+// everything; only a database that is away is an error.
 func (l *Lookout) Look(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // others may be waiting for it too
 	_, err := l.looks.do("", func() (none struct{}, err error) {
@@ -47,8 +48,11 @@ func (l *Lookout) Look(ctx context.Context) error {
 		}
 		l.mu.Unlock()
 		n, err := l.news.News(ctx, since)
-		if err != nil {
+		if db.Unavailable(err) {
 			return none, err
+		}
+		if err != nil {
+			n = db.News{Everything: true}
 		}
 		for _, forget := range l.memories {
 			forget(n)
