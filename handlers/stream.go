@@ -20,10 +20,12 @@ const returnWithin = 5 * time.Second
 // goodbyeTimeout bounds how long a client that came too late may take to be told so.
 const goodbyeTimeout = time.Second
 
-// clockRound is within what time the clock comes to every session, at the latest, and clockStep how often it ticks at most.
+// shortestRound and longestRound bound within what time the clock comes to every session once, and clockStep how often it ticks
+// in a long one.
 const (
-	clockRound = 500 * time.Millisecond
-	clockStep  = 10 * time.Millisecond
+	shortestRound = 10 * time.Millisecond
+	longestRound  = 500 * time.Millisecond
+	clockStep     = 50 * time.Millisecond
 )
 
 // Stream admits, counts and waits for browser connections of both transports.
@@ -214,8 +216,8 @@ func (s *Stream) phase() time.Duration {
 // tick is the one clock of all sessions. It comes to each of them once in a while, to a part at a time: what many of them have
 // to do, they must not do in one moment.
 func (s *Stream) tick() {
-	round := min(max(s.Heartbeat/8, clockStep), clockRound)
-	parts := int(round / clockStep)
+	round := min(max(s.Heartbeat/8, shortestRound), longestRound)
+	parts := max(int(round/clockStep), 1)
 	ticker := time.NewTicker(round / time.Duration(parts))
 	defer ticker.Stop()
 	tidy := newTidy()
