@@ -75,3 +75,29 @@ func TestSnapshotsAreNeverOlderThanTheQuestion(t *testing.T) {
 	cancel()
 	group.Wait()
 }
+
+// TestRemovalCountsOnEveryServerAtOnce lets members in and removes them by one server, and asks another, which remembers what
+// it answered before.
+func TestRemovalCountsOnEveryServerAtOnce(t *testing.T) {
+	t.Parallel()
+	s := setStage(t)
+	other := serve(t, s.portal)
+	ana, mail, token := addUser(t, s.portal, "Ana")
+	members := "owners/" + s.owner.ID + "/members"
+	for round := range 5 {
+		if r, body := s.call(t, "POST", members, s.token, map[string]any{"email": mail, "role": "viewer"}); r.StatusCode != http.StatusCreated {
+			t.Fatalf("add a member: %s %v", r.Status, body)
+		}
+		for range 2 {
+			if status, _, body := other.get(t, "owners/"+s.owner.ID+"/metrics", token); status != http.StatusOK {
+				t.Errorf("round %d: a new member got %d %v", round, status, body)
+			}
+		}
+		if r, body := s.call(t, "DELETE", members+"/"+ana, s.token, nil); r.StatusCode != http.StatusNoContent {
+			t.Fatalf("remove a member: %s %v", r.Status, body)
+		}
+		if status, _, body := other.get(t, "owners/"+s.owner.ID+"/metrics", token); status != http.StatusForbidden {
+			t.Errorf("round %d: a member who was removed got %d %v", round, status, body)
+		}
+	}
+}
