@@ -23,7 +23,7 @@ WITH found AS (
 	(SELECT owner_id, type, data FROM realtime.events WHERE xid = ANY ($2::xid8[]) AND xid < $1::xid8 ORDER BY xid LIMIT {limit})
 ),
 fresh AS MATERIALIZED (
-	SELECT owner_id, data->>'hangarId' AS hangar_id, type = 'access' AS access,
+	SELECT owner_id, data->>'hangarId' AS hangar_id, type = 'changed' AND data->>'hangarId' IS NULL AS anywhere, type = 'access' AS access,
 		CASE WHEN type = 'access' AND owner_id = '' THEN data->>'userId' END AS user_id FROM found
 )
 SELECT pg_current_snapshot()::text AS after,
@@ -32,7 +32,8 @@ SELECT pg_current_snapshot()::text AS after,
 	ARRAY(SELECT DISTINCT hangar_id FROM fresh WHERE hangar_id IS NOT NULL) AS hangars,
 	ARRAY(SELECT DISTINCT owner_id FROM fresh WHERE owner_id <> '' AND access) AS accounts,
 	ARRAY(SELECT DISTINCT user_id FROM fresh WHERE user_id <> '') AS users,
-	(SELECT count(*) >= {limit} OR coalesce(bool_or(owner_id IS NULL OR access AND owner_id = '' AND coalesce(user_id, '') = ''), false)
+	(SELECT count(*) >= {limit} OR coalesce(bool_or(owner_id IS NULL OR anywhere
+		OR access AND owner_id = '' AND coalesce(user_id, '') = ''), false)
 		FROM fresh) AS everything
 FROM realtime.ledger_generation g, realtime.installation i, realtime.faults`
 
@@ -40,9 +41,9 @@ FROM realtime.ledger_generation g, realtime.installation i, realtime.faults`
 // it to mean anything.
 type Mark struct{ Life, After string }
 
-// News tells what may have been changed by what was committed between two marks: Everything, and then the lists are empty; or
-// the numbers of Owners and of whoever owns Hangars, who may see Accounts, and the sessions of Users. A transaction names the
-// owner it knew; where a hangar has changed hands meanwhile, only the hangar leads to the present one.
+// News tells what may have been changed by what was committed between two marks: Everything, as by payouts, which name no hangar,
+// and then the lists are empty; or the numbers of Owners and of whoever owns Hangars, who may see Accounts, and the sessions of
+// Users. A transaction names the owner it knew; where a hangar has changed hands meanwhile, only the hangar leads to the present one.
 type News struct {
 	Mark                             Mark
 	Owners, Hangars, Accounts, Users []string

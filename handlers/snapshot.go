@@ -62,10 +62,13 @@ const positionHeader = "Last-Event-ID"
 // Metrics serves RealTimeMetrics. What was computed before is the answer as long as it is still true.
 func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
 	s.serve(w, r, func(ctx context.Context, ownerID string) (answer, error) {
-		if a, ok := s.Known.get(ownerID, s.Now()); ok && s.isCurrent(ownerID, a) {
+		if a, ok := s.known(ownerID); ok {
 			return a, nil
 		}
 		return s.shared.do("metrics "+ownerID, func() (answer, error) {
+			if a, ok := s.known(ownerID); ok { // by the one who was waited for
+				return a, nil
+			}
 			now := s.Now()
 			return s.Known.compute(ownerID, now, func() (a answer, v db.Validity, err error) {
 				a, err = s.answer(ctx, ownerID, func(ctx context.Context, ownerID string) (numbers any, err error) {
@@ -78,10 +81,14 @@ func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// isCurrent reports whether a stream that starts at an answer's position has nothing to tell that the answer shows.
-func (s *Snapshot) isCurrent(ownerID string, a answer) bool {
-	last, known := s.Bus.Last(ownerID)
-	return a.epoch == s.Bus.Encoder().Epoch && (!known || last.Compare(a.position) <= 0)
+// known returns an answer that is still true, unless a stream that starts at its position would tell what it shows already.
+func (s *Snapshot) known(ownerID string) (answer, bool) {
+	a, ok := s.Known.get(ownerID, s.Now())
+	if !ok || a.epoch != s.Bus.Encoder().Epoch {
+		return answer{}, false
+	}
+	last, told := s.Bus.Last(ownerID)
+	return a, !told || last.Compare(a.position) <= 0
 }
 
 // bookingItem is a booking in a list: a notification's fields and where it stands.
