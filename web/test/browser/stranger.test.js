@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { launch, openPage } from './chromium.js';
 import { accessible, live } from './dashboard.js';
 import { startProgram } from './program.js';
+import { insert } from './visit.js';
 
 /** Nothing here is meant for the element, and all of it would reach into one that did not close its doors. */
 const RESETS = `html { font-size: 62.5%; direction: rtl; writing-mode: vertical-lr }
@@ -116,23 +118,28 @@ test('the stranger\'s page is accessible too', async () => {
 });
 
 test('the debug panel is there for who develops and asks for it, and tells nothing of anybody', async () => {
+  const db = new pg.Client(program.database);
+  await db.connect();
   const { page, complaints, close } = await openPage(browser, program.origin);
   try {
-    const token = page.waitForResponse('**/api/auth/demo').then((answer) => answer.json());
+    const session = page.waitForResponse('**/api/auth/demo').then((answer) => answer.json());
     await page.goto(`${program.origin}/?debug=1`);
     await live(page);
     const panel = page.getByRole('region', { name: 'Debug' });
     await panel.getByText(/^status +live$/m).waitFor();
-    await panel.getByText(/booking_created \d/).waitFor(); // the simulator books
+    const { token, ownerId } = await session;
+    await insert(db, ownerId);
+    await panel.getByText(/booking_created \d/).waitFor();
     const said = await panel.textContent() ?? '';
     const names = await page.locator('.guest').allTextContents();
     assert.ok(names.length > 0);
-    for (const secret of [(await token).token, ...names.filter(Boolean)]) assert.ok(!said.includes(secret), `it tells ${secret}`);
+    for (const secret of [token, ...names.filter(Boolean)]) assert.ok(!said.includes(secret), `it tells ${secret}`);
     await page.goto(program.origin);
     await live(page);
     assert.equal(await panel.count(), 0);
     assert.deepEqual(complaints, []);
   } finally {
     await close();
+    await db.end();
   }
 });

@@ -27,15 +27,25 @@ export async function history({ origin, session }, after) {
 
 /** Commits a booking as the portal does, and sees it in the server's history. @param {import('pg').Client} db @param {Server} server @param {string} after */
 export async function book(db, server, after) {
+  const id = await insert(db, server.session.ownerId);
+  for (const end = Date.now() + PATIENCE; Date.now() < end;) {
+    if ((await history(server, after)).some(({ data }) => data.bookingId === id)) return;
+  }
+  throw new Error('the booking did not become an event');
+}
+
+/**
+ * Inserts a booking for an owner, as the portal does, and returns its id.
+ * @param {import('pg').Client} db
+ * @param {string} ownerId
+ */
+export async function insert(db, ownerId) {
   const { rows: [row] } = await db.query(
     `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_method, payment_date)
      SELECT l.id, u.id, (now() AT TIME ZONE 'utc')::date + 400, (now() AT TIME ZONE 'utc')::date + 403, 3, 1200, 100, 1300,
             'confirmed', 'pix', now() AT TIME ZONE 'utc'
-     FROM hangar_listings l, users u WHERE l.owner_id = $1 ORDER BY l.id, u.id LIMIT 1 RETURNING id`, [server.session.ownerId]);
-  for (const end = Date.now() + PATIENCE; Date.now() < end;) {
-    if ((await history(server, after)).some(({ data }) => data.bookingId === String(row.id))) return;
-  }
-  throw new Error('the booking did not become an event');
+     FROM hangar_listings l, users u WHERE l.owner_id = $1 ORDER BY l.id, u.id LIMIT 1 RETURNING id`, [ownerId]);
+  return String(row.id);
 }
 
 export class Visit {
