@@ -100,17 +100,18 @@ export class Visit {
     }, [transport, shared]);
   }
 
-  /** Lets the page's clock run in steps until a transport carries, with real time between for the network. @param {number} step @param {string} transport */
+  /**
+   * Lets the page's clock run in steps until a transport carries. It stands still while the client dials:
+   * the network answers in real time, and a busy machine must not look like a silent line.
+   * @param {number} step @param {string} transport
+   */
   async patiently(step, transport) {
     const end = Date.now() + 2 * PATIENCE;
-    for (;;) {
-      const there = await this.page.evaluate((wanted) => {
-        const state = globalThis.manager.getState();
-        return state.status === 'live' && state.transport === wanted;
-      }, transport);
-      if (there) return;
-      if (Date.now() > end) throw new Error(`not carried by ${transport}: ${await this.page.evaluate(() => JSON.stringify(globalThis.manager.getState()))}`);
-      await this.page.clock.runFor(step);
+    const state = () => this.page.evaluate(() => globalThis.manager.getState());
+    for (let now = await state(); now.status !== 'live' || now.transport !== transport; now = await state()) {
+      if (Date.now() > end) throw new Error(`not carried by ${transport}: ${JSON.stringify(now)}`);
+      if (now.status === 'connecting') await this.until(() => globalThis.manager.getState().status !== 'connecting');
+      else await this.page.clock.runFor(step);
     }
   }
 
