@@ -242,6 +242,10 @@ var portalCases = []logCase{
 		do: `UPDATE realtime.payouts SET owner_id = '{B}' WHERE booking_id = 'p4'`, want: []string{"A changed", "B changed"}},
 	{name: "a payout is withdrawn", before: `INSERT INTO realtime.payouts (booking_id, owner_id) VALUES ('p5', '{A}')`,
 		do: `DELETE FROM realtime.payouts WHERE booking_id = 'p5'`, want: []string{"A changed"}},
+	{name: "a payout to another than the booking's owner", anyOrder: true,
+		do: `INSERT INTO realtime.payouts (booking_id, owner_id) VALUES ({b1}::text, '{B}')`, want: []string{"A changed", "B changed"}},
+	{name: "payouts for what is no id", do: `INSERT INTO realtime.payouts (booking_id, owner_id)
+			VALUES ('', '{A}'), ('1e3', '{A}'), ('-', '{A}'), (repeat('9', 18), '{A}'), (repeat('9', 40), '{A}')`, want: []string{"A changed"}},
 
 	{name: "truncate bookings", do: `TRUNCATE bookings`, want: []string{"- truncated"}},
 	{name: "truncate listings", do: `TRUNCATE hangar_listings CASCADE`, want: []string{"- truncated", "- truncated"}},

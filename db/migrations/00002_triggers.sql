@@ -46,6 +46,20 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
+-- A text as a value to compare with the table's id; null where the text cannot be one.
+CREATE FUNCTION realtime.key_sql(rel regclass, value text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT replace(CASE
+        WHEN atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN
+            'CASE WHEN {v} ~ ''^-?[0-9]{1,18}$'' THEN {v}::bigint END'
+        WHEN atttypid = 'uuid'::regtype THEN
+            'CASE WHEN {v} ~ ''^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'' THEN {v}::uuid END'
+        WHEN typcategory = 'S' THEN '{v}'
+        ELSE 'NULL' END, '{v}', value)
+    FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_type t ON t.oid = atttypid WHERE attrelid = rel AND attname = 'id';
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 -- A table's name as it must be written anywhere, whatever the search path; an error that says what to do when it is missing.
 CREATE FUNCTION realtime.business_table(name text) RETURNS regclass LANGUAGE plpgsql STABLE AS $$
 DECLARE rel regclass := to_regclass(name);
@@ -300,6 +314,17 @@ DECLARE
     listings regclass := realtime.business_table('hangar_listings');
     owners   regclass := realtime.business_table('hangar_owners');
     users    regclass := realtime.business_table('users');
+    -- A payout concerns the owner it names, for its day, and the one whose booking it is, for what is still pending.
+    payouts text := format($t$
+        INSERT INTO realtime.events (owner_id, type, data)
+        SELECT owner_id, 'changed', json_build_object('bookings', json_agg(booking_id)) FROM (
+            SELECT owner_id, booking_id FROM {rows} r
+            UNION
+            SELECT l.owner_id::text, r.booking_id FROM {rows} r JOIN %s b ON b.id = %s JOIN %s l ON l.id = b.hangar_id
+            WHERE l.owner_id IS NOT NULL) concerned
+        GROUP BY owner_id;
+        IF FOUND THEN PERFORM realtime.ring(); END IF;$t$,
+        realtime.qualified(bookings), realtime.key_sql(bookings, 'r.booking_id'), realtime.qualified(listings));
 BEGIN
     PERFORM realtime.define_trigger_function('truncated', $t$
         INSERT INTO realtime.events (type) VALUES ('truncated');
@@ -310,15 +335,9 @@ BEGIN
     COMMIT;
     PERFORM realtime.attach_owners(owners);
     COMMIT;
-    PERFORM realtime.define_trigger_function('payouts_written', $t$
-        INSERT INTO realtime.events (owner_id, type, data)
-        SELECT owner_id, 'changed', json_build_object('bookings', json_agg(booking_id)) FROM touched GROUP BY owner_id;
-        IF FOUND THEN PERFORM realtime.ring(); END IF;$t$);
-    PERFORM realtime.define_trigger_function('payouts_updated', $t$
-        INSERT INTO realtime.events (owner_id, type, data)
-        SELECT owner_id, 'changed', json_build_object('bookings', json_agg(booking_id))
-        FROM (SELECT owner_id, booking_id FROM old_rows UNION SELECT owner_id, booking_id FROM new_rows) r GROUP BY owner_id;
-        IF FOUND THEN PERFORM realtime.ring(); END IF;$t$);
+    PERFORM realtime.define_trigger_function('payouts_written', replace(payouts, '{rows}', 'touched'));
+    PERFORM realtime.define_trigger_function('payouts_updated', replace(payouts, '{rows}',
+        '(SELECT owner_id, booking_id FROM old_rows UNION SELECT owner_id, booking_id FROM new_rows)'));
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_inserted',
         'AFTER INSERT ON {table} REFERENCING NEW TABLE AS touched FOR EACH STATEMENT', 'payouts_written');
     PERFORM realtime.ensure_trigger('realtime.payouts', 'realtime_updated',
