@@ -104,3 +104,18 @@ func (d *Dialer) Close() {
 func (d *Dialer) cutAtEnd(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { d.Cut(time.Now()) })
 }
+
+// cutAfter is cutAtEnd for those who can stop by themselves while the network answers, and keep a lock on their connection
+// until then: they have the grace for it.
+func (d *Dialer) cutAfter(ctx context.Context, grace time.Duration) (stop func()) {
+	wanted, stop := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(wanted, grace)
+		defer cancel()
+		<-late.Done()
+		if wanted.Err() == nil {
+			d.Cut(time.Now())
+		}
+	})
+	return stop
+}

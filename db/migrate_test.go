@@ -259,6 +259,36 @@ func TestMigrateLockedTable(t *testing.T) {
 	must(t, db.Migrate(t.Context(), databaseURL, quiet))
 }
 
+// TestMigrateHangs lets the network swallow everything from the connection that migrates on, and gives up: lib/pq by itself
+// would wait for ever.
+func TestMigrateHangs(t *testing.T) {
+	t.Parallel()
+	databaseURL := variants()[0].empty(t)
+	p := dbtest.Open(t, databaseURL)
+	tx := begin(t, p)
+	tx.MustExec(`LOCK TABLE hangar_owners IN ROW EXCLUSIVE MODE`) // it waits here, in the midst of it
+	network := newSwallower(t, databaseURL)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	ended := make(chan error, 1)
+	go func() { ended <- db.Migrate(ctx, network.url, quiet) }()
+	eventually(t, "it waits for the table", func() bool {
+		var waiting int
+		must(t, p.Pool.Get(&waiting, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'hangar_owners'::regclass`))
+		return waiting > 0
+	})
+	network.swallow()
+	giveUp()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended by %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it goes on waiting")
+	}
+}
+
 // explains checks that an error is one line, says what it should, and gives no password away.
 func explains(t *testing.T, err error, parts ...string) {
 	t.Helper()
