@@ -83,9 +83,9 @@ const touchedRows = `AND b.id = ANY (ARRAY(SELECT {key} FROM touched))`
 //
 // Its plan, whatever the size of the tables: one step back in the index of the marks; an index range at the end of the log for
 // what is fresh; the owner's listings; for each of them one range of ledger_hangar, of stays that are not over and payments
-// and bookings of the last days (OFFSET 0 keeps the planner from joining by reading the whole ledger), and one row of totals;
-// for each booking of theirs that is fresh one row of the ledger, which is left out, and one of the portal's table by its primary
-// key instead. When the ledger is not valid, no owner's listing is found, and nothing else is read. An upper bound that is none has
+// and bookings of the last days, counted as it is read, and one row of totals (OFFSET 0 keeps the planner from joining by reading
+// all of them); for each booking of theirs that is fresh one row of the ledger, which is left out, and one of the portal's table by
+// its primary key instead. When the ledger is not valid, no owner's listing is found, and nothing else is read. An upper bound that is none has
 // the planner expect a small range where it does not know the parameters, so that it plans once and not each time, which would
 // take three times as long as the answer.
 //
@@ -101,23 +101,28 @@ touched AS MATERIALIZED (
 present AS MATERIALIZED (
 	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
 ),
-stays AS MATERIALIZED (
-	SELECT s.hangar_id, s.check_in, s.check_out, s.created_at, s.paid_at, s.price
-	FROM hangars h CROSS JOIN LATERAL (
-		SELECT * FROM realtime.ledger l
-		WHERE l.hangar_id = h.id AND l.counts_until >= ($2::timestamptz AT TIME ZONE 'UTC') AND l.counts_until <= 'infinity' OFFSET 0) s
-	WHERE s.booking_id NOT IN (SELECT id FROM touched)
-	UNION ALL
-	SELECT hangar_id, check_in, check_out, created_at, paid_at, price FROM present
+counted AS MATERIALIZED (
+	SELECT h.*, s.* FROM hangars h CROSS JOIN LATERAL (
+		SELECT
+			sum(price) FILTER (WHERE paid_at >= {today.paid} AND paid_at < {tomorrow.paid}) AS today,
+			sum(price) FILTER (WHERE paid_at >= {week.paid} AND paid_at < {tomorrow.paid}) AS week,
+			sum(price) FILTER (WHERE paid_at >= {earlier.paid} AND paid_at < {week.paid}) AS earlier,
+			count(*) FILTER (WHERE created_at >= {today.created} AND created_at < {tomorrow.created}) AS bookings,
+			count(*) FILTER (WHERE check_in <= {now.stay} AND check_out > {now.stay}) AS stays,
+			{turn} AS turn
+		FROM (
+			SELECT check_in, check_out, created_at, paid_at, price FROM realtime.ledger l
+			WHERE l.hangar_id = h.id AND l.counts_until >= ($2::timestamptz AT TIME ZONE 'UTC') AND l.counts_until <= 'infinity'
+				AND l.booking_id NOT IN (SELECT id FROM touched)
+			UNION ALL
+			SELECT check_in, check_out, created_at, paid_at, price FROM present WHERE present.hangar_id = h.id
+		) counting
+	) s
 ),
 sums AS (
-	SELECT
-		coalesce(sum(price) FILTER (WHERE paid_at >= {today.paid} AND paid_at < {tomorrow.paid}), 0) AS today,
-		coalesce(sum(price) FILTER (WHERE paid_at >= {week.paid} AND paid_at < {tomorrow.paid}), 0) AS week,
-		coalesce(sum(price) FILTER (WHERE paid_at >= {earlier.paid} AND paid_at < {week.paid}), 0) AS earlier,
-		count(*) FILTER (WHERE created_at >= {today.created} AND created_at < {tomorrow.created}) AS bookings,
-		{turn} AS turn
-	FROM stays
+	SELECT coalesce(sum(today), 0) AS today, coalesce(sum(week), 0) AS week, coalesce(sum(earlier), 0) AS earlier,
+		coalesce(sum(bookings), 0)::bigint AS bookings, min(turn) AS turn
+	FROM counted
 ),
 totals AS (
 	SELECT coalesce(sum(t.pending), 0) AS pending, coalesce(sum(t.odd), 0) AS odd
@@ -131,11 +136,8 @@ payouts AS (
 	FROM totals
 ),
 spaces AS (
-	SELECT coalesce(sum(h.spaces), 0) AS offered, coalesce(sum(least(h.spaces, coalesce(o.stays, 0))), 0) AS occupied, count(*) AS listings
-	FROM hangars h LEFT JOIN (
-		SELECT hangar_id, count(*) AS stays FROM stays WHERE check_in <= {now.stay} AND check_out > {now.stay} GROUP BY hangar_id
-	) o ON o.hangar_id = h.id
-	WHERE h.published
+	SELECT coalesce(sum(spaces), 0) AS offered, coalesce(sum(least(spaces, stays)), 0) AS occupied, count(*) AS listings
+	FROM counted WHERE published
 )` + metricsResult + `,
 	EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC')) AND (SELECT odd = 0 FROM totals) AS trusted,
 	least($4::timestamptz, sums.turn AT TIME ZONE 'UTC') AS until, ARRAY(SELECT id FROM hangars) AS hangars

@@ -48,7 +48,8 @@ func inspect(ctx context.Context, q sqlx.QueryerContext) (shape, error) {
 }
 
 // instantParam writes a timestamptz parameter so that it compares with a column of the given type. A date column
-// compares with the local date, given by another parameter.
+// compares with the local date, given by another parameter. What must be converted is a query of its own: a plan that is kept
+// would convert it again for each row.
 func instantParam(columnType, instant, localDate string) string {
 	switch columnType {
 	case "date":
@@ -56,7 +57,7 @@ func instantParam(columnType, instant, localDate string) string {
 	case "timestamp with time zone":
 		return instant + "::timestamptz"
 	default:
-		return "(" + instant + "::timestamptz AT TIME ZONE 'UTC')"
+		return "(SELECT " + instant + "::timestamptz AT TIME ZONE 'UTC')"
 	}
 }
 
@@ -72,12 +73,13 @@ func asInstant(columnType, column, zone string) string {
 	}
 }
 
-// clockParam writes an instant parameter so that it compares with a column of the given type that clock made a timestamp.
+// clockParam writes an instant parameter so that it compares with a column of the given type that clock made a timestamp, once
+// for all rows like instantParam.
 func clockParam(columnType, instant, localDate string) string {
 	if columnType == "date" {
-		return localDate + "::date::timestamp"
+		return "(SELECT " + localDate + "::date::timestamp)"
 	}
-	return "(" + instant + "::timestamptz AT TIME ZONE 'UTC')"
+	return "(SELECT " + instant + "::timestamptz AT TIME ZONE 'UTC')"
 }
 
 // clock writes a column as the timestamp that a clock in UTC showed; a date is its midnight. Dates reach further than
