@@ -140,6 +140,7 @@ func (l *Listener) observe(event pq.ListenerEventType, err error) {
 func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 	timer := time.NewTimer(minReconnect)
 	defer timer.Stop()
+	var doubted time.Time // connections of before may be dead
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,12 +153,14 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 		}
 		asked, pause := time.Now(), proofInterval
 		if l.proofArrives(ctx, proofs, prover) {
+			l.shared.Cut(doubted) // where it came back between two looks; nothing otherwise
+			doubted = time.Time{}
 			l.proven.Store(time.Now().UnixNano())
 		} else if ctx.Err() == nil {
 			if l.proven.Swap(0) != 0 {
 				l.log.Warn("a notification to ourselves did not arrive: connecting again")
 			}
-			l.revive(ctx, asked)
+			doubted = l.revive(ctx, asked)
 			pause = minReconnect
 		}
 		timer.Reset(pause)
@@ -166,20 +169,22 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 
 // revive tries a new connection to the database. If that works, those of before are dead, the listening one and the
 // pool's: they are cut, so that everybody who waits on one finds out now and not at some time limit. If it does not, the
-// database is away, and only the listening connection is cut, once it had its time to come up.
-func (l *Listener) revive(ctx context.Context, asked time.Time) {
-	l.dialer.Cut(asked.Add(-proofTimeout))
+// database is away, and only the listening connection is cut, once it had its time to come up. It returns until when connections
+// were made that are still in doubt.
+func (l *Listener) revive(ctx context.Context, asked time.Time) (doubted time.Time) {
+	l.dialer.Cut(asked.Add(-connectTimeout))
 	trying, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	var dialer Dialer
 	defer dialer.cutAtEnd(trying)()
 	probe, err := OpenThrough(trying, l.dsn, &dialer)
 	if err != nil {
-		return
+		return time.Now()
 	}
 	probe.Close()
 	l.shared.Cut(asked)
 	l.dialer.Cut(asked)
+	return time.Time{}
 }
 
 func (l *Listener) proofArrives(ctx context.Context, proofs *sqlx.DB, prover *Dialer) bool {

@@ -19,8 +19,12 @@ const patience = 15 * time.Second
 // listen runs a listener until stop is called or the test ends; stop returns how long the end took.
 func listen(t *testing.T, databaseURL string) (listener *db.Listener, stop func() time.Duration) {
 	t.Helper()
-	dialer := &db.Dialer{}
-	listener, err := db.NewListener(databaseURL, databaseURL, dialer, quiet)
+	return listenThrough(t, databaseURL, databaseURL, &db.Dialer{})
+}
+
+func listenThrough(t *testing.T, listenURL, databaseURL string, shared *db.Dialer) (listener *db.Listener, stop func() time.Duration) {
+	t.Helper()
+	listener, err := db.NewListener(listenURL, databaseURL, shared, quiet)
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -133,6 +137,7 @@ type swallower struct {
 
 	mu        sync.Mutex // guards what follows, and whether a relay is dead
 	swallows  bool
+	late      time.Duration // how long a new connection waits for its first byte
 	taken     chan struct{} // gets a value for each connection that was swallowed from its beginning
 	relays    []*relay
 	running   sync.WaitGroup
@@ -185,7 +190,11 @@ func (s *swallower) relay(near, far net.Conn) {
 	if s.swallows {
 		s.taken <- struct{}{}
 	}
-	s.running.Go(func() { s.pass(r, far, near) })
+	late := s.late
+	s.running.Go(func() {
+		time.Sleep(late) // is what it is about: a slow network
+		s.pass(r, far, near)
+	})
 	s.running.Go(func() { s.pass(r, near, far) })
 }
 
@@ -235,6 +244,13 @@ func (s *swallower) tries(t *testing.T, n int) {
 	}
 }
 
+// delay makes new connections wait for their first byte.
+func (s *swallower) delay(late time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = late
+}
+
 func (s *swallower) heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,6 +285,41 @@ func TestListenerHalfOpen(t *testing.T) {
 	proven(t, listener, true)
 	p.Book(t, o.Hangars[0], guest)
 	wakes(t, listener, "a booking was committed after that")
+}
+
+// TestListenerBackBetweenTwoLooks lets the network come back while the listener does not find out by a connection of its own
+// that new ones work: here they take too long for that. What waits on a dead connection of the pool is told all the same.
+func TestListenerBackBetweenTwoLooks(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	listening, main := newSwallower(t, p.URL), newSwallower(t, p.URL)
+	dialer := &db.Dialer{}
+	pool, err := db.OpenThrough(t.Context(), main.url, dialer)
+	must(t, err)
+	t.Cleanup(func() { dialer.Close(); pool.Close() })
+	listener, _ := listenThrough(t, listening.url, main.url, dialer)
+	proven(t, listener, true)
+	listening.delay(1500 * time.Millisecond) // longer than the listener tries, shorter than a connection may take
+	main.swallow()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := pool.ExecContext(t.Context(), `SELECT 1`)
+		ended <- err
+	}()
+	proven(t, listener, false)
+	main.tries(t, 2)
+	select {
+	case err := <-ended:
+		t.Fatalf("the pool's connection was cut while there was no other: %v", err)
+	default:
+	}
+	main.heal()
+	proven(t, listener, true)
+	select {
+	case <-ended: // by an error, or on another connection
+	case <-time.After(patience):
+		t.Fatal("a question on a dead connection waits on")
+	}
 }
 
 // TestListenerEnds ends listeners whose network swallows everything, at any moment of their life. That no goroutine is left
