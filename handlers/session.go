@@ -213,6 +213,7 @@ func (s *session) carry() {
 			return
 		}
 		_, e, err := s.next(&h)
+		rechecked := errors.Is(err, errRecheck)
 		if err != nil {
 			h.frames, err = s.wait(err)
 		}
@@ -229,6 +230,9 @@ func (s *session) carry() {
 		if e != nil && len(h.frames) == 0 {
 			s.finish(*e)
 			return
+		}
+		if rechecked {
+			continue // nothing was looked for yet, and what woke the session is not asked for twice
 		}
 		if len(h.frames) == 0 {
 			s.rest()
