@@ -80,8 +80,13 @@ func (m *Metrics) ChangedAll() {
 func (m *Metrics) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
+	midnight := db.NextMidnight(m.clock.Now(), m.loc)
 	for ctx.Err() == nil {
 		now := m.clock.Now()
+		if !now.Before(midnight) { // whatever has woken us in its instant
+			m.ChangedAll()
+		}
+		midnight = db.NextMidnight(now, m.loc)
 		select {
 		case <-ctx.Done():
 		case <-m.wake:
@@ -92,10 +97,7 @@ func (m *Metrics) Run(ctx context.Context) error {
 			for _, id := range waiting {
 				group.Go(func() { m.refresh(ctx, id) })
 			}
-		case <-m.clock.After(min(longestWait, db.NextMidnight(now, m.loc).Sub(now))):
-			if !m.clock.Now().Before(db.NextMidnight(now, m.loc)) {
-				m.ChangedAll()
-			}
+		case <-m.clock.After(min(longestWait, midnight.Sub(now))):
 		}
 	}
 	return nil

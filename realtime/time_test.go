@@ -294,3 +294,80 @@ func TestTimetable(t *testing.T) {
 		})
 	})
 }
+
+// handClock moves when a test says so, and fires its timers when it is told to.
+type handClock struct {
+	mu     sync.Mutex
+	now    time.Time
+	timers map[chan time.Time]time.Time
+	armed  chan struct{} // gets a value for each timer, as long as there is room
+}
+
+func (c *handClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *handClock) After(d time.Duration) <-chan time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	timer := make(chan time.Time, 1)
+	c.timers[timer] = c.now.Add(d)
+	select {
+	case c.armed <- struct{}{}:
+	default:
+	}
+	return timer
+}
+
+func (c *handClock) set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
+// tellsWhen yields when and for whom numbers are computed.
+type tellsWhen chan computed
+
+type computed struct {
+	owner string
+	at    time.Time
+}
+
+func (c tellsWhen) Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, db.Validity, error) {
+	select {
+	case c <- computed{ownerID, now}:
+	case <-ctx.Done():
+	}
+	return db.RealTimeMetrics{}, db.Validity{}, ctx.Err()
+}
+
+// TestMidnightIsNotForgotten wakes the computation by a change in the instant of midnight, before its timer fires: the new day's
+// numbers are computed for everybody all the same.
+func TestMidnightIsNotForgotten(t *testing.T) {
+	midnight := time.Date(2026, 3, 15, 0, 0, 0, 0, time.UTC)
+	clock := &handClock{now: midnight.Add(-30 * time.Second), timers: make(map[chan time.Time]time.Time), armed: make(chan struct{}, 1)}
+	r, source := newRig(), make(tellsWhen)
+	m := NewMetrics(source, r.Bus, time.UTC, clock, quiet)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); m.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	<-clock.armed
+	r.subscribe(t, "quiet", "")
+	r.subscribe(t, "busy", "")
+	clock.set(midnight.Add(time.Microsecond))
+	m.Changed("busy")
+	late := time.After(10 * time.Second)
+	for {
+		select {
+		case c := <-source:
+			if c.owner == "quiet" && !c.at.Before(midnight) {
+				return
+			}
+		case <-late:
+			t.Fatal("the quiet owner keeps the numbers of yesterday")
+		}
+	}
+}
