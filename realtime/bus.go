@@ -32,7 +32,8 @@ type Bus struct {
 	mu      sync.RWMutex // guards what follows
 	encoder Encoder
 	owners  map[string]*ownerLog
-	head    int64 // the newest batch that was published to the end
+	head    int64       // the newest batch that was published to the end
+	lost    db.Position // where Lose was called last
 	demand  func(ownerID string)
 
 	recentMu sync.Mutex // guards what follows, the events in memory; taken before an owner's lock
@@ -85,7 +86,7 @@ func (b *Bus) Begin(enc Encoder, head int64) {
 	b.mu.Lock()
 	old := b.owners
 	b.owners = make(map[string]*ownerLog)
-	b.encoder, b.head = enc, head
+	b.encoder, b.head, b.lost = enc, head, db.Position{}
 	b.mu.Unlock()
 	b.replay.clear()
 	for _, o := range old {
@@ -219,7 +220,8 @@ func (b *Bus) Head() int64 {
 func (b *Bus) Lose(position db.Position) {
 	b.replay.clear()
 	var readers []Reader
-	b.mu.RLock()
+	b.mu.Lock()
+	b.lost = position
 	for _, o := range b.owners {
 		o.mu.Lock()
 		o.events, o.floor, o.lost, o.last, o.lastKnown = nil, position, position, position, true
@@ -227,7 +229,7 @@ func (b *Bus) Lose(position db.Position) {
 		b.mayBeIdle(o)
 		o.mu.Unlock()
 	}
-	b.mu.RUnlock()
+	b.mu.Unlock()
 	wake(readers)
 }
 
@@ -300,6 +302,9 @@ func (b *Bus) owner(id string) *ownerLog {
 		return o
 	}
 	o = &ownerLog{ownerID: id, floor: db.EndOfBatch(b.head)}
+	if b.lost.Compare(o.floor) > 0 { // within the batch that is being published
+		o.floor, o.lost, o.last, o.lastKnown = b.lost, b.lost, b.lost, true
+	}
 	b.owners[id] = o
 	return o
 }

@@ -225,6 +225,22 @@ func TestCursors(t *testing.T) {
 		}
 	})
 
+	t.Run("a loss is told also to the first reader of an owner, who comes before the batch is over", func(t *testing.T) {
+		t.Parallel()
+		r := newRig()
+		r.commit(t, "1")
+		r.batch++
+		r.Lose(db.Position{Batch: r.batch, Turn: 5, ID: 5})
+		before := r.Encoder().Epoch.Format("2", db.Position{Batch: r.batch, Turn: 3, ID: 3}) // as another server told
+		if _, recovered := r.subscribe(t, "2", before); recovered {
+			t.Error("the loss after it is not told")
+		}
+		r.Advance(r.batch)
+		if _, recovered := r.subscribe(t, "2", before); recovered {
+			t.Error("the loss after it is not told later")
+		}
+	})
+
 	t.Run("a new epoch is told to everybody, who then goes on", func(t *testing.T) {
 		t.Parallel()
 		r := newRig()
