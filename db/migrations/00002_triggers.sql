@@ -202,7 +202,8 @@ BEGIN
         realtime.booking_json('n', 'n.status', '', 'nl.hangar_number::text'), listings, users,
         replace(paid, '{r}', 'n'), remember_new, realtime.payment_json('n', 'nl.hangar_number::text')));
 
-    -- A booking that changes hands is gone for the one owner and news for the other.
+    -- A booking that changes hands is gone for the one owner and news for the other. A hangar without an owner is named all the same:
+    -- somebody may get it before this commits.
     PERFORM realtime.define_trigger_function('bookings_updated', remember_changed || format($t$
         INSERT INTO realtime.events (owner_id, type, data)
         SELECT e.owner_id, e.type, e.data
@@ -225,9 +226,11 @@ BEGIN
             SELECT 6, h.was, 'changed', %15$s
             WHERE o.id IS NOT NULL AND n.id IS NOT NULL AND o.hangar_id IS DISTINCT FROM n.hangar_id AND h.was IS NOT DISTINCT FROM h.now
             UNION ALL
-            SELECT 7, '', 'changed', CASE WHEN n.id IS NULL THEN %15$s ELSE %14$s END
-            WHERE h.was IS NULL AND h.now IS NULL AND (o.id IS NULL OR n.id IS NULL OR %8$s IS DISTINCT FROM %9$s
-                OR %12$s IS DISTINCT FROM %13$s OR %16$s)
+            SELECT 7, '', 'changed', %15$s WHERE h.was IS NULL AND o.id IS NOT NULL
+                AND (n.id IS NULL OR o.hangar_id IS DISTINCT FROM n.hangar_id AND (h.now IS NULL OR o.hangar_id IS NOT NULL))
+            UNION ALL
+            SELECT 8, '', 'changed', %14$s
+            WHERE h.now IS NULL AND n.id IS NOT NULL AND (h.was IS NULL OR n.hangar_id IS NOT NULL) AND (o.id IS NULL OR %8$s IS DISTINCT FROM %9$s OR %12$s IS DISTINCT FROM %13$s OR %16$s)
         ) e(ord, owner_id, type, data)
         WHERE e.owner_id IS NOT NULL ORDER BY coalesce(n.id, o.id), e.ord;
         IF FOUND THEN PERFORM realtime.ring(); END IF;$t$,
