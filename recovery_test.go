@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/api"
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/db/demo"
@@ -317,6 +318,28 @@ func TestNetworkToDatabaseFails(t *testing.T) {
 			strike: func(*testing.T) { p.set(swallow); p.set(pass) }, heal: nothing, unready: true, writable: true,
 		})
 	})
+}
+
+// TestStopWhileNetworkSwallows stops the server while everything that it asks the database is swallowed: it says meanwhile that
+// it is not ready, and ends.
+func TestStopWhileNetworkSwallows(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	p, through := beforeDatabase(t, portal.URL)
+	s := setRecovery(t, portal, through)
+	status := s.readiness(t)
+	p.set(swallow)
+	awaitStatus(t, status, http.StatusServiceUnavailable)
+	ended := make(chan int, 1)
+	go func() { ended <- s.stop() }()
+	select {
+	case code := <-ended:
+		if code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	case <-time.After(api.GraceTime + patience):
+		t.Fatal("it does not end")
+	}
 }
 
 // TestStartWhileDatabaseIsAway starts the server before its database: it waits, says so, and is alive and not ready.

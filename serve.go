@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/hangarshare/hangarshare-realtime/api"
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -22,8 +23,12 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/web"
 )
 
-// stopTimeout bounds how long the private PostgreSQL may take to stop.
-const stopTimeout = 10 * time.Second
+const (
+	// stopTimeout bounds how long the private PostgreSQL may take to stop.
+	stopTimeout = 10 * time.Second
+	// answerTime is what the database has to answer when somebody asks whether the server is ready.
+	answerTime = time.Second
+)
 
 // firstPause and longestPause bound the pauses between attempts to reach a database that is away at the start.
 const (
@@ -270,6 +275,7 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 			&realtime.Retention{Log: history, Keep: s.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
 		Parts:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready},
 		Health: feed.Health,
+		Cut:    base.dialer.Close,
 	}
 	if s.JWKSURL != "" {
 		issuer := api.NewIssuer(s.JWKSURL, nil, log)
@@ -279,12 +285,22 @@ func (s *Settings) wire(ctx context.Context, base *database, secret []byte, loc 
 	return server, nil
 }
 
-// answers returns a check whether the database answers soon.
+// answers returns a check whether the database answers soon. In a network that swallows the question lib/pq waits on, so all who
+// check share one that is under way, and go when their time is over.
 func answers(pool *sqlx.DB) func() bool {
+	var asking singleflight.Group
 	return func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		return pool.PingContext(ctx) == nil
+		answer := asking.DoChan("", func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+			defer cancel()
+			return nil, pool.PingContext(ctx)
+		})
+		select {
+		case a := <-answer:
+			return a.Err == nil
+		case <-time.After(answerTime):
+			return false
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ const (
 	// DrainTime is over how long goodbyes are spread, and GraceTime how long a stop may take in all.
 	DrainTime = 3 * time.Second
 	GraceTime = 15 * time.Second
+	// partsTime is how long the parts have to end by themselves, after everything else.
+	partsTime = 2 * time.Second
 	// maxHeader is the most bytes of a request's head.
 	maxHeader = 16 << 10
 	// pingTimeout is how long an HTTP/2 peer may take to give a sign of life, or to take a single byte.
@@ -63,6 +65,8 @@ type Server struct {
 	Parts map[string]func() bool
 	// Health returns what the triggers are up to.
 	Health func() db.Health
+	// Cut ends whatever still waits for the database: a dead network would have it wait for ever. May be nil.
+	Cut func()
 
 	stopping atomic.Bool
 	// distrust and undeclared have a badly set up proxy told about now and then.
@@ -135,6 +139,9 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 		}
 	}
 	stopParts()
+	if s.Cut != nil {
+		defer time.AfterFunc(partsTime, s.Cut).Stop()
+	}
 	err := group.Wait()
 	s.Log.Info("stopped")
 	return err

@@ -1,7 +1,9 @@
 package db
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -31,11 +33,29 @@ func newBreaker() breaker {
 	})}
 }
 
-// do asks, unless the breaker is open.
-func (b breaker) do(ask func() error) error {
-	_, err := b.circuit.Execute(func() (struct{}, error) { return struct{}{}, ask() })
+// answerTo returns the answer to a question, unless the breaker is open or ctx ends before there is one. The question is then left
+// to itself: lib/pq looks at its context only while the network answers, and goes on waiting until the connection is cut.
+func answerTo[T any](ctx context.Context, b breaker, ask func() (T, error)) (answer T, err error) {
+	_, err = b.circuit.Execute(func() (struct{}, error) {
+		type outcome struct {
+			answer T
+			err    error
+		}
+		done := make(chan outcome, 1)
+		go func() {
+			answer, err := ask()
+			done <- outcome{answer, err}
+		}()
+		select {
+		case o := <-done:
+			answer = o.answer
+			return struct{}{}, o.err
+		case <-ctx.Done():
+			return struct{}{}, fmt.Errorf("no answer in time: %w", ctx.Err())
+		}
+	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return ErrUnavailable
+		err = ErrUnavailable
 	}
-	return err
+	return answer, err
 }

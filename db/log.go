@@ -59,18 +59,18 @@ func NewLog(pool *sqlx.DB) *Log {
 	return &Log{pool: pool, guard: newBreaker(), places: make(chan struct{}, logPlaces)}
 }
 
-// ask asks the database for a request, when it is its turn: a thousand clients who come back at once stand in line here,
+// askLog asks the database for a request, when it is its turn: a thousand clients who come back at once stand in line here,
 // where the wait does not count against the time limit of a question, and leave connections to others.
-func (l *Log) ask(ctx context.Context, question func(context.Context) error) error {
+func askLog[T any](ctx context.Context, l *Log, question func(context.Context) (T, error)) (answer T, err error) {
 	select {
 	case l.places <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("wait to read the log: %w", ctx.Err())
+		return answer, fmt.Errorf("wait to read the log: %w", ctx.Err())
 	}
 	defer func() { <-l.places }()
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	return l.guard.do(func() error { return question(ctx) })
+	return answerTo(ctx, l.guard, func() (T, error) { return question(ctx) })
 }
 
 // State is where the log begins and ends: Epoch names this history of this database, Head is the newest batch.
@@ -202,18 +202,15 @@ func (l *Log) expired(ctx context.Context, ownerID string) (Position, error) {
 
 // Last returns the position of an owner's newest message, numbered so far: the zero Position if there never was one.
 // What a query reads after Last was called lacks nothing up to it.
-func (l *Log) Last(ctx context.Context, ownerID string) (last Position, err error) {
-	err = l.ask(ctx, func(ctx context.Context) error {
-		last, err = l.last(ctx, ownerID)
-		return err
-	})
-	return last, err
+func (l *Log) Last(ctx context.Context, ownerID string) (Position, error) {
+	return askLog(ctx, l, func(ctx context.Context) (Position, error) { return l.last(ctx, ownerID) })
 }
 
 // Oldest returns a position before the oldest event that the log still holds.
-func (l *Log) Oldest(ctx context.Context) (oldest Position, err error) {
-	err = l.ask(ctx, func(ctx context.Context) error {
-		return l.pool.GetContext(ctx, &oldest.Batch, `SELECT floor FROM realtime.installation`)
+func (l *Log) Oldest(ctx context.Context) (Position, error) {
+	oldest, err := askLog(ctx, l, func(ctx context.Context) (oldest Position, err error) {
+		err = l.pool.GetContext(ctx, &oldest.Batch, `SELECT floor FROM realtime.installation`)
+		return oldest, err
 	})
 	if err != nil {
 		return oldest, fmt.Errorf("read the log's floor: %w", err)

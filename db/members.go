@@ -111,11 +111,7 @@ func (s *Store) RemoveMember(ctx context.Context, ownerID, userID string, was Ro
 func (s *Store) write(ctx context.Context, statement string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	var result sql.Result
-	err := s.guard.do(func() (err error) {
-		result, err = s.pool.ExecContext(ctx, statement, args...)
-		return err
-	})
+	result, err := answerTo(ctx, s.guard, func() (sql.Result, error) { return s.pool.ExecContext(ctx, statement, args...) })
 	if err != nil {
 		return err
 	}

@@ -43,11 +43,15 @@ WHERE $5::pg_snapshot IS NULL OR pg_visible_in_snapshot(e.xid, $5::pg_snapshot)`
 // Owner returns an owner's messages after a position, in order, at most limit, and whether there are more. It
 // returns ErrHistoryGone when the log no longer holds all of them.
 func (l *Log) Owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {
-	err = l.ask(ctx, func(ctx context.Context) error {
-		changes, more, err = l.owner(ctx, ownerID, after, limit)
-		return err
+	type page struct {
+		changes []Change
+		more    bool
+	}
+	p, err := askLog(ctx, l, func(ctx context.Context) (p page, err error) {
+		p.changes, p.more, err = l.owner(ctx, ownerID, after, limit)
+		return p, err
 	})
-	return changes, more, err
+	return p.changes, p.more, err
 }
 
 func (l *Log) owner(ctx context.Context, ownerID string, after Position, limit int) (changes []Change, more bool, err error) {

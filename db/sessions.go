@@ -48,18 +48,19 @@ func hashOf(secret string) []byte {
 func (s *Sessions) transact(ctx context.Context, do func(context.Context, *sqlx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	return s.store.guard.do(func() error {
+	_, err := answerTo(ctx, s.store.guard, func() (none struct{}, err error) {
 		tx, err := s.store.pool.BeginTxx(ctx, nil)
 		if err != nil {
-			return fmt.Errorf("begin: %w", err)
+			return none, fmt.Errorf("begin: %w", err)
 		}
 		defer tx.Rollback()
 		err = do(ctx, tx)
 		if err != nil && !errors.Is(err, ErrSessionEnded) {
-			return err
+			return none, err
 		}
-		return errors.Join(err, tx.Commit())
+		return none, errors.Join(err, tx.Commit())
 	})
+	return err
 }
 
 // Open begins a session of a user and returns it with its first refresh token, which serves for a lifetime.

@@ -76,10 +76,9 @@ func (s *Sessions) Attempt(ctx context.Context, key string, free int) (wait time
 func (s *Sessions) Succeeded(ctx context.Context, key string, forget bool) error {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	err := s.store.guard.do(func() error {
-		_, err := s.store.pool.ExecContext(ctx, `UPDATE realtime.failures
+	_, err := answerTo(ctx, s.store.guard, func() (sql.Result, error) {
+		return s.store.pool.ExecContext(ctx, `UPDATE realtime.failures
 			SET count = CASE WHEN $2 THEN 0 ELSE greatest(count - 1, 0) END, until = clock_timestamp() WHERE hash = $1`, hashOf(key), forget)
-		return err
 	})
 	if err != nil {
 		return fmt.Errorf("note a sign-in: %w", err)

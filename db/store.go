@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -123,16 +124,28 @@ func (s *Store) Prepare(ctx context.Context) error {
 
 // get reads one row, and list any number, unless the database is away.
 func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	return s.guard.do(func() error {
+	return s.read(ctx, into, func(fresh any) error {
 		if statement := s.prepared[query]; statement != nil {
-			return statement.GetContext(ctx, into, args...)
+			return statement.GetContext(ctx, fresh, args...)
 		}
-		return s.pool.GetContext(ctx, into, query, args...)
+		return s.pool.GetContext(ctx, fresh, query, args...)
 	})
 }
 
 func (s *Store) list(ctx context.Context, into any, query string, args ...any) error {
-	return s.guard.do(func() error { return s.pool.SelectContext(ctx, into, query, args...) })
+	return s.read(ctx, into, func(fresh any) error { return s.pool.SelectContext(ctx, fresh, query, args...) })
+}
+
+// read has ask fill a copy of into, and into itself when there was an answer in time: a later one is nobody's any more.
+func (s *Store) read(ctx context.Context, into any, ask func(fresh any) error) error {
+	target := reflect.ValueOf(into).Elem()
+	fresh := reflect.New(target.Type())
+	fresh.Elem().Set(target)
+	_, err := answerTo(ctx, s.guard, func() (none struct{}, err error) { return none, ask(fresh.Interface()) })
+	if err == nil {
+		target.Set(fresh.Elem())
+	}
+	return err
 }
 
 // Location returns the zone in which days begin and end.
