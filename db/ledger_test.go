@@ -21,7 +21,11 @@ type books struct {
 
 func openBooks(t *testing.T) books {
 	t.Helper()
-	p := dbtest.New(t)
+	return openBooksOn(t, dbtest.New(t))
+}
+
+func openBooksOn(t *testing.T, p *dbtest.Portal) books {
+	t.Helper()
 	store, err := db.NewStore(t.Context(), p.Pool, time.UTC)
 	must(t, err)
 	b := books{Portal: p, store: store, ledger: db.NewLedger(store), owner: p.AddOwner(t, 2), guest: p.AddGuest(t, "Caio", "Brandão"), now: time.Now()}
@@ -234,4 +238,38 @@ func TestLedgerForgets(t *testing.T) {
 	b.shows(t, "220.50", "0.00") // of an earlier time, by the tables
 	b.now = later
 	b.shows(t, "0.00", "0.00")
+}
+
+// TestLedgerIsBuiltBesideRetention lets retention remove, while the first ledger is being made, rows of the log that came meanwhile.
+func TestLedgerIsBuiltBesideRetention(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	store, err := db.NewStore(t.Context(), p.Pool, time.UTC)
+	must(t, err)
+	ledger, log := db.NewLedger(store), db.NewLog(p.Pool)
+	owner, guest := p.AddOwner(t, 1), p.AddGuest(t, "Caio", "Brandão")
+	slow := begin(t, p) // stands for the time that millions of bookings take
+	slow.MustExec(`LOCK TABLE realtime.ledger_totals IN EXCLUSIVE MODE`)
+	done := make(chan error, 1)
+	go func() {
+		_, err := ledger.Build(t.Context(), time.Now())
+		done <- err
+	}()
+	eventually(t, "it is being made", func() bool {
+		return p.ID(t, `SELECT count(*)::text FROM pg_locks WHERE NOT granted AND relation = 'realtime.ledger_totals'::regclass`) != "0"
+	})
+	p.Book(t, owner.Hangars[0], guest)
+	p.Exec(t, `WITH s AS (SELECT pg_current_snapshot() AS s) INSERT INTO realtime.batches (number, before, after, bound, at)
+		SELECT 1, s, s, pg_snapshot_xmax(s), now() - interval '2 days' FROM s UNION ALL SELECT 2, s, s, pg_snapshot_xmax(s), now() FROM s`)
+	for more := true; more; {
+		more, err = log.Retain(t.Context(), time.Hour)
+		must(t, err)
+	}
+	must(t, slow.Rollback())
+	must(t, <-done)
+	trusted, found, err := ledger.Compare(t.Context(), owner.ID, time.Now())
+	must(t, err)
+	if trusted && found != nil {
+		t.Errorf("the ledger is believed and says %+v, the tables %+v", found.Ledger, found.Tables)
+	}
 }

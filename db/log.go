@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -52,6 +53,7 @@ type Log struct {
 	pool   *sqlx.DB
 	guard  breaker       // of the questions that requests ask; the feed always asks
 	places chan struct{} // held by such a question
+	epoch  atomic.Pointer[string]
 }
 
 // NewLog returns the log in the database behind pool.
@@ -79,6 +81,10 @@ type State struct {
 	Head  int64  `db:"head"`
 }
 
+// Follow ties the log to one history: from now on it returns ErrHistoryGone when the database has begun another, as after a
+// restore or a failover, whose batches have the same numbers.
+func (l *Log) Follow(epoch string) { l.epoch.Store(&epoch) }
+
 // State returns the log's epoch and its newest batch.
 func (l *Log) State(ctx context.Context) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
@@ -99,7 +105,8 @@ type batch struct {
 
 // batchRows reads the changes of one batch in order. Rows that its `before` does not see either began later than that or
 // were under way then; both are looked up through the index on xid. Parameters: 1 after; 2 and 3 the turn and id after
-// which to begin; 4 the upper transaction id of before and 5 those under way in it (as values, for the planner to see).
+// which to begin; 4 the upper transaction id of before and 5 those under way in it (as values, for the planner to see); 6 the
+// history that it must be, or null: of another there is nothing.
 const batchRows = `
 SELECT turn, id, owner_id, type, data, at FROM (
 	SELECT max(id) OVER (PARTITION BY owner_id, xid) AS turn, id, owner_id, type, data, at FROM (
@@ -108,7 +115,7 @@ SELECT turn, id, owner_id, type, data, at FROM (
 		SELECT * FROM realtime.events WHERE xid = ANY ($5::xid8[]) AND xid < $4::xid8
 	) fresh WHERE pg_visible_in_snapshot(xid, $1::pg_snapshot)
 ) numbered
-WHERE (turn, id) > ($2, $3) ORDER BY turn, id`
+WHERE (turn, id) > ($2, $3) AND ($6::uuid IS NULL OR $6::uuid = (SELECT epoch FROM realtime.installation)) ORDER BY turn, id`
 
 // Read calls each with every change after a position, of all owners, in order, and returns the number of the last
 // batch it has read to the end: that before the position when there is nothing new. It reads at most a thousand batches,
@@ -133,14 +140,16 @@ func (l *Log) Read(ctx context.Context, after Position, each func(Change) error)
 	return head, l.checkFloor(ctx, after)
 }
 
-// checkFloor returns ErrHistoryGone when rows after a position may have been removed. It comes after the reading: the
-// floor rises before the first row goes.
+// checkFloor returns ErrHistoryGone when rows after a position may have been removed, or are those of another history. It comes
+// after the reading: the floor rises before the first row goes.
 func (l *Log) checkFloor(ctx context.Context, after Position) error {
 	var floor int64
-	if err := l.pool.GetContext(ctx, &floor, `SELECT floor FROM realtime.installation`); err != nil {
+	row := l.pool.QueryRowContext(ctx, `SELECT floor FROM realtime.installation WHERE $1::uuid IS NULL OR epoch = $1::uuid`, l.epoch.Load())
+	err := row.Scan(&floor)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("read the log's floor: %w", err)
 	}
-	if after.Batch < floor {
+	if err != nil || after.Batch < floor {
 		return ErrHistoryGone
 	}
 	return nil
@@ -156,7 +165,7 @@ func (l *Log) readBatch(ctx context.Context, b batch, after Position, each func(
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	rows, err := l.pool.QueryContext(ctx, batchRows, b.After, after.Turn, after.ID, before.upper, pq.Array(before.open))
+	rows, err := l.pool.QueryContext(ctx, batchRows, b.After, after.Turn, after.ID, before.upper, pq.Array(before.open), l.epoch.Load())
 	if err != nil {
 		return fmt.Errorf("read batch %d: %w", b.Number, err)
 	}
@@ -191,12 +200,11 @@ func scanChange(rows *sql.Rows, batch int64, first ...any) (Change, error) {
 // expired returns the position of the last of an owner's events that retention has removed.
 func (l *Log) expired(ctx context.Context, ownerID string) (Position, error) {
 	var p Position
-	row := l.pool.QueryRowContext(ctx, `SELECT batch, id FROM realtime.last_events
-		WHERE owner_id IN ($1, '') ORDER BY batch DESC, id DESC LIMIT 1`, ownerID)
-	if err := row.Scan(&p.Batch, &p.ID); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	row := l.pool.QueryRowContext(ctx, `SELECT batch, turn, id FROM realtime.last_events
+		WHERE owner_id IN ($1, '') ORDER BY batch DESC, turn DESC, id DESC LIMIT 1`, ownerID)
+	if err := row.Scan(&p.Batch, &p.Turn, &p.ID); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return p, fmt.Errorf("read the last removed event of owner %s: %w", ownerID, err)
 	}
-	p.Turn = p.ID // the last event of a batch is the last of its transaction
 	return p, nil
 }
 
@@ -248,7 +256,10 @@ func (l *Log) last(ctx context.Context, ownerID string) (Position, error) {
 	row := l.pool.QueryRowContext(ctx, `SELECT number, turn, id FROM (`+ownerRows+`) numbered
 		WHERE type NOT IN ('changed', 'access') ORDER BY number DESC, turn DESC, id DESC LIMIT 1`,
 		ownerID, b.Number, before.upper, pq.Array(before.open), nil)
-	if err := row.Scan(&p.Batch, &p.Turn, &p.ID); err != nil {
+	if err = row.Scan(&p.Batch, &p.Turn, &p.ID); errors.Is(err, sql.ErrNoRows) { // retention removed it meanwhile
+		return l.expired(ctx, ownerID)
+	}
+	if err != nil {
 		return p, fmt.Errorf("read the last event of owner %s: %w", ownerID, err)
 	}
 	return p, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+	"github.com/hangarshare/hangarshare-realtime/db/demo"
 )
 
 // look returns the news since the last look, and remembers where it ended.
@@ -19,7 +20,11 @@ func look(t *testing.T, store *db.Store, mark *db.Mark) db.News {
 
 func TestNews(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	server := dbtest.Private(t) // nobody else's databases are made in it, which takes checkpoints
+	p := dbtest.Open(t, server.URL())
+	must(t, demo.CreateSchema(t.Context(), p.Pool))
+	must(t, db.Migrate(t.Context(), p.URL, quiet))
+	b := openBooksOn(t, p)
 	other := b.AddOwner(t, 1)
 	book := func(o dbtest.Owner) {
 		t.Helper()
@@ -86,6 +91,14 @@ func TestNews(t *testing.T) {
 	must(t, db.NewSessions(b.store).EndAll(t.Context(), b.guest))
 	want("a user signs out of all", false, nil, nil, []string{b.guest})
 
+	b.Exec(t, `INSERT INTO realtime.sessions (id, user_id, expires_at) VALUES ('1', $1, now() + interval '1 day'), ('2', '7', now())`, b.guest)
+	b.Exec(t, `DELETE FROM realtime.sessions`)
+	want("sessions are removed, one after its end", false, nil, nil, []string{b.guest})
+	for _, table := range []string{"members", "sessions, realtime.refresh_tokens"} {
+		b.Exec(t, `TRUNCATE realtime.`+table)
+		want(table+" are emptied", true, nil, nil, nil)
+	}
+
 	b.Exec(t, `INSERT INTO realtime.events (owner_id, type, data) SELECT '77', 'changed', '{"hangarId":"7","bookings":[]}' FROM generate_series(1, 1999)`)
 	want("much of one", false, []string{"77"}, nil, nil)
 	b.Exec(t, `INSERT INTO realtime.events (owner_id, type, data) SELECT '77', 'changed', '{"hangarId":"7","bookings":[]}' FROM generate_series(1, 2000)`)
@@ -94,9 +107,33 @@ func TestNews(t *testing.T) {
 	want("a payout to somebody else", true, nil, nil, nil)
 	b.Exec(t, `INSERT INTO realtime.events (owner_id, type) VALUES ('', 'access')`)
 	want("nobody knows whose", true, nil, nil, nil)
+	b.Exec(t, `CHECKPOINT`) // as after a crash
+	want("PostgreSQL took a checkpoint", true, nil, nil, nil)
 	b.Exec(t, `UPDATE realtime.installation SET floor = floor + 1`)
 	want("the log was shortened", true, nil, nil, nil)
 	mark = db.Mark{}
 	want("a mark of nothing", true, nil, nil, nil)
 	want("nothing at the end", false, nil, nil, nil)
+}
+
+// TestNewsWhileFaultIsUnsettled has a trigger fail in a transaction that commits later: nobody may remember anything until then,
+// because the commit leaves no row in the log.
+func TestNewsWhileFaultIsUnsettled(t *testing.T) {
+	t.Parallel()
+	b := openBooks(t)
+	b.Exec(t, `ALTER TABLE realtime.events ADD CONSTRAINT broken CHECK (type <> 'access') NOT VALID`)
+	var mark db.Mark
+	look(t, b.store, &mark)
+	tx := begin(t, b.Portal)
+	_, err := tx.Exec(`UPDATE hangar_owners SET user_id = $1 WHERE id = $2`, b.guest, b.owner.ID)
+	must(t, err)
+	for range 2 {
+		if !look(t, b.store, &mark).Everything {
+			t.Error("between fault and commit there is no news")
+		}
+	}
+	commit(t, tx)
+	if !look(t, b.store, &mark).Everything {
+		t.Error("after the commit there is no news")
+	}
 }

@@ -189,9 +189,11 @@ type Numbered struct {
 }
 
 // prepare readies the connection for one statement again and again. It is planned once, for parameters unknown; the
-// planner must not believe then that a third of the log is new.
+// planner must not believe then that a third of the log is new. A batch must be on disk before anybody is told of it, also where
+// the portal does without that for itself: a crash would give its number to other events.
 func (n *Numbering) prepare(ctx context.Context) error {
-	if _, err := n.conn.ExecContext(ctx, `SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan`); err != nil {
+	if _, err := n.conn.ExecContext(ctx, `SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan;
+		SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`); err != nil {
 		return fmt.Errorf("set up the numbering: %w", err)
 	}
 	statement, err := n.conn.PreparexContext(ctx, numberBatch)

@@ -264,7 +264,7 @@ func TestWritersNeverWait(t *testing.T) {
 				`SELECT * FROM realtime.events FOR UPDATE`,
 				`UPDATE realtime.installation SET epoch = gen_random_uuid(), identity = 'copy', floor = 1, baselined_at = now()`, // a new history, retention, settling
 				`INSERT INTO realtime.batches (number, before, after, bound) SELECT 1, s, s, pg_snapshot_xmax(s) FROM pg_current_snapshot() AS s`,
-				`INSERT INTO realtime.last_events SELECT owner_id, 1, max(id) FROM realtime.events GROUP BY owner_id`,
+				`INSERT INTO realtime.last_events SELECT owner_id, 1, max(id), max(id) FROM realtime.events GROUP BY owner_id`,
 				`UPDATE realtime.occupancy SET occupied = false, occupant = NULL`,
 				`DELETE FROM realtime.occupancy`,
 				`INSERT INTO realtime.events (owner_id, type) SELECT id::text, 'occupancy_changed' FROM hangar_owners`,

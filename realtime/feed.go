@@ -28,6 +28,8 @@ const (
 type Source interface {
 	State(ctx context.Context) (db.State, error)
 	Read(ctx context.Context, after db.Position, each func(db.Change) error) (head int64, err error)
+	// Follow ties what is read to one history.
+	Follow(epoch string)
 }
 
 // Numbering gives committed changes their place in the log, if this server is the one that does.
@@ -125,11 +127,11 @@ func (f *Feed) pause(ctx context.Context, d time.Duration) {
 
 // round numbers and publishes all that is there, and reports whether there was anything.
 func (f *Feed) round(ctx context.Context) (news bool, err error) {
-	numbered, err := f.lead(ctx)
+	numbered, fresh, err := f.lead(ctx)
 	if err != nil {
 		return false, err
 	}
-	if !f.begun.Load() || f.ailing {
+	if !f.begun.Load() || f.ailing || fresh {
 		if err := f.begin(ctx); err != nil {
 			return false, err
 		}
@@ -153,7 +155,7 @@ func (f *Feed) read(ctx context.Context) (news bool, err error) {
 		head, err := f.Source.Read(ctx, f.cursor, func(c db.Change) error { f.take(c); return nil })
 		f.flush()
 		if errors.Is(err, db.ErrHistoryGone) {
-			f.Log.Warn("the log was cut off while this server was away: browsers load their numbers again")
+			f.Log.Warn("the log was cut off, or another history began: browsers load their numbers again")
 			f.begun.Store(false)
 			return true, f.begin(ctx)
 		}
@@ -175,9 +177,10 @@ func (f *Feed) published(head int64) {
 	f.Bus.Advance(head)
 }
 
-// lead takes the numbering if it is free, and numbers.
-func (f *Feed) lead(ctx context.Context) (numbered db.Numbered, err error) {
-	fresh, err := f.Numbering.Acquire(ctx)
+// lead takes the numbering if it is free, and numbers. It reports whether the numbering is newly held: whoever takes it may have
+// begun another history.
+func (f *Feed) lead(ctx context.Context) (numbered db.Numbered, fresh bool, err error) {
+	fresh, err = f.Numbering.Acquire(ctx)
 	if err == nil {
 		numbered, err = f.number(ctx)
 	}
@@ -187,16 +190,16 @@ func (f *Feed) lead(ctx context.Context) (numbered db.Numbered, err error) {
 			f.Timetable.Stop()
 		}
 		if errors.Is(err, db.ErrNotLeader) {
-			return numbered, nil
+			return numbered, false, nil
 		}
-		return numbered, err
+		return numbered, fresh, err
 	}
 	if fresh || !f.leading {
 		f.leading = true
 		f.watch.begin()
 		f.Timetable.Start()
 	}
-	return numbered, nil
+	return numbered, fresh, nil
 }
 
 // number looks after the triggers, if it is time, and numbers the log.
@@ -233,6 +236,7 @@ func (f *Feed) begin(ctx context.Context) error {
 	}
 	f.epoch, f.cursor, f.pending = state.Epoch, db.EndOfBatch(state.Head), nil
 	f.Bus.Begin(Encoder{Epoch: NewEpoch(state.Epoch), Location: f.Location}, state.Head)
+	f.Source.Follow(state.Epoch)
 	f.begun.Store(true)
 	f.Access("", "") // what was said about it meanwhile is skipped
 	f.Log.Info("the bus begins", "batch", state.Head)
