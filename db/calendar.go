@@ -2,12 +2,14 @@ package db
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 )
 
-// dayStart returns the first instant of a date in loc. Where clocks jump over midnight that is the moment of the
-// jump, and where midnight comes twice it is the first of the two; time.Date promises neither. A date that a zone
-// skipped altogether has no length: it starts with the next.
+// dayStart returns the first instant of a date in loc. Where clocks jump over midnight that is the
+// moment of the jump, and where midnight comes twice it is the first of the two; time.Date promises
+// neither. A date that a zone skipped altogether has no length: it starts with the next.
 func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time {
 	guess := time.Date(year, month, day, 0, 0, 0, 0, loc)
 	noon := time.Date(year, month, day, 12, 0, 0, 0, time.UTC)
@@ -34,7 +36,8 @@ func dayStart(year int, month time.Month, day int, loc *time.Location) time.Time
 	return first
 }
 
-// dayOffset returns the first instant of the day that lies the given number of days after t's own in loc.
+// dayOffset returns the first instant of the day that lies the given number of days after
+// t's own in loc.
 func dayOffset(t time.Time, days int, loc *time.Location) time.Time {
 	y, m, d := t.In(loc).Date()
 	return dayStart(y, m, d+days, loc)
@@ -46,20 +49,53 @@ func NextMidnight(t time.Time, loc *time.Location) time.Time { return dayOffset(
 // payoutWeekday is the day of the week on which owners are paid.
 const payoutWeekday = time.Friday
 
-// nextPayoutDay returns the first instant of the next weekly payout day, which is today on that day itself.
+// nextPayoutDay returns the first instant of the next weekly payout day, which is today
+// on that day itself.
 func nextPayoutDay(t time.Time, loc *time.Location) time.Time {
 	return dayOffset(t, (int(payoutWeekday)-int(t.In(loc).Weekday())+7)%7, loc)
 }
 
-// ParseMoment reads a date or timestamp as PostgreSQL writes it in JSON: a date is its first instant in loc, a
-// timestamp without a zone is UTC. The result is in loc.
+// earliest and latest bound the moments that are told: RFC 3339 writes the years 1 to 9999, in each
+// zone, and PostgreSQL knows more of them, and infinity. No date at all is the earliest. Queries
+// write the same bounds: see writable.
+var (
+	earliest = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
+	latest   = time.Date(9999, 12, 30, 0, 0, 0, 0, time.UTC)
+)
+
+// beyond are the years that PostgreSQL writes with more than four digits.
+var beyond = regexp.MustCompile(`^\d{5,}-\d\d-\d\d`)
+
+// ParseMoment reads a date or timestamp as PostgreSQL writes it in JSON, "" for null: a
+// date is its first instant in loc, a timestamp without a zone is UTC. The result is in
+// loc, and within earliest and latest.
 func ParseMoment(text string, loc *time.Location) (time.Time, error) {
+	t, err := parseMoment(text, loc)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case t.Before(earliest):
+		t = earliest
+	case t.After(latest):
+		t = latest
+	}
+	return t.In(loc), nil
+}
+
+func parseMoment(text string, loc *time.Location) (time.Time, error) {
+	switch {
+	case text == "", text == "-infinity", strings.HasSuffix(text, " BC"):
+		return earliest, nil
+	case text == "infinity", beyond.MatchString(text):
+		return latest, nil
+	}
 	if d, err := time.Parse(time.DateOnly, text); err == nil {
 		return dayStart(d.Year(), d.Month(), d.Day(), loc), nil
 	}
-	for _, layout := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00"} {
+	// A zone of long ago has seconds.
+	for _, layout := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z07:00:00"} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return t.In(loc), nil
+			return t, nil
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is no date or timestamp", text)

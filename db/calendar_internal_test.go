@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// minuteScan holds, for each date of a span in one zone, the first minute at which a calendar there shows that date or
-// a later one. Clocks change on the minute.
+// minuteScan holds, for each date of a span in one zone, the first minute at which a calendar there
+// shows that date or a later one. Clocks change on the minute.
 type minuteScan struct {
 	loc    *time.Location
 	dates  []time.Time // at midnight UTC
@@ -35,7 +35,8 @@ func scan(t *testing.T, zone string, year int) minuteScan {
 	return s
 }
 
-// scans are years in which a zone's midnight was skipped or came twice, or a whole date was left out; and quiet ones.
+// scans are years in which a zone's midnight was skipped or came twice, or a whole date
+// was left out; and quiet ones.
 var scans = []struct {
 	zone string
 	year int
@@ -64,7 +65,8 @@ func TestCalendarByMinutes(t *testing.T) {
 	}
 }
 
-// checkDay compares what the functions say at moments of the day before the i-th date: at both its ends and between.
+// checkDay compares what the functions say at moments of the day before the i-th date: at
+// both its ends and between.
 func (s minuteScan) checkDay(t *testing.T, i int) {
 	t.Helper()
 	start, end := s.starts[i-1], s.starts[i]

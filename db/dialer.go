@@ -3,16 +3,43 @@ package db
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 )
 
-// Dialer dials for lib/pq, remembers what is open, and can cut all of it: a query on a connection that is open and
-// dead ends at once instead of at its time limit. It implements pq.Dialer and pq.DialerContext.
+// Dialer dials for lib/pq, remembers what is open, and can cut all of it: a query on a
+// connection that is open and dead ends at once instead of at its time limit. It
+// implements pq.Dialer and pq.DialerContext.
 type Dialer struct {
 	mu     sync.Mutex // guards what follows, and the Conn of those that are being dialled
 	conns  map[*dialed]time.Time
+	shares []*share // of the pools that dial through it
 	closed bool
+}
+
+// resize sets how many connections a pool has at most.
+func (d *Dialer) resize(pool *sqlx.DB, n int) {
+	d.mu.Lock()
+	shares := slices.Clone(d.shares)
+	d.mu.Unlock()
+	for _, s := range shares {
+		if s.pool == pool.DB {
+			s.setMost(n)
+		}
+	}
+}
+
+// yield has the pools make room for a connection outside of them.
+func (d *Dialer) yield() {
+	d.mu.Lock()
+	shares := slices.Clone(d.shares)
+	d.mu.Unlock()
+	for _, s := range shares {
+		s.yield()
+	}
 }
 
 // dialed is a connection, or the attempt at one, that its dialer knows until it is closed.
@@ -76,7 +103,8 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return c, nil
 }
 
-// Cut closes every connection that was dialled before a moment, and ends the attempts. Whoever waits on one gets an error.
+// Cut closes every connection that was dialled before a moment, and ends the attempts.
+// What waits on one gets an error.
 func (d *Dialer) Cut(before time.Time) {
 	d.mu.Lock()
 	var old []*dialed
@@ -99,14 +127,15 @@ func (d *Dialer) Close() {
 	d.Cut(time.Now())
 }
 
-// cutAtEnd cuts everything of the dialer when ctx ends before stop is called. Without it a connection that swallows what
-// is sent keeps its user beyond his context: lib/pq looks at that only while the network answers.
+// cutAtEnd cuts everything of the dialer when ctx ends before stop is called. Without it a
+// connection that swallows what is sent keeps its caller beyond the context: lib/pq looks at that
+// only while the network answers.
 func (d *Dialer) cutAtEnd(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { d.Cut(time.Now()) })
 }
 
-// cutAfter is cutAtEnd for those who can stop by themselves while the network answers, and keep a lock on their connection
-// until then: they have the grace for it.
+// cutAfter is cutAtEnd for those who can stop by themselves while the network answers, and keep a
+// lock on their connection until then: they have the grace for it.
 func (d *Dialer) cutAfter(ctx context.Context, grace time.Duration) (stop func()) {
 	wanted, stop := context.WithCancel(context.Background())
 	context.AfterFunc(ctx, func() {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -11,4 +12,72 @@ import (
 // CheckVersion says whether the server behind pool has at least the given major version.
 func CheckVersion(ctx context.Context, pool *sqlx.DB, minimum int) error {
 	return checkVersion(ctx, pool, minimum)
+}
+
+// ListingsByProjection returns what Listings reads through the projection; none where the
+// projection is not to be believed.
+func (s *Store) ListingsByProjection(ctx context.Context, ownerID string, now time.Time) (listings []Listing, err error) {
+	err = s.list(ctx, &listings, func(q *queries) string { return q.projection.listings }, ownerID, now, now.In(s.loc).Format(time.DateOnly))
+	return listings, err
+}
+
+// ListingsByTables returns what Listings reads where the projection does not answer.
+func (s *Store) ListingsByTables(ctx context.Context, ownerID string, now time.Time) (listings []Listing, err error) {
+	err = s.list(ctx, &listings, func(q *queries) string { return q.listings }, ownerID, now, now.In(s.loc).Format(time.DateOnly))
+	return listings, err
+}
+
+// PeopleQueries are the questions about users, with parameters for one of them.
+func (s *Store) PeopleQueries(userID, ownerID, email string) map[string][]any {
+	const instant = "2026-01-01Z"
+	w := s.now.Load()
+	return map[string][]any{
+		w.sql.access: {ownerID, userID, "", instant}, w.sql.accounts: {userID}, w.sql.user: {userID}, w.sql.members: {ownerID, ""},
+		w.sql.credentials: {email, email}, w.sql.survey: {1}, w.sql.invitations: {ownerID},
+		w.sql.addressed: {userID}, w.sql.addressedOne: {userID, "none"},
+	}
+}
+
+// Key writes a text as a value to compare with an id of a type, as queries do; CanonicalID says
+// whether it can be one from outside.
+func Key(columnType, text string) string { return key(columnType, text) }
+
+// CanonicalID returns an id as PostgreSQL writes one of a column's type.
+func CanonicalID(columnType, id string) (string, error) { return canonicalID(columnType, id) }
+
+// CalendarByProjection returns what Calendar reads from the projection, and
+// ErrNotProjected where that does not answer.
+func (s *Store) CalendarByProjection(ctx context.Context, ownerID string, q CalendarQuery) (BookingCalendar, error) {
+	w := s.now.Load()
+	return s.calendarBy(ctx, w, ownerID, q, staysOfProjection)
+}
+
+// CalendarByTables returns what Calendar reads where the projection does not answer.
+func (s *Store) CalendarByTables(ctx context.Context, ownerID string, q CalendarQuery) (BookingCalendar, error) {
+	w := s.now.Load()
+	return s.calendarBy(ctx, w, ownerID, q, staysOfTables)
+}
+
+// ErrNotProjected says that the projection does not answer.
+var ErrNotProjected = errNotProjected
+
+// AccessesAtOnce asks what callers may do in accounts by one query.
+func (s *Store) AccessesAtOnce(ctx context.Context, callers []Caller, ownerIDs []string) (roles []Role, ended []bool, err error) {
+	var keys []accessKey
+	for i, c := range callers {
+		keys = append(keys, accessKey{c, ownerIDs[i]})
+	}
+	answers := make(map[accessKey]accessAnswer)
+	err = s.accessesAtOnce(ctx, keys, answers)
+	for _, k := range keys {
+		roles, ended = append(roles, answers[k].Role), append(ended, answers[k].Ended)
+	}
+	return roles, ended, err
+}
+
+// DashboardsAtOnce computes the state of some owners by one query for each part of it, of those
+// about whom the projection answers.
+func (s *Store) DashboardsAtOnce(ctx context.Context, ownerIDs []string, now time.Time) (map[string]Dashboard, error) {
+	found := make(map[string]Dashboard)
+	return found, s.dashboardsAtOnce(ctx, ownerIDs, now, found)
 }

@@ -13,47 +13,71 @@ import (
 )
 
 const (
-	// channel is what the triggers notify.
-	channel = "realtime"
-	// proofChannel is where a listener hears itself.
-	proofChannel = "realtime_proof"
-	// proofInterval is how often the listener proves that notifications arrive, and proofTimeout how long one may take.
+	// proofChannel is the first part of where a listener hears itself, behind the name of our
+	// schema, which is what the triggers notify. Each has a channel of its own: on one for all,
+	// everybody would hear everybody each second. A channel's name has 63 bytes: proofToken are for
+	// the part that is random.
+	proofChannel = "_proof_"
+	proofToken   = 16
+	// proofInterval is how often the listener proves that notifications arrive, and
+	// proofTimeout how long one may take.
 	proofInterval = time.Second
 	proofTimeout  = time.Second
 	// provenFor is how long a proof holds.
 	provenFor = 2*proofInterval + proofTimeout
+	// reliefPoll is how often it is asked whether other servers listen for this one.
+	reliefPoll = 100 * time.Millisecond
 	// minReconnect and maxReconnect bound the pauses between attempts to connect again.
 	minReconnect = 50 * time.Millisecond
 	maxReconnect = 500 * time.Millisecond
 )
 
-// Listener holds the connection that LISTENs for the triggers' doorbell. It yields wake-ups, and one after each
-// reconnect, because notifications are not kept for those who were away. It proves itself by notifying itself through
-// the pool: a connection that is open and dead, or a pooler that swallows notifications, shows within seconds.
+// Listener holds the connection that LISTENs for the triggers' doorbell. It yields wake-ups, and
+// one after each reconnect, because notifications are not kept for those who were away. It proves
+// itself by notifying itself through the pool: a connection that is open and dead, or a pooler that
+// swallows notifications, shows within seconds.
 type Listener struct {
-	dsn    string
-	main   string // where it notifies itself
-	log    *slog.Logger
-	wake   chan struct{}
-	dialer Dialer       // of the listening connection
-	shared *Dialer      // of the pool's connections
-	token  string       // what this server's own notifications say
-	heard  chan string  // proofs that arrived
-	proven atomic.Int64 // when the last proof arrived, as Unix nanoseconds; 0 while unproven
-	ending atomic.Bool  // Run is about to return: what is lost now is no news
+	// Relieved reports whether other servers listen for this one, by another way than PostgreSQL:
+	// then nothing is listened to, which spares every writer a signal to this server. It is to be
+	// set before Run and asked often. May be nil.
+	Relieved func() bool
+	// Received is given each message of another server's Notifier, nil for one that is spoilt, by
+	// one goroutine. It must not block, and is set before Run. Without it, messages wake.
+	Received func(message []byte)
+	// Announced is called when another server's sequencer announces a batch, in the same way.
+	Announced func()
+
+	address *address
+	channel string // what the triggers notify
+	proof   string // and where it hears itself
+	main    string // where it notifies itself
+	log     *slog.Logger
+	wake    chan struct{}
+	dialer  Dialer       // of the listening connection
+	shared  *Dialer      // of the pool's connections
+	token   string       // what this server's own notifications say
+	heard   chan string  // proofs that arrived
+	proven  atomic.Int64 // when the last proof arrived, as Unix nanoseconds; 0 while unproven
+	resting atomic.Bool  // others listen for this server
+	ending  atomic.Bool  // Run is about to return: what is lost now is no news
 }
 
-// NewListener returns a listener that will connect to listenURL when it runs. That must be a direct connection: LISTEN does
-// not pass a transaction pooler. It notifies itself through databaseURL, which proves that both lead to one database.
-// Connections of shared, the dialer of databaseURL's pool, are cut when they turn out to be dead while new ones work.
+// NewListener returns a listener that will connect to listenURL when it runs. That must be a direct
+// connection: LISTEN does not pass a transaction pooler. It notifies itself through databaseURL,
+// which proves that both lead to one database. Connections of shared, the dialer of databaseURL's
+// pool, are cut when they turn out to be dead while new ones work.
 func NewListener(listenURL, databaseURL string, shared *Dialer, log *slog.Logger) (*Listener, error) {
-	dsn, err := connectionString(listenURL)
+	address, err := parseAddress(listenURL, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{dsn: dsn, main: databaseURL, shared: shared, log: log,
-		wake: make(chan struct{}, 1), token: rand.Text(), heard: make(chan string, 1)}, nil
+	token := rand.Text()
+	return &Listener{address: address, channel: address.schema(), proof: address.schema() + proofChannel + token[:proofToken],
+		main: databaseURL, shared: shared, log: log, wake: make(chan struct{}, 1), token: token, heard: make(chan string, 1)}, nil
 }
+
+// Token is what this server's own notifications begin with, so that its listener leaves them out.
+func (l *Listener) Token() string { return l.token }
 
 // Wakes yields a value when the log may have grown. Several wake-ups become one.
 func (l *Listener) Wakes() <-chan struct{} { return l.wake }
@@ -66,8 +90,12 @@ func (l *Listener) Ring() {
 	}
 }
 
-// Proven reports whether the listener heard its own notification lately.
+// Proven reports whether the listener heard its own notification lately, or other servers listen
+// for it.
 func (l *Listener) Proven() bool {
+	if l.resting.Load() {
+		return true
+	}
 	at := l.proven.Load()
 	return at != 0 && time.Since(time.Unix(0, at)) < provenFor
 }
@@ -76,24 +104,16 @@ func (l *Listener) Proven() bool {
 func (l *Listener) Run(ctx context.Context) error {
 	var prover Dialer // of a connection of its own: a busy pool must not look like a dead one
 	defer prover.Close()
-	proofs, err := openPool(l.main, &prover)
+	proofs, own, err := openShare(l.main, &prover, nil, nil)
 	if err != nil {
 		return err
 	}
 	defer proofs.Close()
-	proofs.SetMaxOpenConns(1)
-	pl := pq.NewDialListener(&l.dialer, l.dsn, minReconnect, maxReconnect, l.observe)
+	own.setMost(1)
+	pl := pq.NewDialListener(&l.dialer, l.listenString(ctx), minReconnect, maxReconnect, l.observe)
 	notifications := pl.NotificationChannel()
 	var group sync.WaitGroup
-	group.Go(func() {
-		for _, name := range []string{channel, proofChannel} {
-			// Listen blocks until there is a connection; closing the listener ends it.
-			if err := pl.Listen(name); err != nil && ctx.Err() == nil {
-				l.log.Error("cannot listen for changes", "channel", name, "error", err)
-			}
-		}
-		l.Ring() // what came before LISTEN was heard by nobody
-	})
+	group.Go(func() { l.subscribe(ctx, pl) })
 	group.Go(func() { l.prove(ctx, proofs, &prover) })
 	group.Go(func() { // its own goroutine, because Close waits while nobody drains
 		for n := range notifications {
@@ -102,19 +122,87 @@ func (l *Listener) Run(ctx context.Context) error {
 	})
 	<-ctx.Done()
 	l.ending.Store(true)
-	l.dialer.Close() // lib/pq holds its lock while it waits for the network: only a closed connection frees it
+	// lib/pq holds its lock while it waits for the network: only a closed connection frees it
+	l.dialer.Close()
 	pl.Close()
 	group.Wait()
 	return nil
+}
+
+// subscribe listens, and ceases to while other servers listen for this one.
+func (l *Listener) subscribe(ctx context.Context, pl *pq.Listener) {
+	l.each(ctx, "listen for", pl.Listen)
+	l.Ring() // what came before LISTEN was heard by nobody
+	if l.Relieved == nil {
+		return
+	}
+	poll := time.NewTicker(reliefPoll)
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-poll.C:
+		}
+		switch resting := l.resting.Load(); {
+		case l.Relieved() == resting:
+		case !resting:
+			l.resting.Store(true)
+			l.each(ctx, "cease to listen for", pl.Unlisten)
+		default:
+			// The proof begins first: it finds out if the connection died meanwhile,
+			// which Listen would wait for.
+			l.proven.Store(time.Now().UnixNano())
+			l.resting.Store(false)
+			l.each(ctx, "listen for", pl.Listen)
+			l.Ring()
+		}
+	}
+}
+
+// each does something with each channel. Listen blocks until there is a connection; closing the
+// listener ends it.
+func (l *Listener) each(ctx context.Context, what string, do func(channel string) error) {
+	for _, name := range []string{l.channel, l.proof} {
+		if err := do(name); err != nil && ctx.Err() == nil {
+			l.log.Error("cannot "+what+" changes", "channel", name, "error", err)
+		}
+	}
+}
+
+// listenString returns what the driver's listener connects with. That connection is idle for days,
+// and no setting can be made on it later: so it asks for idle_session_timeout at its start, where
+// the server knows it and no pooler refuses.
+func (l *Listener) listenString(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+	var dialer Dialer
+	defer dialer.cutAtEnd(ctx)()
+	patient := l.address.dsn(map[string]string{"idle_session_timeout": "0"})
+	conn, err := pq.DialOpen(&dialer, patient)
+	if err != nil {
+		return l.address.dsn(nil)
+	}
+	conn.Close()
+	return patient
 }
 
 func (l *Listener) receive(n *pq.Notification) {
 	switch {
 	case n == nil: // reconnected: whatever happened in between was not heard
 		l.Ring()
-	case n.Channel == channel && n.Extra != l.token: // with our token it is our own numbering, and we know
-		l.Ring()
-	case n.Channel == proofChannel && n.Extra == l.token:
+	case n.Channel == l.channel:
+		sent, carries, ours := message(n.Extra, l.token)
+		switch {
+		case ours: // it is our own numbering, and we know
+		case carries && l.Received != nil:
+			l.Received(sent)
+		case n.Extra != "" && l.Announced != nil:
+			l.Announced()
+		default:
+			l.Ring()
+		}
+	case n.Channel == l.proof && n.Extra == l.token:
 		select {
 		case l.heard <- n.Extra:
 		default:
@@ -133,10 +221,15 @@ func (l *Listener) observe(event pq.ListenerEventType, err error) {
 		l.log.Warn("the listening connection was lost; connecting again", "error", err)
 	case pq.ListenerEventReconnected:
 		l.log.Info("the listening connection is back")
+	case pq.ListenerEventConnectionAttemptFailed:
+		if crowded(err) {
+			l.shared.yield()
+		}
 	}
 }
 
-// prove notifies this listener again and again, and revives the connections when the notification does not arrive.
+// prove notifies this listener again and again, and revives the connections when the
+// notification does not arrive.
 func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 	timer := time.NewTimer(minReconnect)
 	defer timer.Stop()
@@ -151,15 +244,18 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 		case <-l.heard: // an answer that came too late is none
 		default:
 		}
-		asked, pause := time.Now(), proofInterval
-		if l.proofArrives(ctx, proofs, prover) {
+		asked, pause, resting := time.Now(), proofInterval, l.resting.Load()
+		if l.proofArrives(ctx, proofs, prover, resting) {
 			l.shared.Cut(doubted) // where it came back between two looks; nothing otherwise
 			doubted = time.Time{}
-			l.proven.Store(time.Now().UnixNano())
-		} else if ctx.Err() == nil {
+			if !resting {
+				l.proven.Store(time.Now().UnixNano())
+			}
+		} else if ctx.Err() == nil && l.resting.Load() == resting {
 			if l.proven.Swap(0) != 0 {
 				l.log.Warn("a notification to ourselves did not arrive: connecting again")
 			}
+			prover.Cut(time.Now()) // the new one takes its place
 			doubted = l.revive(ctx, asked)
 			pause = minReconnect
 		}
@@ -167,17 +263,18 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 	}
 }
 
-// revive tries a new connection to the database. If that works, those of before are dead, the listening one and the
-// pool's: they are cut, so that everybody who waits on one finds out now and not at some time limit. If it does not, the
-// database is away, and only the listening connection is cut, once it had its time to come up. It returns until when connections
-// were made that are still in doubt.
+// revive tries a new connection to the database. If that works, those of before are dead,
+// the listening one and the pool's: they are cut, so that everybody who waits on one
+// finds out now and not at some time limit. If it does not, the database is away, and
+// only the listening connection is cut, once it had its time to come up. It returns until
+// when connections were made that are still in doubt.
 func (l *Listener) revive(ctx context.Context, asked time.Time) (doubted time.Time) {
 	l.dialer.Cut(asked.Add(-connectTimeout))
 	trying, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	var dialer Dialer
 	defer dialer.cutAtEnd(trying)()
-	probe, err := OpenThrough(trying, l.dsn, &dialer)
+	probe, err := OpenThrough(trying, l.address.String(), &dialer)
 	if err != nil {
 		return time.Now()
 	}
@@ -187,17 +284,33 @@ func (l *Listener) revive(ctx context.Context, asked time.Time) (doubted time.Ti
 	return time.Time{}
 }
 
-func (l *Listener) proofArrives(ctx context.Context, proofs *sqlx.DB, prover *Dialer) bool {
+// proofArrives notifies this listener and reports whether it heard that. While others listen for it
+// an answer of the database is proof enough.
+func (l *Listener) proofArrives(ctx context.Context, proofs *sqlx.DB, prover *Dialer, resting bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	defer prover.cutAtEnd(ctx)()
-	if _, err := proofs.ExecContext(ctx, `SELECT pg_notify($1, $2)`, proofChannel, l.token); err != nil {
-		return false
+	if resting {
+		_, err := proofs.ExecContext(ctx, `SELECT`)
+		return err == nil
 	}
-	select {
-	case <-l.heard:
-		return true
-	case <-ctx.Done():
-		return false
+	// More than once: the listening connection may be on its way, and what it does not
+	// hear is kept for nobody.
+	again := time.NewTicker(proofTimeout / 4)
+	defer again.Stop()
+	for {
+		if _, err := proofs.ExecContext(ctx, `SELECT pg_catalog.pg_notify($1, $2)`, l.proof, l.token); err != nil {
+			if crowded(err) {
+				l.shared.yield()
+			}
+			return false
+		}
+		select {
+		case <-l.heard:
+			return true
+		case <-again.C:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }

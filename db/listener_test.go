@@ -4,13 +4,16 @@ import (
 	"context"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
 // patience is how long these tests wait for a signal that must come.
@@ -26,6 +29,11 @@ func listenThrough(t *testing.T, listenURL, databaseURL string, shared *db.Diale
 	t.Helper()
 	listener, err := db.NewListener(listenURL, databaseURL, shared, quiet)
 	must(t, err)
+	return listener, runListener(t, listener)
+}
+
+func runListener(t *testing.T, listener *db.Listener) (stop func() time.Duration) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -41,7 +49,40 @@ func listenThrough(t *testing.T, listenURL, databaseURL string, shared *db.Diale
 		return time.Since(begun)
 	}
 	t.Cleanup(func() { stop() })
-	return listener, stop
+	return stop
+}
+
+// TestRelievedListenerRests: while others listen for it, a listener has PostgreSQL signal it
+// nothing; afterwards it looks once, and hears again.
+func TestRelievedListenerRests(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	var relieved atomic.Bool
+	listener, err := db.NewListener(portal.URL, portal.URL, &db.Dialer{}, quiet)
+	must(t, err)
+	listener.Relieved = relieved.Load
+	runListener(t, listener)
+	proven(t, listener, true)
+	const resting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'UNLISTEN %_proof_%'`
+	rests := func() bool {
+		var n int
+		must(t, portal.Pool.Get(&n, resting))
+		return n == 1
+	}
+	relieved.Store(true)
+	eventually(t, "the end of listening", rests)
+	_, err = portal.Pool.Exec(`NOTIFY realtime`)
+	must(t, err)
+	if !listener.Proven() {
+		t.Error("a listener that others listen for counts as deaf")
+	}
+	relieved.Store(false)
+	wakes(t, listener, "it listens again, and may have missed something")
+	proven(t, listener, true)
+	_, err = portal.Pool.Exec(`NOTIFY realtime`)
+	must(t, err)
+	wakes(t, listener, "a notification")
+	eventually(t, "proof", func() bool { return !rests() && listener.Proven() })
 }
 
 // proven waits until a listener has proved itself, or no longer does, and forgets earlier wakes.
@@ -65,18 +106,49 @@ func wakes(t *testing.T, listener *db.Listener, why string) {
 	}
 }
 
+// TestProofsAreHeardByTheirOwn has two servers prove that they hear: neither hears the
+// other's proofs.
+func TestProofsAreHeardByTheirOwn(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	for range 2 {
+		listener, _ := listen(t, p.URL)
+		proven(t, listener, true)
+	}
+	const channels = `SELECT count(DISTINCT query)::text || ' ' || count(*)::text FROM pg_stat_activity
+		WHERE datname = current_database() AND query LIKE 'LISTEN "realtime\_proof%'`
+	eventually(t, "two sessions listen for proofs on two channels", func() bool { return p.ID(t, channels) == "2 2" })
+}
+
+// TestListenerOfALongName proves itself where a schema's name leaves the least room for
+// the channel's.
+func TestListenerOfALongName(t *testing.T) {
+	t.Parallel()
+	address, err := db.InSchema(dbtest.New(t).URL, strings.Repeat("s", 40))
+	must(t, err)
+	listener, _ := listen(t, address)
+	proven(t, listener, true)
+}
+
 func TestListenerWakes(t *testing.T) {
 	t.Parallel()
-	r := newReader(t)
+	r := dbtest.New(t)
 	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
+	own, err := db.NewListener(r.URL, r.URL, &db.Dialer{}, quiet)
+	must(t, err)
+	another := eventlog.NewSequencer(r.Pool, own, quiet)
+	_, err = another.Acquire(t.Context(), eventlog.Published{})
+	must(t, err)
+	defer another.Release()
 	listener, _ := listen(t, r.URL)
 	wakes(t, listener, "it listens now, and has heard nothing of before")
 	proven(t, listener, true)
 	r.Book(t, o.Hangars[0], guest)
 	wakes(t, listener, "a booking was committed")
-	r.next(t)
+	_, err = another.Number(t.Context())
+	must(t, err)
 	wakes(t, listener, "another server numbered it")
-	tx := begin(t, r.Portal)
+	tx := begin(t, r)
 	book(t, tx, o.Hangars[0], guest)
 	listener.Ring()
 	listener.Ring() // two are one
@@ -129,16 +201,17 @@ func TestListenerWhileAway(t *testing.T) {
 	}
 }
 
-// swallower is a TCP proxy before a PostgreSQL's socket that passes everything on until it is told to swallow: from then
-// on it takes all bytes, on connections of before and new ones, and delivers none. When it heals, new connections work,
-// and those that were swallowed stay dead.
+// swallower is a TCP proxy before a PostgreSQL's socket that passes everything on until it is told
+// to swallow: from then on it takes all bytes, on connections of before and new ones, and delivers
+// none. When it heals, new connections work, and those that were swallowed stay dead.
 type swallower struct {
 	url string // the database's, through the proxy
 
-	mu        sync.Mutex // guards what follows, and whether a relay is dead
-	swallows  bool
-	late      time.Duration // how long a new connection waits for its first byte
-	taken     chan struct{} // gets a value for each connection that was swallowed from its beginning
+	mu       sync.Mutex // guards what follows, and whether a relay is dead
+	swallows bool
+	late     time.Duration // how long a new connection waits for its first byte
+	// gets a value for each connection that was swallowed from its beginning
+	taken     chan struct{}
 	relays    []*relay
 	running   sync.WaitGroup
 	listening net.Listener
@@ -268,8 +341,8 @@ func (s *swallower) close() {
 	s.running.Wait()
 }
 
-// TestListenerHalfOpen lets a network swallow everything for a while: the connections of before are open and dead for
-// ever, and new ones work again.
+// TestListenerHalfOpen lets a network swallow everything for a while: the connections of before are
+// open and dead for ever, and new ones work again.
 func TestListenerHalfOpen(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
@@ -287,8 +360,9 @@ func TestListenerHalfOpen(t *testing.T) {
 	wakes(t, listener, "a booking was committed after that")
 }
 
-// TestListenerBackBetweenTwoLooks lets the network come back while the listener does not find out by a connection of its own
-// that new ones work: here they take too long for that. What waits on a dead connection of the pool is told all the same.
+// TestListenerBackBetweenTwoLooks lets the network come back while the listener does not find out
+// by a connection of its own that new ones work: here they take too long for that. What waits on a
+// dead connection of the pool is told all the same.
 func TestListenerBackBetweenTwoLooks(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
@@ -299,7 +373,8 @@ func TestListenerBackBetweenTwoLooks(t *testing.T) {
 	t.Cleanup(func() { dialer.Close(); pool.Close() })
 	listener, _ := listenThrough(t, listening.url, main.url, dialer)
 	proven(t, listener, true)
-	listening.delay(1500 * time.Millisecond) // longer than the listener tries, shorter than a connection may take
+	// longer than the listener tries, shorter than a connection may take
+	listening.delay(1500 * time.Millisecond)
 	main.swallow()
 	ended := make(chan error, 1)
 	go func() {
@@ -322,8 +397,8 @@ func TestListenerBackBetweenTwoLooks(t *testing.T) {
 	}
 }
 
-// TestListenerEnds ends listeners whose network swallows everything, at any moment of their life. That no goroutine is left
-// is checked after all tests.
+// TestListenerEnds ends listeners whose network swallows everything, at any moment of their life.
+// That no goroutine is left is checked after all tests.
 func TestListenerEnds(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)

@@ -217,7 +217,8 @@ func (h *history) row(b *booking) map[string]any {
 	}
 }
 
-// MarshalJSON writes a moment as PostgreSQL reads it; a timestamp without a zone takes the UTC digits.
+// MarshalJSON writes a moment as PostgreSQL reads it; a timestamp without a zone takes
+// the UTC digits.
 func (m *moment) MarshalJSON() ([]byte, error) {
 	if m.bare {
 		return json.Marshal(m.date.String())
@@ -345,8 +346,8 @@ func (h *history) step(t *testing.T) {
 	commit(t, tx)
 }
 
-// note remembers when a booking became paid, as the triggers have to: once more when it was not paid in between, and
-// for a row that is older than the triggers, what its former state says.
+// note remembers when a booking became paid, as the triggers have to: once more when it was not
+// paid in between, and for a row that is older than the triggers, what its former state says.
 func (h *history) note(now time.Time, was, b *booking) {
 	if h.hasPaymentDate() || !holds(b.status, paidStatus...) {
 		return

@@ -32,7 +32,8 @@ func (d day) String() string { return time.Unix(int64(d)*24*60*60, 0).UTC().Form
 
 func (d day) weekday() time.Weekday { return time.Unix(int64(d)*24*60*60, 0).UTC().Weekday() }
 
-// start returns the first instant of the date in loc, found by halving: dates only grow in the zones of this test.
+// start returns the first instant of the date in loc, found by halving: dates only grow
+// in the zones of this test.
 func (d day) start(loc *time.Location) time.Time {
 	before, after := (int64(d)-2)*24*60*60, (int64(d)+2)*24*60*60
 	for before+1 < after {
@@ -45,7 +46,8 @@ func (d day) start(loc *time.Location) time.Time {
 	return time.Unix(after, 0).UTC()
 }
 
-// moment is what a column holds: an instant or, where the column is a date, a date. A nil moment is NULL.
+// moment is what a column holds: an instant or, where the column is a date, a date. A nil
+// moment is NULL.
 type moment struct {
 	at   time.Time
 	date day
@@ -77,18 +79,19 @@ type numbers struct {
 func (h *history) metrics(owner string, now time.Time, loc *time.Location) numbers {
 	var n numbers
 	today := dayOf(now, loc)
-	owned, spaces, occupied := map[string]bool{}, map[string]int{}, map[string]int{}
+	owned, published, spaces, occupied := map[string]bool{}, map[string]bool{}, map[string]int{}, map[string]int{}
 	for _, l := range h.listings {
 		if l.owner != owner {
 			continue
 		}
 		owned[l.id] = true
+		spaces[l.id] = 1
+		if l.spaces != nil {
+			spaces[l.id] = *l.spaces
+		}
 		if holds(l.status, "active") && l.available != nil && *l.available {
 			n.active++
-			spaces[l.id] = 1
-			if l.spaces != nil {
-				spaces[l.id] = *l.spaces
-			}
+			published[l.id] = true
 		}
 	}
 	revenue, pending, last, earlier := new(big.Rat), new(big.Rat), new(big.Rat), new(big.Rat)
@@ -126,8 +129,12 @@ func (h *history) metrics(owner string, now time.Time, loc *time.Location) numbe
 	}
 	all, taken := 0, 0
 	for id, count := range spaces {
-		all += count
 		taken += min(count, occupied[id])
+		if published[id] {
+			all += count
+		} else { // off the market, perhaps because it is booked
+			all += min(count, occupied[id])
+		}
 	}
 	n.revenue, n.pending = rounded(revenue, 2), rounded(pending, 2)
 	n.occupancy, n.growth = percentage(taken, all), growth(last, earlier)
@@ -182,8 +189,8 @@ var paidStatus = []string{"confirmed", "active", "completed"}
 
 // paid says whether a booking counts as paid, and since when, which may be unknown.
 func (h *history) paid(b *booking) (*moment, bool) {
-	if h.hasPaymentDate() { // without a status nothing is known of it
-		return b.payment, b.payment != nil && b.status != nil
+	if h.hasPaymentDate() {
+		return b.payment, b.payment != nil
 	}
 	if !holds(b.status, paidStatus...) {
 		return nil, false
@@ -227,7 +234,8 @@ func sent(t *testing.T, m db.RealTimeMetrics) numbers {
 	}
 }
 
-// relaxed allows NULL wherever a portal may have forgotten to forbid it, and gives sessions a zone that must not matter.
+// relaxed allows NULL wherever a portal may have forgotten to forbid it, and gives
+// sessions a zone that must not matter.
 const relaxed = `
 DO $relax$
 DECLARE name text; kept name;
@@ -263,11 +271,12 @@ func uuidColumn(column string) string {
 
 // metricsCheck compares the store's numbers with the calculation's in one database.
 type metricsCheck struct {
-	portal *dbtest.Portal
-	stores map[string]*db.Store
-	ledger *db.Ledger
-	zones  []string
-	// met counts by field how often a number was not its usual zero, since zeros alone would prove nothing.
+	portal     *dbtest.Portal
+	stores     map[string]*db.Store
+	projection *db.Projection
+	zones      []string
+	// met counts by field how often a number was not its usual zero, since zeros alone
+	// would prove nothing.
 	met map[string]int
 }
 
@@ -288,33 +297,78 @@ func newMetricsCheck(t *testing.T, v variant) *metricsCheck {
 		c.stores[zone], err = db.NewStore(t.Context(), c.portal.Pool, loc)
 		must(t, err)
 	}
-	c.ledger = db.NewLedger(c.stores[c.zones[0]])
+	c.projection = db.NewProjection(c.stores[c.zones[0]])
 	return c
 }
 
-// keep lets the ledger be behind, brings it up to date or prunes it, and sees that it never differs from the tables.
+// keep lets the projection be behind, brings it up to date or prunes it, and sees that it never
+// differs from the tables.
 func (c *metricsCheck) keep(t *testing.T, h *history) {
 	t.Helper()
 	switch h.rng.IntN(4) {
 	case 0:
-		upkeep, err := c.ledger.Apply(t.Context())
+		upkeep, err := c.projection.Apply(t.Context())
 		must(t, err)
 		if !upkeep.Valid {
-			t.Errorf("%s: the ledger is void", h.name)
+			t.Errorf("%s: the projection is void", h.name)
 		}
 	case 1:
-		must(t, c.ledger.Prune(t.Context(), h.now))
+		must(t, c.projection.Prune(t.Context(), h.now))
 	}
 	for _, owner := range h.owners {
-		trusted, difference, err := c.ledger.Compare(t.Context(), owner, h.now)
+		trusted, difference, err := c.projection.Compare(t.Context(), owner, h.now)
 		must(t, err)
 		if difference != nil {
-			t.Fatalf("%s: the ledger differs: %+v\n%s", h.name, difference, h.dump(owner))
+			t.Fatalf("%s: the projection differs: %+v\n%s", h.name, difference, h.dump(owner))
 		}
 		if trusted {
-			c.met["ledger"]++
+			c.met["projection"]++
+		}
+		c.compareListings(t, h, owner)
+	}
+}
+
+// compareListings sees that the projection and the tables say the same of an owner's hangars, and
+// the numbers of their spaces.
+func (c *metricsCheck) compareListings(t *testing.T, h *history, owner string) {
+	t.Helper()
+	store := c.stores[c.zones[0]]
+	byProjection, err := store.ListingsByProjection(t.Context(), owner, h.now)
+	must(t, err)
+	byTables, err := store.ListingsByTables(t.Context(), owner, h.now)
+	must(t, err)
+	if len(byProjection) > 0 && !slices.Equal(byProjection, byTables) {
+		t.Fatalf("%s: listings by the projection\n%+v\nby the tables\n%+v\n%s", h.name, byProjection, byTables, h.dump(owner))
+	}
+	for _, l := range byProjection {
+		if l.IsNowOccupied {
+			c.met["occupant"]++
 		}
 	}
+	d, err := store.Dashboard(t.Context(), owner, h.now)
+	must(t, err)
+	m, _, err := store.Metrics(t.Context(), owner, h.now)
+	must(t, err)
+	spaces, rate := d.Overview.Spaces, "0.0"
+	if spaces.Offered > 0 {
+		rate = new(big.Rat).SetFrac64(spaces.Occupied*100, spaces.Offered).FloatString(1)
+	}
+	if d.Metrics != m || string(m.OccupancyRate) != rate {
+		t.Fatalf("%s: %+v beside %+v", h.name, d, m)
+	}
+	many, err := store.DashboardsAtOnce(t.Context(), h.owners, h.now)
+	must(t, err)
+	if one, answered := many[owner]; answered {
+		c.met["many"]++
+		if one != d {
+			t.Fatalf("%s: asked with others %+v, alone %+v", h.name, one, d)
+		}
+	}
+	basis := d.Overview.GrowthBasis
+	if basis == db.GrowthNone && m.GrowthPercentage != "0.0" || basis == db.GrowthNew && m.GrowthPercentage != "100.0" {
+		t.Fatalf("%s: growth %s is %s", h.name, m.GrowthPercentage, basis)
+	}
+	c.met[string(basis)]++
 }
 
 // compare asks for the numbers of each owner at one moment.
@@ -352,7 +406,8 @@ func (c *metricsCheck) compare(t *testing.T, h *history, zone string, now time.T
 	}
 }
 
-// TestMetricsOfRandomHistories compares the numbers of random histories with a calculation of its own.
+// TestMetricsOfRandomHistories compares the numbers of random histories with a
+// calculation of its own.
 func TestMetricsOfRandomHistories(t *testing.T) {
 	t.Parallel()
 	seeds := []uint64{1, 2, rand.Uint64()}
@@ -367,7 +422,7 @@ func TestMetricsOfRandomHistories(t *testing.T) {
 			for _, seed := range seeds {
 				c.history(t, seed, uint64(i))
 			}
-			for _, field := range []string{"revenue", "occupancy", "growth", "pending", "bookings", "active", "ledger", "until"} {
+			for _, field := range []string{"revenue", "occupancy", "growth", "pending", "bookings", "active", "projection", "until", "occupant", "compared", "none", "many"} {
 				if *metricsSeed == 0 && c.met[field] < 10 {
 					t.Errorf("only %d interesting numbers of %s were compared", c.met[field], field)
 				}
@@ -376,7 +431,8 @@ func TestMetricsOfRandomHistories(t *testing.T) {
 	}
 }
 
-// history plays one random history and compares at moments around its days' edges. Each variant has another.
+// history plays one random history and compares at moments around its days' edges. Each
+// variant has another.
 func (c *metricsCheck) history(t *testing.T, seed, variant uint64) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, variant))
@@ -385,12 +441,12 @@ func (c *metricsCheck) history(t *testing.T, seed, variant uint64) {
 	h.name = fmt.Sprintf("-metrics.seed=%d", seed)
 	h.invent()
 	h.write(t)
-	must(t, c.ledger.Distrust(t.Context())) // the triggers saw nothing of it
+	must(t, c.projection.Invalidate(t.Context(), "")) // the triggers saw nothing of it
 	c.around(t, h, zone)
-	built, err := c.ledger.Build(t.Context(), h.now)
+	built, err := c.projection.Build(t.Context(), h.now)
 	must(t, err)
 	if !built {
-		t.Fatalf("%s: the ledger was not built", h.name)
+		t.Fatalf("%s: the projection was not built", h.name)
 	}
 	c.around(t, h, zone)
 	for range 12 {

@@ -12,7 +12,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// place is one hangar of one owner in any variant of the portal, and what is logged of its occupation.
+// place is one hangar of one owner in any variant of the portal, and what is logged of
+// its occupation.
 type place struct {
 	*dbtest.Portal
 	occupancy           *db.Occupancy
@@ -63,11 +64,11 @@ func (l *place) stay(t *testing.T, hangar, guest, status string, from, to time.T
 		VALUES ($1, $2, $3, $4, 1, 1, 1, $5) RETURNING id::text`, hangar, user, written(from), written(to), status)
 }
 
-// settle settles and tells what was logged.
-func (l *place) settle(t *testing.T, now time.Time, hangars, reached []string) []string {
+// reconcile reconciles and tells what was logged.
+func (l *place) reconcile(t *testing.T, now time.Time, hangars, reached []string) []string {
 	t.Helper()
 	must(t, l.Pool.Get(&l.mark, `SELECT coalesce(max(id), 0) FROM realtime.events`))
-	count, err := l.occupancy.Settle(t.Context(), now, hangars, reached)
+	count, err := l.occupancy.Reconcile(t.Context(), now, hangars, reached)
 	must(t, err)
 	told := []string{}
 	must(t, l.Pool.Select(&told, `SELECT CASE type WHEN 'occupancy_changed' THEN
@@ -103,18 +104,18 @@ func TestOccupancyVariants(t *testing.T) {
 			for _, status := range []string{"pending", "cancelled", "completed"} {
 				l.stay(t, l.hangar, "Nobody", status, l.day(9), l.day(20))
 			}
-			l.expect(t, "first of all", l.settle(t, l.day(9), nil, nil))
-			l.expect(t, "a second before", l.settle(t, l.day(10).Add(-time.Second), own, nil))
-			l.expect(t, "check-in", l.settle(t, l.day(10), own, own), "H1 occupied:  > Ana Reis", "changed")
-			l.expect(t, "once more", l.settle(t, l.day(10), own, nil))
-			l.expect(t, "in between", l.settle(t, l.day(12).Add(-time.Second), nil, nil))
-			l.expect(t, "hand-over", l.settle(t, l.day(12), own, own), "changed")
-			l.expect(t, "check-out", l.settle(t, l.day(13), own, own), "H1 empty: Bia Luz > ", "changed")
-			l.expect(t, "afterwards", l.settle(t, l.day(14), nil, nil))
+			l.expect(t, "first of all", l.reconcile(t, l.day(9), nil, nil))
+			l.expect(t, "a second before", l.reconcile(t, l.day(10).Add(-time.Second), own, nil))
+			l.expect(t, "check-in", l.reconcile(t, l.day(10), own, own), "H1 occupied:  > Ana Reis", "changed")
+			l.expect(t, "once more", l.reconcile(t, l.day(10), own, nil))
+			l.expect(t, "in between", l.reconcile(t, l.day(12).Add(-time.Second), nil, nil))
+			l.expect(t, "hand-over", l.reconcile(t, l.day(12), own, own), "changed")
+			l.expect(t, "check-out", l.reconcile(t, l.day(13), own, own), "H1 empty: Bia Luz > ", "changed")
+			l.expect(t, "afterwards", l.reconcile(t, l.day(14), nil, nil))
 
-			due, err := l.occupancy.Due(t.Context(), l.day(10), l.day(12))
+			due, err := l.occupancy.Transitions(t.Context(), l.day(10), l.day(12))
 			must(t, err)
-			slices.SortFunc(due, func(a, b db.Boundary) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.HangarID, b.HangarID)) })
+			slices.SortFunc(due, func(a, b db.Transition) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.HangarID, b.HangarID)) })
 			var told []string
 			for _, b := range due {
 				if b.HangarID != l.hangar {
@@ -122,9 +123,10 @@ func TestOccupancyVariants(t *testing.T) {
 				}
 				told = append(told, b.At.In(l.loc).Format(time.RFC3339))
 			}
-			midnight := l.day(12).Format(time.RFC3339) // Ana leaves, Bia arrives; that Ana arrived on the 10th is past
+			// Ana leaves, Bia arrives; that Ana arrived on the 10th is past
+			midnight := l.day(12).Format(time.RFC3339)
 			l.expect(t, "due", told, midnight, midnight)
-			if due, err := l.occupancy.Due(t.Context(), l.day(12), l.day(13).Add(-time.Second)); err != nil || len(due) != 0 {
+			if due, err := l.occupancy.Transitions(t.Context(), l.day(12), l.day(13).Add(-time.Second)); err != nil || len(due) != 0 {
 				t.Errorf("due before the last check-out: %v (%v)", due, err)
 			}
 		})
@@ -138,21 +140,22 @@ func TestOccupancySpaces(t *testing.T) {
 	own := []string{l.hangar}
 	l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
 	l.stay(t, l.hangar, "Bia Luz", "confirmed", l.day(11), l.day(13))
-	l.settle(t, l.day(9), nil, nil)
-	l.expect(t, "the first arrives", l.settle(t, l.day(10), own, own), "H1 occupied:  > Ana Reis", "changed")
-	l.expect(t, "the second arrives", l.settle(t, l.day(11), own, own), "changed")
-	l.expect(t, "the first leaves", l.settle(t, l.day(12), own, own), "changed")
-	l.expect(t, "the second leaves", l.settle(t, l.day(13), own, own), "H1 empty: Bia Luz > ", "changed")
+	l.reconcile(t, l.day(9), nil, nil)
+	l.expect(t, "the first arrives", l.reconcile(t, l.day(10), own, own), "H1 occupied:  > Ana Reis", "changed")
+	l.expect(t, "the second arrives", l.reconcile(t, l.day(11), own, own), "changed")
+	l.expect(t, "the first leaves", l.reconcile(t, l.day(12), own, own), "changed")
+	l.expect(t, "the second leaves", l.reconcile(t, l.day(13), own, own), "H1 empty: Bia Luz > ", "changed")
 }
 
 func TestOccupancyFirstSettle(t *testing.T) {
 	t.Parallel()
 	l := newPlace(t, dbtest.New(t))
 	l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
-	l.expect(t, "first of all", l.settle(t, l.day(11), nil, nil)) // it was so before anybody looked
+	// it was so before anybody looked
+	l.expect(t, "first of all", l.reconcile(t, l.day(11), nil, nil))
 	second := l.addHangar(t, "H2")
 	l.stay(t, second, "Bia Luz", "confirmed", l.day(10), l.day(12))
-	l.expect(t, "a new hangar counts as empty before", l.settle(t, l.day(11), nil, nil), "H2 occupied:  > Bia Luz")
+	l.expect(t, "a new hangar counts as empty before", l.reconcile(t, l.day(11), nil, nil), "H2 occupied:  > Bia Luz")
 }
 
 // TestOccupancyAfterHours is a server that was away while stays began and ended.
@@ -163,14 +166,14 @@ func TestOccupancyAfterHours(t *testing.T) {
 	l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(11))
 	l.stay(t, second, "Bia Luz", "confirmed", l.day(10), l.day(20))
 	l.stay(t, third, "Caio Dias", "confirmed", l.day(5), l.day(10))
-	l.settle(t, l.day(9), nil, nil)
+	l.reconcile(t, l.day(9), nil, nil)
 	again, err := db.NewStore(t.Context(), l.Pool, l.loc)
 	must(t, err)
 	l.occupancy = db.NewOccupancy(again)
-	got := l.settle(t, l.day(12), nil, nil)
+	got := l.reconcile(t, l.day(12), nil, nil)
 	slices.Sort(got)
 	l.expect(t, "back again", got, "H2 occupied:  > Bia Luz", "H3 empty: Caio Dias > ")
-	l.expect(t, "once more", l.settle(t, l.day(12), nil, nil))
+	l.expect(t, "once more", l.reconcile(t, l.day(12), nil, nil))
 }
 
 func TestOccupancyRowsChange(t *testing.T) {
@@ -178,25 +181,25 @@ func TestOccupancyRowsChange(t *testing.T) {
 	l := newPlace(t, dbtest.New(t))
 	own := []string{l.hangar}
 	ana := l.stay(t, l.hangar, "Ana Reis", "pending", l.day(10), l.day(20))
-	l.settle(t, l.day(9), nil, nil)
+	l.reconcile(t, l.day(9), nil, nil)
 	now := l.day(11)
-	l.expect(t, "pending", l.settle(t, now, own, nil))
+	l.expect(t, "pending", l.reconcile(t, now, own, nil))
 	l.Exec(t, `UPDATE bookings SET status = 'confirmed' WHERE id = $1`, ana)
-	l.expect(t, "confirmed", l.settle(t, now, own, nil), "H1 occupied:  > Ana Reis")
+	l.expect(t, "confirmed", l.reconcile(t, now, own, nil), "H1 occupied:  > Ana Reis")
 	l.Exec(t, `UPDATE bookings SET status = 'cancelled' WHERE id = $1`, ana)
-	l.expect(t, "cancelled", l.settle(t, now, own, nil), "H1 empty: Ana Reis > ")
+	l.expect(t, "cancelled", l.reconcile(t, now, own, nil), "H1 empty: Ana Reis > ")
 	l.Exec(t, `UPDATE bookings SET status = 'active', check_in = '-infinity', check_out = 'infinity' WHERE id = $1`, ana)
-	l.expect(t, "without end", l.settle(t, now, own, nil), "H1 occupied:  > Ana Reis")
-	if due, err := l.occupancy.Due(t.Context(), l.day(1), l.day(28)); err != nil || len(due) != 0 {
-		t.Errorf("a stay without end is due: %v (%v)", due, err)
+	l.expect(t, "without end", l.reconcile(t, now, own, nil), "H1 occupied:  > Ana Reis")
+	if due, err := l.occupancy.Transitions(t.Context(), l.day(1), l.day(28)); err != nil || len(due) != 0 {
+		t.Errorf("a stay without end is transitions: %v (%v)", due, err)
 	}
-	l.expect(t, "another hangar", l.settle(t, now, []string{l.addHangar(t, "H2")}, nil))
-	l.expect(t, "no hangar", l.settle(t, l.day(30), []string{}, nil))
-	l.expect(t, "an unknown hangar", l.settle(t, now, []string{"999999"}, []string{"999999"}))
+	l.expect(t, "another hangar", l.reconcile(t, now, []string{l.addHangar(t, "H2")}, nil))
+	l.expect(t, "no hangar", l.reconcile(t, l.day(30), []string{}, nil))
+	l.expect(t, "an unknown hangar", l.reconcile(t, now, []string{"999999"}, []string{"999999"}))
 
 	other := l.ID(t, `INSERT INTO hangar_owners (user_id, company_name) VALUES ($1, 'Outra') RETURNING id::text`, l.user)
 	l.Exec(t, `UPDATE hangar_listings SET owner_id = $1 WHERE id = $2`, other, l.hangar)
-	l.expect(t, "another owner's", l.settle(t, now, nil, nil))
+	l.expect(t, "another owner's", l.reconcile(t, now, nil, nil))
 	l.Exec(t, `UPDATE hangar_listings SET owner_id = $1 WHERE id = $2`, l.owner, l.hangar)
 }
 
@@ -209,19 +212,19 @@ func TestOccupancyListingGoes(t *testing.T) {
 			l.Exec(t, cascade)
 			l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(20))
 			empty := l.addHangar(t, "H2")
-			l.settle(t, l.day(9), nil, nil)
-			l.settle(t, l.day(10), nil, nil)
+			l.reconcile(t, l.day(9), nil, nil)
+			l.reconcile(t, l.day(10), nil, nil)
 			l.Exec(t, `DELETE FROM hangar_listings`)
 			hangars := []string{l.hangar, empty}
 			if all {
 				hangars = nil
 			}
-			l.expect(t, "the listing is gone", l.settle(t, l.day(11), hangars, nil), "H1 empty: Ana Reis > ")
+			l.expect(t, "the listing is gone", l.reconcile(t, l.day(11), hangars, nil), "H1 empty: Ana Reis > ")
 			var kept int
 			if must(t, l.Pool.Get(&kept, `SELECT count(*) FROM realtime.occupancy`)); kept != 0 {
 				t.Errorf("%d hangars that are gone are still kept", kept)
 			}
-			l.expect(t, "once more", l.settle(t, l.day(11), hangars, nil))
+			l.expect(t, "once more", l.reconcile(t, l.day(11), hangars, nil))
 		})
 	}
 }

@@ -54,7 +54,7 @@ func TestOpenWrongPassword(t *testing.T) {
 	path := p.ID(t, `SHOW hba_file`)
 	rules, err := os.ReadFile(path)
 	must(t, err)
-	must(t, os.WriteFile(path, append([]byte("local all with_password scram-sha-256\n"), rules...), 0o600))
+	must(t, os.WriteFile(path, append([]byte("local all with_password md5\n"), rules...), 0o600))
 	p.Exec(t, `SELECT pg_reload_conf()`)
 	eventually(t, "the server asks for passwords", func() bool {
 		pool, err := sqlx.Connect("postgres", wrong)

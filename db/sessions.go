@@ -8,17 +8,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// Session is what a user began by signing in, and carries on until he signs out or stays away for too long.
+// Session is what a user began by signing in, and carries on until they sign out or stay
+// away for too long.
 type Session struct {
-	ID      string    `db:"id"`
-	UserID  string    `db:"user_id"`
+	ID     string `db:"id"`
+	UserID string `db:"user_id"`
+	// how often it has gone on: its newest refresh token names it
+	Turn    int64     `db:"turn"`
 	Expires time.Time `db:"expires_at"` // with its newest refresh token
 }
+
+// maxSessions is how many sessions of a user go on at once.
+const maxSessions = 50
 
 // Ticket stands for an access token, once.
 type Ticket struct {
@@ -29,29 +36,40 @@ type Ticket struct {
 	Expires   time.Time `json:"expires"` // when the token ends
 }
 
-// Sessions keeps the sessions of users, refresh tokens and tickets. Refresh tokens rotate: each serves once, and a second
-// use tells that it was stolen and ends the session (RFC 9700, section 4.14.2).
+// Sessions keeps the sessions of users, and tickets. Refresh tokens rotate: each names a
+// turn of its session and serves once, and a second use tells that it was stolen and ends
+// the session (RFC 9700, section 4.14.2).
 type Sessions struct {
 	store *Store
+	// of what anybody may ask for without a token; it holds a part of the pool and no more
+	guard Breaker
+
+	mu    sync.Mutex // guards what follows
+	about survey
+	cost  int // the highest bcrypt cost that was seen
 }
 
 // NewSessions returns the Sessions in a Store's database.
-func NewSessions(s *Store) *Sessions { return &Sessions{s} }
+func NewSessions(s *Store) *Sessions {
+	return &Sessions{store: s, guard: NewBreaker("sign-in", max(1, s.pool.Stats().MaxOpenConnections/signInShare))}
+}
 
-// hashOf is under what a secret is kept. The secrets have 130 random bits: no salt and no slow hash are needed.
+// hashOf is under what a secret is kept. The secrets have 130 random bits: no salt and no
+// slow hash are needed.
 func hashOf(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
 }
 
-// transact runs do in a transaction, unless the database is away. What do wrote is kept also when it returns ErrSessionEnded.
+// transact runs do in a transaction, unless the database is away. What do wrote is kept also when
+// it returns ErrSessionEnded.
 func (s *Sessions) transact(ctx context.Context, do func(context.Context, *sqlx.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	_, err := answerTo(ctx, s.store.guard, func() (none struct{}, err error) {
-		tx, err := s.store.pool.BeginTxx(ctx, nil)
+	_, err := Answer(ctx, s.guard, func() (none struct{}, err error) {
+		tx, err := beginOwn(ctx, s.store.pool)
 		if err != nil {
-			return none, fmt.Errorf("begin: %w", err)
+			return none, err
 		}
 		defer tx.Rollback()
 		err = do(ctx, tx)
@@ -60,96 +78,66 @@ func (s *Sessions) transact(ctx context.Context, do func(context.Context, *sqlx.
 		}
 		return none, errors.Join(err, tx.Commit())
 	})
-	return err
+	return refusedText(err)
 }
 
-// Open begins a session of a user and returns it with its first refresh token, which serves for a lifetime.
-func (s *Sessions) Open(ctx context.Context, userID string, lifetime time.Duration) (Session, string, error) {
-	session, token := Session{ID: rand.Text(), UserID: userID}, rand.Text()
+// Open begins a session of a user, which goes on for a lifetime, and ends those that went on least
+// lately where the user has more than there may be.
+func (s *Sessions) Open(ctx context.Context, userID string, lifetime time.Duration) (Session, error) {
+	session := Session{ID: rand.Text(), UserID: userID}
 	err := s.transact(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &session.Expires, `INSERT INTO realtime.sessions (id, user_id, expires_at)
 			VALUES ($1, $2, now() + make_interval(secs => $3)) RETURNING expires_at`, session.ID, userID, lifetime.Seconds())
 		if err != nil {
 			return err
 		}
-		return keepToken(ctx, tx, token, session)
+		_, err = tx.ExecContext(ctx, `DELETE FROM realtime.sessions WHERE id IN (SELECT id FROM realtime.sessions
+			WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now() ORDER BY expires_at DESC, id <> $2 OFFSET $3)`,
+			userID, session.ID, maxSessions)
+		return err
 	})
 	if err != nil {
-		return Session{}, "", fmt.Errorf("open a session: %w", err)
+		return Session{}, fmt.Errorf("open a session: %w", err)
 	}
-	return session, token, nil
+	return session, nil
 }
 
-func keepToken(ctx context.Context, tx *sqlx.Tx, token string, session Session) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO realtime.refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $3)`,
-		hashOf(token), session.ID, session.Expires)
-	return err
-}
-
-// Rotate takes a refresh token and returns its session with the next one. ErrSessionEnded says that the token is unknown or
-// too old, or that its session has ended; a token that was used before ends it.
-func (s *Sessions) Rotate(ctx context.Context, token string, lifetime time.Duration) (session Session, next string, err error) {
-	next = rand.Text()
+// Rotate takes the turn of a session that its newest refresh token names, and returns the session
+// with its next turn. ErrSessionEnded says that it has ended; another turn than the newest ends it.
+// Of two who come at once the second has an old one.
+func (s *Sessions) Rotate(ctx context.Context, id string, turn int64, lifetime time.Duration) (session Session, err error) {
 	err = s.transact(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
-		session, err = take(ctx, tx, token)
-		if err != nil {
+		err := tx.GetContext(ctx, &session, `UPDATE realtime.sessions SET turn = turn + 1, expires_at = now() + make_interval(secs => $3)
+			WHERE id = $1 AND turn = $2 AND ended_at IS NULL AND expires_at > now()
+			RETURNING id, user_id, turn, expires_at`, id, turn, lifetime.Seconds())
+		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		err = tx.GetContext(ctx, &session, `UPDATE realtime.sessions SET expires_at = now() + make_interval(secs => $2)
-			WHERE id = $1 AND ended_at IS NULL RETURNING id, user_id, expires_at`, session.ID, lifetime.Seconds())
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrSessionEnded
-		}
-		if err != nil {
+		if err := end(ctx, tx, "id", id); err != nil {
 			return err
 		}
-		return keepToken(ctx, tx, next, session)
+		return ErrSessionEnded
 	})
 	if err != nil {
-		return Session{}, "", fmt.Errorf("rotate a refresh token: %w", err)
+		return Session{}, fmt.Errorf("rotate a refresh token: %w", err)
 	}
-	return session, next, nil
-}
-
-// take uses a refresh token up. Two who bring it at once wait for each other, and the second has used it again.
-func take(ctx context.Context, tx *sqlx.Tx, token string) (Session, error) {
-	var row struct {
-		Session
-		Used bool `db:"used"`
-		Live bool `db:"live"`
-	}
-	err := tx.GetContext(ctx, &row, `SELECT s.id, s.user_id, s.expires_at, t.used_at IS NOT NULL AS used,
-			s.ended_at IS NULL AND t.expires_at > now() AS live
-		FROM realtime.refresh_tokens t JOIN realtime.sessions s ON s.id = t.session_id WHERE t.hash = $1 FOR UPDATE OF t`, hashOf(token))
-	switch {
-	case errors.Is(err, sql.ErrNoRows), err == nil && !row.Live:
-		return Session{}, ErrSessionEnded
-	case err != nil:
-		return Session{}, err
-	case row.Used:
-		if err := end(ctx, tx, "id", row.ID); err != nil {
-			return Session{}, err
-		}
-		return Session{}, ErrSessionEnded
-	}
-	_, err = tx.ExecContext(ctx, `UPDATE realtime.refresh_tokens SET used_at = now() WHERE hash = $1`, hashOf(token))
-	return row.Session, err
+	return session, nil
 }
 
 // end ends the sessions whose column has a value.
 func end(ctx context.Context, tx sqlx.ExecerContext, column, value string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE realtime.sessions SET ended_at = now() WHERE ended_at IS NULL AND `+column+` = $1`, value)
+	_, err := tx.ExecContext(ctx, `UPDATE realtime.sessions SET ended_at = now(), expires_at = least(expires_at, now())
+		WHERE ended_at IS NULL AND `+column+` = $1`, value)
 	return err
 }
 
-// Find returns the session that a refresh token belongs to, whether the token was used or not, or ErrSessionEnded.
-func (s *Sessions) Find(ctx context.Context, token string) (Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+// Find returns a session by its id, or ErrSessionEnded.
+func (s *Sessions) Find(ctx context.Context, id string) (Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var session Session
-	err := s.store.get(ctx, &session, `SELECT s.id, s.user_id, s.expires_at FROM realtime.sessions s
-		JOIN realtime.refresh_tokens t ON t.session_id = s.id
-		WHERE t.hash = $1 AND s.ended_at IS NULL AND s.expires_at > now()`, hashOf(token))
+	err := s.store.getFor(ctx, s.guard, &session, always(`SELECT id, user_id, turn, expires_at FROM realtime.sessions
+		WHERE id = $1 AND ended_at IS NULL AND expires_at > now()`), id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return session, ErrSessionEnded
 	}
@@ -168,7 +156,7 @@ func (s *Sessions) End(ctx context.Context, sessionID string) error {
 	return nil
 }
 
-// EndAll ends all sessions of a user, and every token of his that was signed until now.
+// EndAll ends all sessions of a user, and every token of theirs that was signed until now.
 func (s *Sessions) EndAll(ctx context.Context, userID string) error {
 	err := s.transact(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		if err := end(ctx, tx, "user_id", userID); err != nil {
@@ -191,22 +179,23 @@ func (s *Sessions) IssueTicket(ctx context.Context, t Ticket, lifetime time.Dura
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("write a ticket: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	err = s.store.get(ctx, &expires, `INSERT INTO realtime.tickets (hash, viewer, expires_at)
-		VALUES ($1, $2, now() + make_interval(secs => $3)) RETURNING expires_at`, hashOf(ticket), viewer, lifetime.Seconds())
+	err = s.store.getFor(ctx, s.store.account, &expires, always(`INSERT INTO realtime.tickets (hash, viewer, expires_at)
+		VALUES ($1, $2, now() + make_interval(secs => $3)) RETURNING expires_at`), hashOf(ticket), viewer, lifetime.Seconds())
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("issue a ticket: %w", err)
 	}
 	return ticket, expires, nil
 }
 
-// RedeemTicket takes a ticket and returns what it stands for, or ErrNotFound when it is unknown, too old, or was taken.
+// RedeemTicket takes a ticket and returns what it stands for, or ErrNotFound when it is
+// unknown, too old, or was taken.
 func (s *Sessions) RedeemTicket(ctx context.Context, ticket string) (Ticket, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var viewer []byte
-	err := s.store.get(ctx, &viewer, `DELETE FROM realtime.tickets WHERE hash = $1 AND expires_at > now() RETURNING viewer`, hashOf(ticket))
+	err := s.store.getFor(ctx, s.store.account, &viewer, always(`DELETE FROM realtime.tickets WHERE hash = $1 AND expires_at > now() RETURNING viewer`), hashOf(ticket))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Ticket{}, ErrNotFound
 	}
@@ -220,18 +209,21 @@ func (s *Sessions) RedeemTicket(ctx context.Context, ticket string) (Ticket, err
 	return t, nil
 }
 
-// Sweep removes one step of what has served its time: sessions, refresh tokens, tickets and counts of failures.
+// sweptRows is how many rows of each kind one step of Sweep removes at most.
+const sweptRows = 2000
+
+// Sweep removes one step of what has served its time: sessions, invitations, tickets and
+// counts of failures.
 func (s *Sessions) Sweep(ctx context.Context) (more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
+	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
 	for _, expired := range []string{
-		// Refresh tokens go with their session; one that was used is kept until it would have ended, to be recognised.
 		`realtime.sessions WHERE id IN (SELECT id FROM realtime.sessions WHERE expires_at < now() LIMIT $1)`,
-		`realtime.refresh_tokens WHERE hash IN (SELECT hash FROM realtime.refresh_tokens WHERE expires_at < now() LIMIT $1)`,
+		`realtime.invitations WHERE id IN (SELECT id FROM realtime.invitations WHERE expires_at < now() LIMIT $1)`,
 		`realtime.tickets WHERE hash IN (SELECT hash FROM realtime.tickets WHERE expires_at < now() LIMIT $1)`,
 		`realtime.failures WHERE hash IN (SELECT hash FROM realtime.failures WHERE until < now() - ` + forgetAfter + ` LIMIT $1)`,
 	} {
-		result, err := s.store.pool.ExecContext(ctx, `DELETE FROM `+expired, retentionStep)
+		result, err := s.store.pool.ExecContext(ctx, `DELETE FROM `+expired, sweptRows)
 		if err != nil {
 			return false, fmt.Errorf("remove what has served its time: %w", err)
 		}
@@ -239,7 +231,7 @@ func (s *Sessions) Sweep(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("count what was removed: %w", err)
 		}
-		more = more || n == retentionStep
+		more = more || n == sweptRows
 	}
 	return more, nil
 }

@@ -3,53 +3,66 @@ package db
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
 )
 
-// shape is what the portal's tables look like in this database. Queries are written for it once, with casts on
-// parameters and never on columns, so that the portal's own indexes serve.
+// shape is what the portal's tables look like in this database. Queries are written for it once,
+// with casts on parameters and never on columns, so that the portal's own indexes serve.
 type shape struct {
 	bookings, listings, owners, users string // qualified table names
-	ownerID, hangarID, userID         string // types of hangar_owners.id, hangar_listings.id, users.id
-	bookingID                         string // type of bookings.id
-	checkIn, createdAt, paymentDate   string // column types; paymentDate is "" where the column does not exist
-	updatedAt                         string
-	totalSpaces                       bool
+	// types of hangar_owners.id, hangar_listings.id, users.id
+	ownerID, hangarID, userID string
+	ownerUser, email          string // types of hangar_owners.user_id and users.email
+	lowerEmail                bool   // users has an index on lower(email)
+	bookingID                 string // type of bookings.id
+	// column types; paymentDate is "" where the column does not exist
+	checkIn, createdAt, paymentDate string
+	updatedAt                       string
+	isPaid, price, subtotal, fees   string // expressions over a booking b
+	nights                          string
+	spaces, rate                    string // expressions over a listing l
+	// of this shape: it grows with each change of the portal's columns
+	number int64
+	server serverFacts
 }
 
 func inspect(ctx context.Context, q sqlx.QueryerContext) (shape, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var s shape
 	row := q.QueryRowxContext(ctx, `
-		WITH t AS (SELECT realtime.business_table('bookings') b, realtime.business_table('hangar_listings') l,
-		                  realtime.business_table('hangar_owners') o, realtime.business_table('users') u),
-		c AS (SELECT attrelid, attname, format_type(atttypid, NULL) AS type FROM pg_attribute, t
-		      WHERE attrelid IN (t.b, t.l, t.o, t.u) AND attnum > 0 AND NOT attisdropped)
 		SELECT realtime.qualified(b), realtime.qualified(l), realtime.qualified(o), realtime.qualified(u),
-			(SELECT type FROM c WHERE attrelid = o AND attname = 'id'),
-			(SELECT type FROM c WHERE attrelid = l AND attname = 'id'),
-			(SELECT type FROM c WHERE attrelid = u AND attname = 'id'),
-			(SELECT type FROM c WHERE attrelid = b AND attname = 'id'),
-			(SELECT type FROM c WHERE attrelid = b AND attname = 'check_in'),
-			(SELECT type FROM c WHERE attrelid = b AND attname = 'created_at'),
-			(SELECT type FROM c WHERE attrelid = b AND attname = 'updated_at'),
-			coalesce((SELECT type FROM c WHERE attrelid = b AND attname = 'payment_date'), ''),
-			EXISTS (SELECT FROM c WHERE attrelid = l AND attname = 'total_spaces')
-		FROM t`)
-	err := row.Scan(&s.bookings, &s.listings, &s.owners, &s.users, &s.ownerID, &s.hangarID, &s.userID, &s.bookingID,
-		&s.checkIn, &s.createdAt, &s.updatedAt, &s.paymentDate, &s.totalSpaces)
+			realtime.type_sql(o, 'id'), realtime.type_sql(l, 'id'), realtime.type_sql(u, 'id'), realtime.type_sql(o, 'user_id'),
+			realtime.type_sql(u, 'email'), EXISTS (SELECT FROM pg_index WHERE indrelid = u::oid AND indisvalid AND indpred IS NULL
+				AND pg_get_expr(indexprs, indrelid) ~ '^lower[(][(]?email[)]?(::text)?[)]$'),
+			realtime.type_sql(b, 'id'), realtime.type_sql(b, 'check_in'), realtime.type_sql(b, 'created_at'),
+			realtime.type_sql(b, 'updated_at'), coalesce(realtime.type_sql(b, 'payment_date'), ''),
+			realtime.paid_sql(b, 'b'), realtime.amount_sql(b, 'b', 'total_price'), realtime.amount_sql(b, 'b', 'subtotal'),
+			realtime.amount_sql(b, 'b', 'fees'), realtime.nights_sql(b, 'b'), realtime.spaces_sql(l, 'l'),
+			realtime.amount_sql(l, 'l', 'daily_rate'), shape
+		FROM realtime.watched, (SELECT
+			coalesce(realtime.portal_table('bookings'), realtime.business_table('bookings')) AS b,
+			coalesce(realtime.portal_table('hangar_listings'), realtime.business_table('hangar_listings')) AS l,
+			coalesce(realtime.portal_table('hangar_owners'), realtime.business_table('hangar_owners')) AS o,
+			coalesce(realtime.portal_table('users'), realtime.business_table('users')) AS u OFFSET 0) t`)
+	err := row.Scan(&s.bookings, &s.listings, &s.owners, &s.users, &s.ownerID, &s.hangarID, &s.userID, &s.ownerUser, &s.email, &s.lowerEmail,
+		&s.bookingID, &s.checkIn, &s.createdAt, &s.updatedAt, &s.paymentDate, &s.isPaid, &s.price, &s.subtotal, &s.fees, &s.nights,
+		&s.spaces, &s.rate, &s.number)
 	if err != nil {
 		return s, fmt.Errorf("read the shape of the portal's tables: %w", hint(err))
+	}
+	for _, table := range []*string{&s.bookings, &s.listings, &s.owners, &s.users} {
+		*table = foreignSchema(*table)
 	}
 	return s, nil
 }
 
-// instantParam writes a timestamptz parameter so that it compares with a column of the given type. A date column
-// compares with the local date, given by another parameter. What must be converted is a query of its own: a plan that is kept
-// would convert it again for each row.
+// instantParam writes a timestamptz parameter so that it compares with a column of the given type.
+// A date column compares with the local date, given by another parameter. What must be converted is
+// a query of its own: a plan that is kept would convert it again for each row.
 func instantParam(columnType, instant, localDate string) string {
 	switch columnType {
 	case "date":
@@ -61,7 +74,8 @@ func instantParam(columnType, instant, localDate string) string {
 	}
 }
 
-// asInstant writes a column as a timestamptz. A date is its first moment in the zone that a parameter names.
+// asInstant writes a column as a timestamptz. A date is its first moment in the zone that
+// a parameter names.
 func asInstant(columnType, column, zone string) string {
 	switch columnType {
 	case "date":
@@ -73,8 +87,8 @@ func asInstant(columnType, column, zone string) string {
 	}
 }
 
-// clockParam writes an instant parameter so that it compares with a column of the given type that clock made a timestamp, once
-// for all rows like instantParam.
+// clockParam writes an instant parameter so that it compares with a column of the given type that
+// clock made a timestamp, once for all rows like instantParam.
 func clockParam(columnType, instant, localDate string) string {
 	if columnType == "date" {
 		return "(SELECT " + localDate + "::date::timestamp)"
@@ -82,8 +96,8 @@ func clockParam(columnType, instant, localDate string) string {
 	return "(SELECT " + instant + "::timestamptz AT TIME ZONE 'UTC')"
 }
 
-// clock writes a column as the timestamp that a clock in UTC showed; a date is its midnight. Dates reach further than
-// timestamps, and are kept within their years.
+// clock writes a column as the timestamp that a clock in UTC showed; a date is its midnight. Dates
+// reach further than timestamps, and are kept within their years.
 func clock(columnType, column string) string {
 	switch columnType {
 	case "date":
@@ -95,37 +109,55 @@ func clock(columnType, column string) string {
 	}
 }
 
-// bookingKey writes a text as a value to compare with bookings.id; null where the text cannot be one.
-func (s shape) bookingKey(text string) string {
-	switch s.bookingID {
-	case "smallint", "integer", "bigint":
+// bookingKey writes a text as a value to compare with bookings.id; null where the text
+// cannot be one.
+func (s shape) bookingKey(text string) string { return key(s.bookingID, text) }
+
+// key writes a text as a value to compare with an id of the given type, so that the index on it
+// serves; null where the text cannot be one.
+func key(columnType, text string) string {
+	switch columnType {
+	case "smallint", "integer", "bigint", "numeric":
 		return "CASE WHEN " + text + " ~ '^-?[0-9]{1,19}$' THEN CASE WHEN " + text +
 			"::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN " + text + "::bigint END END"
 	case "uuid":
 		return "CASE WHEN " + text + " ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN " + text + "::uuid END"
 	default:
-		return text + "::" + s.bookingID
+		return text + "::" + columnType
 	}
 }
 
-// spaces writes the number of spaces of a listing with the given alias: one where the portal does not say.
-func (s shape) spaces(alias string) string {
-	if !s.totalSpaces {
-		return "1"
-	}
-	return "greatest(coalesce(" + alias + ".total_spaces, 1), 0)"
+var keyForm = regexp.MustCompile(`\{(ownerKey|userKey|ownerUserKey):([^}]*)\}`)
+
+// fillKeys replaces {ownerKey:text} by the text as a value to compare with hangar_owners.id,
+// {userKey:text} with users.id, and {ownerUserKey:text} with hangar_owners.user_id.
+func (s shape) fillKeys(query string) string {
+	types := map[string]string{"ownerKey": s.ownerID, "userKey": s.userID, "ownerUserKey": s.ownerUser}
+	return keyForm.ReplaceAllStringFunc(query, func(found string) string {
+		parts := keyForm.FindStringSubmatch(found)
+		return "(" + key(types[parts[1]], parts[2]) + ")"
+	})
 }
 
-// paid writes when a booking with alias b was paid, as a column or expression to compare with paidParam, and the
-// join it needs. In a database without payment_date it is what the triggers noted, else the row's last change.
+// paid writes when a booking with alias b was paid, as a column or expression to compare with
+// paidParam, and the join it needs. In a database without payment_date it is what the triggers
+// noted, else the row's last change.
 func (s shape) paid() (column, condition, join string) {
 	if s.paymentDate != "" {
-		return "b.payment_date", "b.payment_date IS NOT NULL AND b.status::text <> 'cancelled'", ""
+		return "b.payment_date", s.isPaid, ""
 	}
 	column = "coalesce(p.paid_at, " + asInstant(s.updatedAt, "b.updated_at", "'UTC'") + ", " +
 		asInstant(s.createdAt, "b.created_at", "'UTC'") + ")"
-	return column, "b.status::text IN ('confirmed', 'active', 'completed')",
-		"LEFT JOIN realtime.payments p ON p.booking_id = b.id::text"
+	return column, s.isPaid, "LEFT JOIN realtime.payments p ON p.booking_id = b.id::text"
+}
+
+// arrived writes whether the payment of a booking with alias b has arrived, be it cancelled since
+// or not. Without payment_date the status alone tells.
+func (s shape) arrived() string {
+	if s.paymentDate != "" {
+		return "b.payment_date IS NOT NULL"
+	}
+	return s.isPaid
 }
 
 func (s shape) paidType() string {
@@ -135,7 +167,20 @@ func (s shape) paidType() string {
 	return "timestamp with time zone"
 }
 
-// fill replaces {name} in a query by its value.
-func fill(query string, pairs ...string) string {
-	return strings.NewReplacer(pairs...).Replace(query)
+// builtIn is the equality of PostgreSQL's own. A plain = between two values of a type that has none
+// of its own, like varchar, could be that of a role that may create in a schema of the search path.
+// So ids, which are of such types, are compared by {=}.
+const builtIn = "OPERATOR(pg_catalog.=)"
+
+// equals writes the equality of a type: that of an extension's is its own.
+func equals(columnType string) string {
+	if strings.Contains(columnType, ".") {
+		return "="
+	}
+	return builtIn
+}
+
+// Fill replaces {name} in a query by its value.
+func Fill(query string, pairs ...string) string {
+	return strings.NewReplacer(append(pairs, "{=}", builtIn)...).Replace(query)
 }

@@ -10,19 +10,23 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
-// queryTimeout bounds one question to the database.
-const queryTimeout = 5 * time.Second
+// QueryTimeout bounds one question to the database.
+const QueryTimeout = 5 * time.Second
 
-// Decimal is an exact decimal number as PostgreSQL writes it. It is a JSON number on the wire and never a float here.
+// Decimal is an exact decimal number as PostgreSQL writes it. It is a JSON number on the
+// wire and never a float here.
 type Decimal string
 
-// MarshalJSON implements json.Marshaler; what is no number (PostgreSQL's NaN and infinities) becomes 0.
+// MarshalJSON implements json.Marshaler; what is no number (PostgreSQL's NaN and
+// infinities) becomes 0.
 func (d Decimal) MarshalJSON() ([]byte, error) {
 	if d == "" || strings.ContainsAny(string(d), "Nn") {
 		return []byte("0"), nil
@@ -30,8 +34,8 @@ func (d Decimal) MarshalJSON() ([]byte, error) {
 	return []byte(d), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler: it keeps the digits of a JSON number. PostgreSQL writes what is no number
-// (NaN and infinities) as text.
+// UnmarshalJSON implements json.Unmarshaler: it keeps the digits of a JSON number. PostgreSQL
+// writes what is no number (NaN and infinities) as text.
 func (d *Decimal) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] == '"' {
 		*d = "NaN"
@@ -45,14 +49,15 @@ func (d *Decimal) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Day is a date, sent as the first instant of that day in the installation's time zone (RFC 3339 with offset).
+// Day is a date, sent as the first instant of that day in the installation's time zone
+// (RFC 3339 with offset).
 type Day struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
 func (d Day) MarshalJSON() ([]byte, error) { return json.Marshal(d.Format(time.RFC3339)) }
 
-// RealTimeMetrics is an owner's numbers, as computed and as sent. Money is BRL with two decimals, rates are
-// percentages with one.
+// RealTimeMetrics is an owner's numbers, as computed and as sent. Money is BRL with two decimals,
+// rates are percentages with one.
 type RealTimeMetrics struct {
 	RevenueToday     Decimal `json:"revenueToday" db:"revenue_today"`
 	BookingsToday    int     `json:"bookingsToday" db:"bookings_today"`
@@ -63,8 +68,8 @@ type RealTimeMetrics struct {
 	NextPayoutDate   Day     `json:"nextPayoutDate" db:"-"`
 }
 
-// Validity is for how long numbers hold: until an instant, if nothing is written about their owner or these hangars of his. The zero
-// time says that it is not known.
+// Validity is for how long numbers hold: until an instant, if nothing is written about their owner
+// or these hangars of theirs. The zero time says that it is not known.
 type Validity struct {
 	Until   time.Time
 	Hangars []string
@@ -75,6 +80,8 @@ type Account struct {
 	OwnerID     string `json:"ownerId" db:"owner_id"`
 	CompanyName string `json:"companyName" db:"company_name"`
 	Role        Role   `json:"role" db:"role"`
+	// Own says that the account is the user's by hangar_owners.user_id, and not shared with them.
+	Own bool `json:"-" db:"own"`
 }
 
 // User is a person who signs in.
@@ -86,66 +93,55 @@ type User struct {
 
 // Store answers questions about the present, from the portal's own tables.
 type Store struct {
-	pool  *sqlx.DB
-	loc   *time.Location
-	shape shape
-	sql   queries
-	guard breaker
-	// prepared are the statements of queries that are asked very often: PostgreSQL takes longer to plan them than to answer.
-	prepared map[string]*sqlx.Stmt
+	pool *sqlx.DB
+	loc  *time.Location
+	now  atomic.Pointer[written]
+	// guard is of the questions that an owner's page and streams live on, and account of those
+	// about people: who is asking, members, invitations, tickets.
+	guard, account Breaker
+	// by owner: one question at a time that reads the whole history of an owner
+	history keyedLock
+
+	// who asks for the access of one caller waits for a query about all who ask at the moment
+	access Loader[accessKey, accessAnswer]
+
+	hidden atomic.Pointer[error] // see CheckRowSecurity
+
+	reshaping sync.Mutex // held while looking whether there is another shape; guards what follows
+	former    *written   // before now
+	looked    time.Time
 }
 
-// NewStore reads what the portal's tables look like and returns a Store over them; days begin and end in loc.
-// The database must be migrated.
+// NewStore reads what the portal's tables look like and returns a Store over them; days begin and
+// end in loc. The database must be migrated.
 func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, error) {
 	s, err := inspect(ctx, pool)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{pool: pool, loc: loc, shape: s, sql: newQueries(s), guard: newBreaker()}, nil
-}
-
-// Prepare has the most frequent queries planned once for each connection. It must be called before the first of them, and not
-// where a transaction pooler stands before the database: that gives a connection from hand to hand.
-func (s *Store) Prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	prepared := make(map[string]*sqlx.Stmt)
-	for _, query := range []string{s.sql.ledger.news, s.sql.ledger.metrics, s.sql.metrics, s.sql.access} {
-		statement, err := s.pool.PreparexContext(ctx, query)
-		if err != nil {
-			return fmt.Errorf("prepare queries: %w", explain(err))
-		}
-		prepared[query] = statement
+	if s.server, err = askServer(ctx, pool); err != nil {
+		return nil, err
 	}
-	s.prepared = prepared
-	return nil
+	store := &Store{pool: pool, loc: loc, guard: NewBreaker("present", 0), account: NewBreaker("account", 0)}
+	store.access.Ask, store.access.Most, store.access.Parallel = store.accesses, mostAsked, parallelAsked
+	store.now.Store(&written{shape: s, sql: newQueries(s)})
+	return store, store.CheckRowSecurity(ctx)
 }
 
-// get reads one row, and list any number, unless the database is away.
-func (s *Store) get(ctx context.Context, into any, query string, args ...any) error {
-	return s.read(ctx, into, func(fresh any) error {
-		if statement := s.prepared[query]; statement != nil {
-			return statement.GetContext(ctx, fresh, args...)
-		}
-		return s.pool.GetContext(ctx, fresh, query, args...)
-	})
-}
-
-func (s *Store) list(ctx context.Context, into any, query string, args ...any) error {
-	return s.read(ctx, into, func(fresh any) error { return s.pool.SelectContext(ctx, fresh, query, args...) })
-}
-
-// read has ask fill a copy of into, and into itself when there was an answer in time: a later one is nobody's any more.
-func (s *Store) read(ctx context.Context, into any, ask func(fresh any) error) error {
+// read has ask fill a copy of into, and into itself when there was an answer in time: a
+// later one is nobody's any more.
+func read(ctx context.Context, purpose Breaker, into any, args []any, ask func(fresh any) error) error {
+	if err := checkText(args); err != nil {
+		return err
+	}
 	target := reflect.ValueOf(into).Elem()
 	fresh := reflect.New(target.Type())
 	fresh.Elem().Set(target)
-	_, err := answerTo(ctx, s.guard, func() (none struct{}, err error) { return none, ask(fresh.Interface()) })
+	_, err := Answer(ctx, purpose, func() (none struct{}, err error) { return none, ask(fresh.Interface()) })
 	if err == nil {
 		target.Set(fresh.Elem())
 	}
-	return err
+	return refusedText(err)
 }
 
 // Location returns the zone in which days begin and end.
@@ -153,35 +149,45 @@ func (s *Store) Location() *time.Location { return s.loc }
 
 // Metrics computes the numbers of an owner at the instant now.
 func (s *Store) Metrics(ctx context.Context, ownerID string, now time.Time) (RealTimeMetrics, Validity, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	row, err := s.metricsRow(ctx, s.metricsArgs(ownerID, now))
 	if err != nil {
 		return RealTimeMetrics{}, Validity{}, fmt.Errorf("compute metrics of owner %s: %w", ownerID, err)
 	}
-	m := row.RealTimeMetrics
-	m.NextPayoutDate = Day{nextPayoutDay(now, s.loc)}
-	if row.ScheduledOn.Valid {
-		y, mo, d := row.ScheduledOn.Time.Date()
-		if scheduled := dayStart(y, mo, d, s.loc); scheduled.Before(m.NextPayoutDate.Time) {
-			m.NextPayoutDate = Day{scheduled}
-		}
-	}
-	return m, Validity{row.Until, row.Hangars}, nil
+	return row.metrics(now, s.loc), Validity{row.Until, row.Hangars}, nil
 }
 
-// metricsRow is what a metrics query returns. Trusted says that it was the ledger's to answer, which also knows the Validity.
+// metricsRow is what a metrics query returns. Trusted says that it was the projection's to answer,
+// which also knows the Validity.
 type metricsRow struct {
 	RealTimeMetrics
+	Spaces
+	GrowthBasis GrowthBasis    `db:"growth_basis"`
 	ScheduledOn sql.NullTime   `db:"scheduled_on"`
 	Trusted     bool           `db:"trusted"`
 	Until       time.Time      `db:"until"`
 	Hangars     pq.StringArray `db:"hangars"`
+	Shape       int64          `db:"shape"` // of the portal's tables, by number
+}
+
+// metrics returns the numbers at the instant now, the next payout day included.
+func (r metricsRow) metrics(now time.Time, loc *time.Location) RealTimeMetrics {
+	m := r.RealTimeMetrics
+	m.NextPayoutDate = Day{nextPayoutDay(now, loc)}
+	if r.ScheduledOn.Valid {
+		y, mo, d := r.ScheduledOn.Time.Date()
+		if scheduled := dayStart(y, mo, d, loc); scheduled.Before(m.NextPayoutDate.Time) {
+			m.NextPayoutDate = Day{scheduled}
+		}
+	}
+	return m
 }
 
 // says reports whether two rows say the same.
 func (r metricsRow) says(other metricsRow) bool {
-	return r.RealTimeMetrics == other.RealTimeMetrics && r.ScheduledOn == other.ScheduledOn
+	return r.RealTimeMetrics == other.RealTimeMetrics && r.Spaces == other.Spaces && r.GrowthBasis == other.GrowthBasis &&
+		r.ScheduledOn == other.ScheduledOn
 }
 
 // metricsArgs are the parameters of a metrics query.
@@ -195,14 +201,28 @@ func (s *Store) metricsArgs(ownerID string, now time.Time) []any {
 	return append(args, dates...)
 }
 
-// metricsRow asks the ledger, and the tables themselves when it does not answer.
+// metricsRow asks the projection, and the tables themselves when it does not answer.
 func (s *Store) metricsRow(ctx context.Context, args []any) (row metricsRow, err error) {
-	err = s.get(ctx, &row, s.sql.ledger.metrics, args...)
-	if err == nil && row.Trusted || Unavailable(err) || ctx.Err() != nil {
-		return row, err
+	err = s.asking(ctx, func(w *written) (err error) {
+		row, err = s.metricsBy(ctx, w, args)
+		return err
+	})
+	// and another one again: the caller that is told of it asks again
+	if errors.Is(err, errOtherShape) {
+		err = nil
 	}
-	row = metricsRow{}
-	err = s.get(ctx, &row, s.sql.metrics, args...)
+	return row, err
+}
+
+func (s *Store) metricsBy(ctx context.Context, w *written, args []any) (row metricsRow, err error) {
+	err = s.getBy(ctx, w, s.guard, &row, w.sql.projection.metrics, args...)
+	if !(err == nil && row.Trusted || Unavailable(err) || ctx.Err() != nil) {
+		row = metricsRow{}
+		err = s.getBy(ctx, w, s.guard, &row, w.sql.metrics, args...)
+	}
+	if err == nil && row.Shape != w.shape.number {
+		err = errOtherShape
+	}
 	return row, err
 }
 
@@ -222,26 +242,42 @@ type Booking struct {
 	Paid          bool      `db:"paid"`
 }
 
-// Bookings returns an owner's newest bookings, newest first, at most limit.
-func (s *Store) Bookings(ctx context.Context, ownerID string, limit int) ([]Booking, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+// Bookings returns an owner's newest bookings, newest first, at most limit; of one status
+// unless that is "".
+func (s *Store) Bookings(ctx context.Context, ownerID, status string, limit int) ([]Booking, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	bookings := []Booking{}
-	if err := s.list(ctx, &bookings, s.sql.bookings, ownerID, s.loc.String(), limit); err != nil {
+	if err := s.list(ctx, &bookings, func(q *queries) string { return q.bookings }, ownerID, s.loc.String(), limit, status); err != nil {
 		return nil, fmt.Errorf("read bookings of owner %s: %w", ownerID, err)
 	}
 	return s.local(bookings), nil
 }
 
-// Today returns an owner's bookings whose guests arrive or leave on the day of now, cancelled ones left out, in the order
-// of the hours at which they do, at most limit.
-func (s *Store) Today(ctx context.Context, ownerID string, now time.Time, limit int) ([]Booking, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+// Booking returns one booking of an owner, or ErrNotFound.
+func (s *Store) Booking(ctx context.Context, ownerID, bookingID string) (b Booking, err error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	var found []Booking
+	if err := s.list(ctx, &found, func(q *queries) string { return q.booking }, ownerID, s.loc.String(), bookingID); err != nil {
+		return b, fmt.Errorf("read booking of owner %s: %w", ownerID, err)
+	}
+	if len(found) == 0 {
+		return b, ErrNotFound
+	}
+	return s.local(found)[0], nil
+}
+
+// Today returns an owner's bookings whose guests arrive or leave on the day of now,
+// cancelled ones left out, in the order of the hours at which they do, at most limit; of
+// one status unless that is "".
+func (s *Store) Today(ctx context.Context, ownerID, status string, now time.Time, limit int) ([]Booking, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	today, tomorrow := dayOffset(now, 0, s.loc), dayOffset(now, 1, s.loc)
 	bookings := []Booking{}
-	if err := s.list(ctx, &bookings, s.sql.today, ownerID, s.loc.String(), limit,
-		today, tomorrow, today.Format(time.DateOnly), tomorrow.Format(time.DateOnly)); err != nil {
+	if err := s.list(ctx, &bookings, func(q *queries) string { return q.today }, ownerID, s.loc.String(), limit,
+		today, tomorrow, today.Format(time.DateOnly), tomorrow.Format(time.DateOnly), status); err != nil {
 		return nil, fmt.Errorf("read today's arrivals of owner %s: %w", ownerID, err)
 	}
 	return s.local(bookings), nil
@@ -272,13 +308,18 @@ type Listing struct {
 	Occupant       string  `json:"occupant,omitempty" db:"occupant"`
 }
 
-// Listings returns an owner's hangars by number, with their occupation at the instant now.
+// Listings returns an owner's hangars by number, with their occupation at the instant now. Who is
+// in them is the projection's to answer where it may: the hangars' whole history is not read.
 func (s *Store) Listings(ctx context.Context, ownerID string, now time.Time) ([]Listing, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	listings := []Listing{}
 	date := now.In(s.loc).Format(time.DateOnly)
-	if err := s.list(ctx, &listings, s.sql.listings, ownerID, now, date); err != nil {
+	listings := []Listing{}
+	err := s.list(ctx, &listings, func(q *queries) string { return q.projection.listings }, ownerID, now, date)
+	if len(listings) == 0 && !Unavailable(err) && ctx.Err() == nil {
+		err = s.list(ctx, &listings, func(q *queries) string { return q.listings }, ownerID, now, date)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read listings of owner %s: %w", ownerID, err)
 	}
 	return listings, nil
@@ -286,10 +327,10 @@ func (s *Store) Listings(ctx context.Context, ownerID string, now time.Time) ([]
 
 // User returns a user by id, or ErrNotFound.
 func (s *Store) User(ctx context.Context, userID string) (User, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var u User
-	err := s.get(ctx, &u, s.sql.user, userID)
+	err := s.getFor(ctx, s.account, &u, func(q *queries) string { return q.user }, userID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return u, ErrNotFound
 	}
@@ -301,23 +342,34 @@ func (s *Store) User(ctx context.Context, userID string) (User, error) {
 
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// CanonicalOwnerID returns an owner id in the one form under which the log and the bus know it, or ErrInvalidID
-// when the text cannot be an id in this database.
+// CanonicalOwnerID returns an owner id in the one form under which the log and the bus know it, or
+// ErrInvalidID when the text cannot be an id in this database.
 func (s *Store) CanonicalOwnerID(id string) (string, error) {
+	return canonicalID(s.now.Load().shape.ownerID, id)
+}
+
+// CanonicalUserID returns a user id in the one form under which members and sessions know it, or
+// ErrInvalidID when the text cannot be an id in this database.
+func (s *Store) CanonicalUserID(id string) (string, error) {
+	return canonicalID(s.now.Load().shape.userID, id)
+}
+
+// canonicalID returns an id as PostgreSQL writes one of a column's type.
+func canonicalID(columnType, id string) (string, error) {
 	bits := 64
-	switch s.shape.ownerID {
+	switch columnType {
 	case "smallint":
 		bits = 16
 	case "integer":
 		bits = 32
-	case "bigint":
+	case "bigint", "numeric":
 	case "uuid":
 		if id = strings.ToLower(id); !uuidForm.MatchString(id) {
 			return "", ErrInvalidID
 		}
 		return id, nil
 	default:
-		if id == "" || len(id) > 128 || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0xFFFD }) {
+		if id == "" || len(id) > 128 || columnType == "bpchar" && strings.HasSuffix(id, " ") || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0xFFFD }) {
 			return "", ErrInvalidID
 		}
 		return id, nil

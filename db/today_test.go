@@ -23,7 +23,7 @@ func TestToday(t *testing.T) {
 			must(t, err)
 			guests := func(now time.Time, limit int) (told []string) {
 				t.Helper()
-				rows, err := store.Today(t.Context(), l.owner, now, limit)
+				rows, err := store.Today(t.Context(), l.owner, "", now, limit)
 				must(t, err)
 				for _, b := range rows {
 					told = append(told, b.GuestName)

@@ -10,8 +10,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// viewCases are changes of bookings that are a view over hangar_bookings, without payment_date: a booking counts as paid from
-// when it became confirmed.
+// viewCases are changes of bookings that are a view over hangar_bookings, without payment_date: a
+// booking counts as paid from when it became confirmed.
 var viewCases = []logCase{
 	{name: "insert", do: `INSERT INTO bookings ({columns}) VALUES {stay in H1}`, want: []string{"A booking_created new1 H1 pending"}},
 	{name: "insert into the table", do: `INSERT INTO hangar_bookings ({columns}) VALUES {stay in H1}`, want: []string{"A booking_created new1 H1 pending"}},
@@ -45,6 +45,12 @@ func TestTriggersView(t *testing.T) {
 	t.Fatal("there is no such variant")
 }
 
+// insertedConfirmed writes a statement that inserts the booking b1, confirmed.
+func insertedConfirmed(created, updated string) string {
+	return `INSERT INTO bookings (id, {columns}, created_at, updated_at) SELECT {b1}, hangar_id, user_id, check_in, check_out, nights,
+		subtotal, fees, total_price, 'confirmed', ` + created + `::timestamp, ` + updated + `::timestamp FROM bookings WHERE id = {b2}`
+}
+
 // TestPayments checks what is noted of when a booking became paid, where no column says it.
 func TestPayments(t *testing.T) {
 	t.Parallel()
@@ -68,11 +74,14 @@ func TestPayments(t *testing.T) {
 		{name: "a row older than the triggers that was never changed",
 			before: `ALTER TABLE hangar_bookings DISABLE TRIGGER USER; ` + update(`status = 'confirmed', created_at = `+first+`, updated_at = NULL`) + `; ALTER TABLE hangar_bookings ENABLE TRIGGER USER`,
 			do:     update(`total_price = 2`), want: "2026-01-05T10:00:00Z"},
+		{name: "inserted as confirmed", before: `DELETE FROM bookings WHERE id = {b1}`, do: insertedConfirmed(first, second), want: "2026-01-06T11:00:00Z"},
+		{name: "inserted as confirmed, never changed", before: `DELETE FROM bookings WHERE id = {b1}`, do: insertedConfirmed(first, "NULL"), want: "2026-01-05T10:00:00Z"},
+		{name: "inserted as confirmed without any time", before: `DELETE FROM bookings WHERE id = {b1}`, do: insertedConfirmed("NULL", "NULL"), want: "now"},
 		{name: "deleted", before: update(`status = 'confirmed'`), do: `DELETE FROM bookings WHERE id = {b1}`},
 		{name: "a portal that leaves updated_at alone", do: update(`status = 'confirmed'`), want: "now"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p.Exec(t, `ALTER TABLE hangar_bookings ALTER updated_at DROP NOT NULL`)
+			p.Exec(t, `ALTER TABLE hangar_bookings ALTER updated_at DROP NOT NULL, ALTER created_at DROP NOT NULL`)
 			s := newScene(t, p)
 			s.do(t, test.before)
 			begun := p.ID(t, `SELECT now()`)
@@ -93,7 +102,8 @@ func TestPayments(t *testing.T) {
 	}
 }
 
-// TestOneDoorbell counts the notifications of transactions: one that logged rings once, however much it did.
+// TestOneDoorbell counts the notifications of transactions: one that logged rings once,
+// however much it did.
 func TestOneDoorbell(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, dbtest.New(t))

@@ -60,7 +60,8 @@ func (v variant) url(databaseURL string) string {
 	return databaseURL + "&search_path=" + url.QueryEscape(v.path)
 }
 
-// empty returns the address of a new database with the portal's tables in this shape, and nothing of ours.
+// empty returns the address of a new database with the portal's tables in this shape, and
+// nothing of ours.
 func (v variant) empty(t *testing.T) string {
 	t.Helper()
 	return v.url(dbtest.Clone(t, v.name, func(databaseURL string) error { return execute(databaseURL, v.schema) }))

@@ -13,8 +13,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/demo"
 )
 
-// newWriterScene returns a portal whose tables, and everything of ours, belong to the ordinary role `migrator`: unlike a
-// superuser it can lack a right. The scene itself may do everything.
+// newWriterScene returns a portal whose tables, and everything of ours, belong to the ordinary role
+// `migrator`: unlike a superuser it can lack a right. The scene itself may do everything.
 func newWriterScene(t *testing.T) *scene {
 	t.Helper()
 	databaseURL := dbtest.Clone(t, "owned by an ordinary role", func(databaseURL string) error {
@@ -40,7 +40,8 @@ func faults(t *testing.T, q sqlx.Queryer) (count int) {
 	return count
 }
 
-// dayOfWork is everything that a portal does, each a transaction of its own; the last ones are what they leave.
+// dayOfWork is everything that a portal does, each a transaction of its own; the last
+// ones are what they leave.
 var dayOfWork = []string{
 	`INSERT INTO bookings ({columns}) VALUES {stay in H1}, {stay in X1}`,
 	update(`status = 'confirmed', payment_date = now()`),
@@ -131,7 +132,8 @@ func TestWriterIsSafe(t *testing.T) {
 	}
 }
 
-// TestWriterWithoutRights runs the portal's work as a role that may do nothing with our schema: it is logged all the same.
+// TestWriterWithoutRights runs the portal's work as a role that may do nothing with our
+// schema: it is logged all the same.
 func TestWriterWithoutRights(t *testing.T) {
 	t.Parallel()
 	s := newWriterScene(t)
@@ -152,7 +154,8 @@ func TestWriterWithoutRights(t *testing.T) {
 	}
 }
 
-// TestWriterSessions runs the portal's work in sessions whose settings are unusual or hostile: what is logged is the same.
+// TestWriterSessions runs the portal's work in sessions whose settings are unusual or
+// hostile: what is logged is the same.
 func TestWriterSessions(t *testing.T) {
 	t.Parallel()
 	const hostile = `CREATE SCHEMA evil;
@@ -202,7 +205,8 @@ func TestWriterSessions(t *testing.T) {
 	}
 }
 
-// TestWritersSerializable lets two serializable transactions book side by side: our triggers give them no reason to fail.
+// TestWritersSerializable lets two serializable transactions book side by side: our
+// triggers give them no reason to fail.
 func TestWritersSerializable(t *testing.T) {
 	t.Parallel()
 	for _, v := range []variant{variants()[0], variants()[2]} {
@@ -228,11 +232,11 @@ func TestWritersSerializable(t *testing.T) {
 	}
 }
 
-// TestServerIsNotSerializable is a portal whose sessions are all serializable or read-only by default: ours are neither, and so
-// are no party to conflicts between writers.
+// TestServerIsNotSerializable is a portal whose sessions are all serializable or read-only by
+// default: ours are neither, and so are no party to conflicts between writers.
 func TestServerIsNotSerializable(t *testing.T) {
 	t.Parallel()
-	r := newReader(t)
+	r := dbtest.New(t)
 	r.Exec(t, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = serializable', current_database());
 		EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
 	p := dbtest.Open(t, r.URL)
@@ -242,7 +246,8 @@ func TestServerIsNotSerializable(t *testing.T) {
 	must(t, db.Migrate(t.Context(), r.URL, quiet))
 }
 
-// TestWritersNeverWait holds every lock that a server of ours, or PostgreSQL's own housekeeping, ever takes on our tables.
+// TestWritersNeverWait holds every lock that a server of ours, or PostgreSQL's own housekeeping,
+// ever takes on our tables.
 func TestWritersNeverWait(t *testing.T) {
 	t.Parallel()
 	for _, v := range []variant{variants()[0], variants()[2]} {
@@ -258,11 +263,13 @@ func TestWritersNeverWait(t *testing.T) {
 			s.Exec(t, `INSERT INTO realtime.occupancy SELECT id::text, true, 'Ana' FROM hangar_listings`)
 			server := begin(t, s.Portal)
 			for _, statement := range []string{
-				`SELECT pg_advisory_xact_lock(1213333505), pg_advisory_xact_lock(1213333506)`, // what migrating and numbering hold
+				// what migrating and numbering hold
+				`SELECT pg_advisory_xact_lock(1213333505), pg_advisory_xact_lock(1213333506)`,
 				`LOCK TABLE realtime.events, realtime.batches, realtime.installation, realtime.last_events, realtime.occupancy,
-					realtime.departed_hangars, realtime.payments, realtime.payouts IN SHARE UPDATE EXCLUSIVE MODE`, // vacuum
+					realtime.departed_hangars, realtime.payments, realtime.payouts IN SHARE UPDATE EXCLUSIVE MODE`,
 				`SELECT * FROM realtime.events FOR UPDATE`,
-				`UPDATE realtime.installation SET epoch = gen_random_uuid(), identity = 'copy', floor = 1, baselined_at = now()`, // a new history, retention, settling
+				// a new history, retention, settling
+				`UPDATE realtime.installation SET epoch = gen_random_uuid(), identity = 'copy', floor = 1, baselined_at = now()`,
 				`INSERT INTO realtime.batches (number, before, after, bound) SELECT 1, s, s, pg_snapshot_xmax(s) FROM pg_current_snapshot() AS s`,
 				`INSERT INTO realtime.last_events SELECT owner_id, 1, max(id), max(id) FROM realtime.events GROUP BY owner_id`,
 				`UPDATE realtime.occupancy SET occupied = false, occupant = NULL`,
@@ -271,7 +278,8 @@ func TestWritersNeverWait(t *testing.T) {
 				`DELETE FROM realtime.events`,
 				`DELETE FROM realtime.last_events`,
 				`DELETE FROM realtime.batches`,
-				`CREATE OR REPLACE FUNCTION realtime.ring() RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_notify('realtime', '') $$`, // attaching anew
+				// attaching anew
+				`CREATE OR REPLACE FUNCTION realtime.ring() RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_notify('realtime', '') $$`,
 			} {
 				server.MustExec(statement)
 			}
@@ -279,7 +287,8 @@ func TestWritersNeverWait(t *testing.T) {
 				if v.name != variants()[0].name {
 					statement = strings.ReplaceAll(statement, ", payment_date = now()", "")
 				}
-				// The limit is for the statement and its triggers. The commit then waits its turn among all who notify in the cluster.
+				// The limit is for the statement and its triggers. The commit then waits its turn
+				// among all who notify in the cluster.
 				_, err := s.Pool.Exec(s.names.Replace(`BEGIN; SET LOCAL lock_timeout = '1ms'; ` + statement + `; SET LOCAL lock_timeout = 0; COMMIT`))
 				if err != nil {
 					t.Errorf("step %d: %v", i, err)
@@ -290,5 +299,40 @@ func TestWritersNeverWait(t *testing.T) {
 			}
 			commit(t, server)
 		})
+	}
+}
+
+// TestTransactionIDs counts the transaction ids that our triggers cost a writer: one for each
+// statement that changes something, of the sub-transaction in which a fault of ours would end,
+// whatever the statement writes; none for one that changes nothing.
+func TestTransactionIDs(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	o, guest := p.AddOwner(t, 1), p.AddGuest(t, "Ana", "Reis")
+	tx := begin(t, p)
+	defer tx.Rollback()
+	nothing := []string{`UPDATE bookings SET status = 'paid' WHERE false`, `DELETE FROM bookings WHERE false`, `DELETE FROM users WHERE false`,
+		`INSERT INTO bookings SELECT * FROM bookings WHERE false`, `INSERT INTO hangar_listings SELECT * FROM hangar_listings WHERE false`,
+		`UPDATE hangar_listings SET city = '' WHERE false`, `UPDATE hangar_owners SET user_id = 1 WHERE false`}
+	for _, statement := range nothing {
+		_, err := tx.Exec(statement)
+		must(t, err)
+		var assigned bool
+		must(t, tx.Get(&assigned, `SELECT pg_current_xact_id_if_assigned() IS NOT NULL`))
+		if assigned {
+			t.Fatalf("%s: has a transaction id", statement)
+		}
+	}
+	const statements = 20
+	for range statements / 2 {
+		id := book(t, tx, o.Hangars[0], guest)
+		// logs two rows
+		_, err := tx.Exec(`UPDATE bookings SET status = 'confirmed', payment_date = now(), nights = nights + 1 WHERE id = $1`, id)
+		must(t, err)
+	}
+	var ids, rows int
+	must(t, tx.QueryRowx(`SELECT count(DISTINCT xmin::text), count(*) FROM realtime.events WHERE xid = pg_current_xact_id()`).Scan(&ids, &rows))
+	if ids != statements || rows < statements*3/2 {
+		t.Errorf("%d statements wrote %d rows of the log in %d sub-transactions", statements, rows, ids)
 	}
 }

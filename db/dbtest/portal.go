@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strconv"
 	"testing"
 
@@ -22,8 +23,8 @@ type Portal struct {
 // New returns a portal that is dropped when the test ends.
 func New(t testing.TB) *Portal {
 	t.Helper()
-	url := Clone(t, "portal", func(url string) error {
-		pool, err := sqlx.Connect("postgres", url)
+	return Open(t, Clone(t, "portal", func(address string) error {
+		pool, err := sqlx.Connect("postgres", address)
 		if err != nil {
 			return err
 		}
@@ -31,20 +32,27 @@ func New(t testing.TB) *Portal {
 		if err := demo.CreateSchema(context.Background(), pool); err != nil {
 			return err
 		}
-		return db.Migrate(context.Background(), url, slog.New(slog.DiscardHandler))
-	})
-	return Open(t, url)
+		return db.Migrate(context.Background(), address, slog.New(slog.DiscardHandler))
+	}))
 }
 
 // Open returns the portal in an existing database, whose connections are closed when the test ends.
-func Open(t testing.TB, url string) *Portal {
+// They wait for locks however long it takes, as a portal's do.
+func Open(t testing.TB, address string) *Portal {
 	t.Helper()
-	pool, err := db.Open(t.Context(), url)
+	waiting := address
+	if u, err := url.Parse(address); err == nil && u.Scheme != "" {
+		q := u.Query()
+		q.Set("lock_timeout", "0")
+		u.RawQuery = q.Encode()
+		waiting = u.String()
+	}
+	pool, err := db.Open(t.Context(), waiting)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { pool.Close() })
-	return &Portal{url, pool}
+	return &Portal{address, pool}
 }
 
 // Exec runs a statement that must succeed.

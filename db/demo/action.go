@@ -8,14 +8,16 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// action is something that may happen in a business; done is false when there is no occasion for it.
+// action is something that may happen in a business; done is false when there is no
+// occasion for it.
 type action struct {
 	name   string
 	weight float64
 	do     func(context.Context, *sqlx.Tx, *business) (done bool, err error)
 }
 
-// act does the first thing there is an occasion for, in an order drawn by weight, and returns its name.
+// act does the first thing there is an occasion for, in an order drawn by weight,
+// and returns its name.
 func (s *Simulator) act(ctx context.Context, tx *sqlx.Tx, b *business) (string, error) {
 	if len(b.hangars) == 0 {
 		return "nothing", nil
@@ -167,8 +169,8 @@ func (s *Simulator) confirm(ctx context.Context, tx *sqlx.Tx, b *business) (bool
 // rich is the wealth from which on a day's revenue only comes and goes.
 const rich = 1.25
 
-// welcome reports whether today's revenue can take a booking's payment: on a rich day only one that may still be
-// refunded, of a guest who comes late enough not to be there early.
+// welcome reports whether today's revenue can take a booking's payment: on a rich day only one that
+// may still be refunded, of a guest who comes late enough not to be there early.
 func welcome(b *business, k *booking) bool {
 	return b.wealth() < rich || k.checkIn.Sub(b.now) > 48*time.Hour
 }
@@ -191,7 +193,8 @@ func (s *Simulator) pay(ctx context.Context, tx *sqlx.Tx, b *business) (bool, er
 	return true, b.save(ctx, tx, k)
 }
 
-// arrive begins a stay whose time has come, or the stay of a guest who comes early to a hangar that has room.
+// arrive begins a stay whose time has come, or the stay of a guest who comes early
+// to a hangar that has room.
 func (s *Simulator) arrive(ctx context.Context, tx *sqlx.Tx, b *business) (bool, error) {
 	if k := s.pick(b, func(k *booking) bool {
 		return k.status == confirmed && !k.checkIn.After(b.now) && k.checkOut.After(b.now)
@@ -212,7 +215,8 @@ func (s *Simulator) arrive(ctx context.Context, tx *sqlx.Tx, b *business) (bool,
 	return true, b.save(ctx, tx, k)
 }
 
-// leave ends a stay whose time is over, or that of a guest who leaves early and has paid for all of it.
+// leave ends a stay whose time is over, or that of a guest who leaves early and has
+// paid for all of it.
 func (s *Simulator) leave(ctx context.Context, tx *sqlx.Tx, b *business) (bool, error) {
 	k := s.pick(b, func(k *booking) bool {
 		return (k.status == active || k.status == confirmed) && !k.checkOut.After(b.now)
@@ -243,8 +247,8 @@ func (s *Simulator) flyOut(ctx context.Context, tx *sqlx.Tx, b *business) (bool,
 	return true, b.save(ctx, tx, k)
 }
 
-// reschedule moves a coming stay to other dates, or to another hangar of the owner, at the price of the day; what was
-// paid before today stays the price.
+// reschedule moves a coming stay to other dates, or to another hangar of the owner, at the price of
+// the day; what was paid before today stays the price.
 func (s *Simulator) reschedule(ctx context.Context, tx *sqlx.Tx, b *business) (bool, error) {
 	k := s.pick(b, func(k *booking) bool {
 		return (k.status == pending || k.status == confirmed) && k.checkIn.Sub(b.now) > 12*time.Hour
@@ -283,7 +287,8 @@ func (s *Simulator) reschedule(ctx context.Context, tx *sqlx.Tx, b *business) (b
 	return false, nil
 }
 
-// cancel calls off a request that came too late, else one of today's, else a booking that nobody has paid for.
+// cancel calls off a request that came too late, else one of today's, else a
+// booking that nobody has paid for.
 func (s *Simulator) cancel(ctx context.Context, tx *sqlx.Tx, b *business) (bool, error) {
 	midnight := startOfDay(b.now, s.loc)
 	for _, suits := range []func(*booking) bool{
@@ -330,7 +335,8 @@ func (s *Simulator) reprice(ctx context.Context, tx *sqlx.Tx, b *business) (bool
 	return rate*100 != h.rate, nil
 }
 
-// openOrClose opens the hangar that is closed, or closes a small one that is empty; never two at a time.
+// openOrClose opens the hangar that is closed, or closes a small one that is empty;
+// never two at a time.
 func (s *Simulator) openOrClose(ctx context.Context, tx *sqlx.Tx, b *business) (bool, error) {
 	var chosen *hangar
 	for _, i := range s.Perm(len(b.hangars)) {

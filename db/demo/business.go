@@ -31,8 +31,8 @@ type business struct {
 	occupied      int   // of them
 }
 
-// loadBusiness reads an owner's present. It locks the listings, as a portal does that must not book a space twice,
-// in a way that lets others' bookings pass.
+// loadBusiness reads an owner's present. It locks the listings, as a portal does that must not book
+// a space twice, in a way that lets others' bookings pass.
 func loadBusiness(ctx context.Context, tx *sqlx.Tx, columns shape, ownerID int64, now time.Time) (*business, error) {
 	b := &business{ownerID: ownerID, now: now, columns: columns}
 	wrap := func(err error) error { return fmt.Errorf("read the business of owner %d: %w", ownerID, err) }

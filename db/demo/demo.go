@@ -1,9 +1,10 @@
-// Package demo is a small hangar portal to watch: business tables as the portal has them, three owners with months of
-// believable history, and a simulator in which guests book, pay, arrive and leave.
+// Package demo is a small hangar portal to watch: business tables as the portal has
+// them, three owners with months of believable history, and a simulator in which
+// guests book, pay, arrive and leave.
 //
-// It writes only ordinary rows by ordinary SQL, deterministically for a given random seed and time, and only into
-// tables that it created itself. It knows nothing of what observes those tables; SeedPayouts alone writes to one of
-// ours.
+// It writes only ordinary rows by ordinary SQL, deterministically for a given random seed and time,
+// and only into tables that it created itself. It knows nothing of what observes those tables;
+// SeedPayouts alone writes to one of ours.
 package demo
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// DemoPassword is the password of every demo owner's user. It protects nothing: demo data is invented.
+// DemoPassword is the password of every demo owner's user. It protects nothing:
+// demo data is invented.
 const DemoPassword = "hangar-demo"
 
 // EmailDomain marks the users of demo owners: their e-mail addresses end in it.

@@ -59,8 +59,8 @@ func saoPaulo(t *testing.T) *time.Location {
 	return loc
 }
 
-// broken counts the bookings and hangars that break a rule which holds at any time. Stays whose end has come may wait
-// for the simulator; everything else holds always.
+// broken counts the bookings and hangars that break a rule which holds at any time. Stays whose end
+// has come may wait for the simulator; everything else holds always.
 func broken(t *testing.T, db *sqlx.DB, now time.Time) map[string]int {
 	t.Helper()
 	rules := map[string]string{

@@ -33,8 +33,9 @@ type historian struct {
 	guests []int64
 }
 
-// drawHistory returns the bookings that an owner's hangars saw since from, as they stand at now. Small businesses have
-// wild weeks; of several drawn it takes the first, or else the best, whose latest days look ordinary.
+// drawHistory returns the bookings that an owner's hangars saw since from, as they stand at now.
+// Small businesses have wild weeks; of several drawn it takes the first, or else the best, whose
+// latest days look ordinary.
 func drawHistory(opts SeedOptions, salt uint64, from time.Time, hangars []hangar, guests []int64) []stay {
 	var best []stay
 	lowest := math.Inf(1)
@@ -60,6 +61,9 @@ func (h historian) draw(from time.Time, hangars []hangar) []stay {
 		}
 		for range hangar.spaces {
 			stays = h.fill(stays, hangar, from, until)
+		}
+		if hangar.open {
+			stays = h.ahead(stays, hangar)
 		}
 	}
 	return h.fillToday(stays)
@@ -89,6 +93,38 @@ func (h historian) fill(stays []stay, hangar hangar, from, until time.Time) []st
 			}
 		}
 	}
+}
+
+// ahead appends a hangar's stays of the coming weeks, so that its calendar has something to show.
+// Some follow each other on one day. A third of them are still to be confirmed.
+func (h historian) ahead(stays []stay, hangar hangar) []stay {
+	var held []stay
+	for _, s := range stays {
+		if s.hangarID == hangar.id && s.holds() {
+			held = append(held, s)
+		}
+	}
+	for range hangar.spaces {
+		until := h.now.AddDate(0, 0, horizonDays-7)
+		for in := h.arrival(h.now.Add(72 * time.Hour)); in.Before(until); {
+			nights := h.nights()
+			out := h.departure(in, nights)
+			s := stay{
+				hangarID: hangar.id, userID: h.guests[h.IntN(len(h.guests))], checkIn: in, checkOut: out,
+				price: quote(hangar.rate, nights), method: h.method(), status: confirmed,
+				created: h.now.Add(-26*time.Hour - time.Duration(h.Float64()*float64(18*24*time.Hour))).Truncate(time.Second),
+			}
+			s.updated = s.created
+			if h.Float64() < .33 {
+				s.status = pending
+			}
+			if h.Float64() < .7 && fits(held, in, out, hangar.spaces) {
+				stays, held = append(stays, s), append(held, s)
+			}
+			in = h.arrival(out.Add(30*time.Minute + h.exponential(20*time.Hour)))
+		}
+	}
+	return stays
 }
 
 // book returns a booking as it stands now, unless it is still to be made.
@@ -159,8 +195,8 @@ func (h historian) lastChange(s stay) time.Time {
 	return last
 }
 
-// fillToday brings forward to today as many bookings as the hour lets one expect, at least one of them paid: a demo
-// opened five minutes past midnight has numbers to show too.
+// fillToday brings forward to today as many bookings as the hour lets one expect, at least one of
+// them paid: a demo opened five minutes past midnight has numbers to show too.
 func (h historian) fillToday(stays []stay) []stay {
 	midnight := startOfDay(h.now, h.loc)
 	recent, today, paid := 0, 0, 0
@@ -181,7 +217,8 @@ func (h historian) fillToday(stays []stay) []stay {
 			paid++
 		}
 	}
-	open := math.Min(math.Max(h.now.Sub(midnight).Hours()-7, 0)/14, 1) // share of the business day that has passed
+	// share of the business day that has passed
+	open := math.Min(math.Max(h.now.Sub(midnight).Hours()-7, 0)/14, 1)
 	missing := 1 + int(.7*open*float64(recent)/28) - today
 	if paid == 0 {
 		missing = max(missing, 1)

@@ -12,11 +12,12 @@ import (
 // fillAfter is how long a demo must have slept for Refresh to invent what happened meanwhile.
 const fillAfter = 12 * time.Hour
 
-// Refresh brings a demo that was left alone up to opts.Now: bookings whose time passed are completed, guests who came
-// are there, requests that nobody answered are cancelled, and the days in between get bookings of their own.
+// Refresh brings a demo that was left alone up to opts.Now: bookings whose time passed are
+// completed, guests who came are there, requests that nobody answered are cancelled, and the days
+// in between get bookings of their own.
 func Refresh(ctx context.Context, db *sqlx.DB, opts SeedOptions) error {
 	opts = opts.withDefaults()
-	tx, err := db.BeginTxx(ctx, nil)
+	tx, err := begin(ctx, db)
 	if err != nil {
 		return fmt.Errorf("refresh demo data: %w", err)
 	}
@@ -45,7 +46,7 @@ func advance(ctx context.Context, q sqlx.ExecerContext, columns shape, now time.
 	ours := ` AND hangar_id IN (` + demoHangars + `)`
 	payment := ""
 	if columns.PaymentDate {
-		// Whoever has not paid by then pays on leaving.
+		// A guest who has not paid by then pays on leaving.
 		payment = "payment_date = coalesce(payment_date, CASE WHEN id % 20 <> 0 THEN check_out END),"
 	}
 	for _, statement := range []string{
@@ -62,7 +63,8 @@ func advance(ctx context.Context, q sqlx.ExecerContext, columns shape, now time.
 	return nil
 }
 
-// fillAbsence draws what happened since the last booking was made, and keeps of it what fits beside what was booked.
+// fillAbsence draws what happened since the last booking was made, and keeps of it
+// what fits beside what was booked.
 func fillAbsence(ctx context.Context, tx *sqlx.Tx, columns shape, opts SeedOptions) error {
 	hangars, err := loadHangars(ctx, tx, columns)
 	if err != nil {
@@ -121,7 +123,8 @@ func accommodate(s *stay, hangars []hangar, taken map[int64][]stay) bool {
 	return false
 }
 
-// loadTaken returns, hangar by hangar, the stays of an owner that end after an instant and were not called off.
+// loadTaken returns, hangar by hangar, the stays of an owner that end after an
+// instant and were not called off.
 func loadTaken(ctx context.Context, q sqlx.QueryerContext, ownerID int64, after time.Time) (map[int64][]stay, error) {
 	rows, err := q.QueryxContext(ctx, `SELECT b.hangar_id, b.check_in, b.check_out
 		FROM bookings b JOIN hangar_listings l ON l.id = b.hangar_id
@@ -144,9 +147,10 @@ func loadTaken(ctx context.Context, q sqlx.QueryerContext, ownerID int64, after 
 	return taken, nil
 }
 
-// SeedPayouts records, in our table realtime.payouts, that demo owners were paid out what guests paid for stays that
-// ended more than ten days ago, each on the first Friday two days or more after the stay. It may be called again at
-// any time after the migration, and then adds what has become due.
+// SeedPayouts records, in our table realtime.payouts, that demo owners were paid
+// out what guests paid for stays that ended more than ten days ago, each on the
+// first Friday two days or more after the stay. It may be called again at any time
+// after the migration, and then adds what has become due.
 func SeedPayouts(ctx context.Context, db *sqlx.DB, now time.Time) error {
 	columns, err := inspect(ctx, db)
 	if err != nil {

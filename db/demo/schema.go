@@ -18,8 +18,8 @@ var Schema string
 //go:embed schema_view.sql
 var schemaView string
 
-// ViewSchema creates the newer variant of the business tables: rows live in hangar_bookings, without payment_date,
-// and bookings is a view over it.
+// ViewSchema creates the newer variant of the business tables: rows live in hangar_bookings,
+// without payment_date, and bookings is a view over it.
 var ViewSchema = Schema + schemaView
 
 // ErrForeignTables says that the database has business tables which the demo did not create.
@@ -28,15 +28,17 @@ var ErrForeignTables = errors.New("the database already has tables that are not 
 // schemaLock is the advisory lock under which the demo creates its tables and fills them.
 const schemaLock = int64(0x4852_0d00)
 
-// CreateSchema creates the business tables in the schema public. It does nothing where the demo's own tables are
-// already there, and returns an error wrapping ErrForeignTables, having changed nothing, where other tables have
-// their names: demo data must never mix with a portal's.
+// CreateSchema creates the business tables in the schema public. It does nothing where the demo's
+// own tables are already there, and returns an error wrapping ErrForeignTables, having changed
+// nothing, where other tables have their names: demo data must never mix with a portal's.
 func CreateSchema(ctx context.Context, db *sqlx.DB) error { return create(ctx, db, Schema) }
 
-// CreateViewSchema creates the newer variant of the business tables, under the same conditions as CreateSchema.
+// CreateViewSchema creates the newer variant of the business tables, under the same
+// conditions as CreateSchema.
 func CreateViewSchema(ctx context.Context, db *sqlx.DB) error { return create(ctx, db, ViewSchema) }
 
-// DropTotalSpaces takes hangar_listings back to the older shape without total_spaces: every hangar has one space.
+// DropTotalSpaces takes hangar_listings back to the older shape without
+// total_spaces: every hangar has one space.
 func DropTotalSpaces(ctx context.Context, db *sqlx.DB) error {
 	if _, err := db.ExecContext(ctx, `ALTER TABLE public.hangar_listings DROP COLUMN total_spaces`); err != nil {
 		return fmt.Errorf("drop column total_spaces: %w", err)
@@ -45,7 +47,7 @@ func DropTotalSpaces(ctx context.Context, db *sqlx.DB) error {
 }
 
 func create(ctx context.Context, db *sqlx.DB, schema string) error {
-	tx, err := db.BeginTxx(ctx, nil)
+	tx, err := begin(ctx, db)
 	if err != nil {
 		return fmt.Errorf("create demo tables: %w", err)
 	}
@@ -87,4 +89,16 @@ func create(ctx context.Context, db *sqlx.DB, schema string) error {
 		return fmt.Errorf("create demo tables: %w", err)
 	}
 	return nil
+}
+
+// begin begins a transaction of the portal's, which waits for locks however long it takes.
+func begin(ctx context.Context, db *sqlx.DB) (*sqlx.Tx, error) {
+	tx, err := db.BeginTxx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = 0`); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
 }

@@ -1,5 +1,5 @@
--- What a newer portal did to the tables of schema.sql: the rows moved to hangar_bookings, which has no payment_date,
--- and `bookings` is a plain view over it.
+-- What a newer portal did to the tables of schema.sql: the rows moved to hangar_bookings, which has
+-- no payment_date, and `bookings` is a plain view over it.
 
 ALTER TABLE public.bookings DROP COLUMN payment_date;
 ALTER TABLE public.bookings RENAME TO hangar_bookings;

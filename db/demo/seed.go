@@ -38,11 +38,11 @@ var passwordHash = sync.OnceValues(func() (string, error) {
 	return string(hash), err
 })
 
-// Seed fills empty demo tables with owners, hangars, guests and months of bookings. It does nothing when demo owners
-// are already there. It works on every variant of the tables.
+// Seed fills empty demo tables with owners, hangars, guests and months of bookings. It does nothing
+// when demo owners are already there. It works on every variant of the tables.
 func Seed(ctx context.Context, db *sqlx.DB, opts SeedOptions) error {
 	opts = opts.withDefaults()
-	tx, err := db.BeginTxx(ctx, nil)
+	tx, err := begin(ctx, db)
 	if err != nil {
 		return fmt.Errorf("seed demo data: %w", err)
 	}

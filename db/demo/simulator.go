@@ -18,7 +18,8 @@ const (
 	// firstBackoff and longestBackoff bound the pauses while the database is away.
 	firstBackoff   = time.Second
 	longestBackoff = 15 * time.Second
-	// sleepLimit is the pause after which the simulator first gives every booking the status that the time demands.
+	// sleepLimit is the pause after which the simulator first gives every booking
+	// the status that the time demands.
 	sleepLimit = time.Hour
 	// cleanEvery is after how many actions old rows are removed.
 	cleanEvery = 200
@@ -33,10 +34,11 @@ type SimulatorOptions struct {
 	Log      *slog.Logger     // default slog.Default()
 }
 
-// Simulator lets guests of the demo owners book, pay, arrive, fly out and leave, by ordinary transactions on the
-// business tables. It takes the owners in turn, so that each sees something of every few actions; it never lets more
-// aircraft into a hangar than there are spaces; and it holds new bookings, occupancy and the number of rows near a
-// steady state, however long and however fast it runs.
+// Simulator lets guests of the demo owners book, pay, arrive, fly out and leave, by
+// ordinary transactions on the business tables. It takes the owners in turn, so that each
+// sees something of every few actions. It never lets more aircraft into a hangar than
+// there are spaces. It holds new bookings, occupancy and the number of rows near a steady
+// state, however long and however fast it runs.
 type Simulator struct {
 	db       *sqlx.DB
 	interval time.Duration
@@ -76,7 +78,8 @@ func NewSimulator(db *sqlx.DB, opts SimulatorOptions) *Simulator {
 	return s
 }
 
-// Run acts until ctx ends, and then returns nil. While the database is away it waits, and goes on when it is back.
+// Run acts until ctx ends, and then returns nil. While the database is away it
+// waits, and goes on when it is back.
 func (s *Simulator) Run(ctx context.Context) error {
 	timer := time.NewTimer(s.pause())
 	defer timer.Stop()
@@ -124,7 +127,7 @@ func (s *Simulator) step(ctx context.Context) (action string, err error) {
 		return "", err
 	}
 	now := s.now().In(s.loc).Truncate(time.Second)
-	tx, err := s.db.BeginTxx(ctx, nil)
+	tx, err := begin(ctx, s.db)
 	if err != nil {
 		return "", fmt.Errorf("begin action: %w", err)
 	}
@@ -192,8 +195,8 @@ func (s *Simulator) nextOwner() int64 {
 }
 
 const (
-	// cancelledByDay and cancelledByNight are how many cancelled bookings are kept. Removing one is an event that
-	// owners see, so most are removed at night.
+	// cancelledByDay and cancelledByNight are how many cancelled bookings are kept. Removing one is
+	// an event that owners see, so most are removed at night.
 	cancelledByDay, cancelledByNight = 8000, 300
 	// completedDays is for how long completed bookings are kept.
 	completedDays = 400

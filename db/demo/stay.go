@@ -42,8 +42,8 @@ type price struct {
 	subtotal, fees, charged int64
 }
 
-// quote returns the price of a stay at a daily rate in centavos: a tenth less from a week on, and the portal's fee of
-// a tenth on top.
+// quote returns the price of a stay at a daily rate in centavos: a tenth less from a week on, and
+// the portal's fee of a tenth on top.
 func quote(rate int64, nights int) price {
 	subtotal := rate * int64(nights)
 	if nights >= 7 {
@@ -53,7 +53,8 @@ func quote(rate int64, nights int) price {
 	return price{nights, subtotal, fees, subtotal + fees}
 }
 
-// nightsBetween counts the nights of a stay by the local calendar; a stay within one day counts as one.
+// nightsBetween counts the nights of a stay by the local calendar; a stay within
+// one day counts as one.
 func nightsBetween(in, out time.Time, loc *time.Location) int {
 	y, m, d := in.In(loc).Date()
 	oy, om, od := out.In(loc).Date()
@@ -61,8 +62,8 @@ func nightsBetween(in, out time.Time, loc *time.Location) int {
 	return max(1, int(to.Sub(from)/(24*time.Hour)))
 }
 
-// fits reports whether a hangar with the given spaces can take one more stay from in to out beside the others, which
-// are the bookings that hold a space there.
+// fits reports whether a hangar with the given spaces can take one more stay from in to out beside
+// the others, which are the bookings that hold a space there.
 func fits(others []stay, in, out time.Time, spaces int) bool {
 	// The most aircraft are there at the beginning or at some other's arrival.
 	if present(others, in) >= spaces {
@@ -135,8 +136,8 @@ func (h habits) exponential(mean time.Duration) time.Duration {
 	return time.Duration(h.ExpFloat64() * float64(mean))
 }
 
-// arrival returns the first check-in time at or after t that a guest might choose: by day, and rather from Thursday
-// to Saturday.
+// arrival returns the first check-in time at or after t that a guest might choose: by day, and
+// rather from Thursday to Saturday.
 func (h habits) arrival(t time.Time) time.Time {
 	t = t.In(h.loc)
 	if w := t.Weekday(); (w == time.Monday || w == time.Tuesday) && h.Float64() < .15 {

@@ -14,18 +14,20 @@ import (
 	"strings"
 )
 
-// account is whom PostgreSQL runs as: ourselves, or, since it refuses root, somebody else.
+// account is the user that PostgreSQL runs as: our own, or another where we are root, which it
+// refuses.
 type account struct {
 	name     string
 	uid, gid uint32
 	other    bool // not ourselves: programs change to uid and gid
 }
 
-// unprivileged lists the users that root may run PostgreSQL as, the best first. initdb insists on a user with a name.
+// unprivileged lists the users that root may run PostgreSQL as, the best first.
+// initdb insists on a user with a name.
 var unprivileged = []string{"postgres", "_postgres", "nobody", "daemon"}
 
-// socketPathLimit is the longest path of a socket that every system takes: macOS has 104 bytes with the final zero,
-// Linux 108.
+// socketPathLimit is the longest path of a socket that every system takes: macOS has 104 bytes with
+// the final zero, Linux 108.
 const socketPathLimit = 103
 
 // chooseAccount says whom to run as. Data that exist already keep their owner.
@@ -82,6 +84,7 @@ func (a account) canEnter(ctx context.Context, dir string) (bool, error) {
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `cd "$0"`, dir)
 	cmd.Dir = "/"
+	cmd.Env = environment()
 	cmd.SysProcAttr = detached(a)
 	err := cmd.Run()
 	if _, exited := errors.AsType[*exec.ExitError](err); exited && ctx.Err() == nil {
@@ -94,8 +97,9 @@ func (a account) canEnter(ctx context.Context, dir string) (bool, error) {
 	return true, nil
 }
 
-// place returns the directory that belongs to the account: "cluster" in dir. Where the account cannot get to dir,
-// because it lies in root's home for instance, "cluster" is a link to a directory that it can get to.
+// place returns the directory that belongs to the account: "cluster" in dir. Where the account
+// cannot get to dir, because it lies in root's home for instance, "cluster" is a link to a
+// directory that it can get to.
 func place(ctx context.Context, dir string, a account, log *slog.Logger) (string, error) {
 	cluster := filepath.Join(dir, "cluster")
 	if a.other {
@@ -138,8 +142,8 @@ func place(ctx context.Context, dir string, a account, log *slog.Logger) (string
 	return resolved, err
 }
 
-// linkElsewhere makes a directory where everybody can get to and a link to it. What was meant for the place of
-// temporary files stays there.
+// linkElsewhere makes a directory where everybody can get to and a link to it. What was meant for
+// the place of temporary files stays there.
 func linkElsewhere(cluster, dir string) error {
 	home := "/tmp"
 	if !strings.HasPrefix(dir, filepath.Clean(os.TempDir())+string(filepath.Separator)) {
@@ -155,8 +159,9 @@ func linkElsewhere(cluster, dir string) error {
 	return os.Symlink(elsewhere, cluster)
 }
 
-// socketDirectory returns an empty directory for the socket that only the account and root can enter: in the
-// cluster's directory, or, where that path is too long for a socket, among the temporary files.
+// socketDirectory returns an empty directory for the socket that only the account
+// and root can enter: in the cluster's directory, or, where that path is too long
+// for a socket, among the temporary files.
 func socketDirectory(cluster string, a account) (string, error) {
 	sockets := filepath.Join(cluster, "socket")
 	if len(filepath.Join(sockets, ".s.PGSQL."+socketPort)) > socketPathLimit {

@@ -1,10 +1,10 @@
-// Package devdb is the private PostgreSQL that the server starts when nobody gave it a database, and that the tests
-// run on: a real PostgreSQL of the newest version found on the machine, or a downloaded one, with its data in one
-// directory.
+// Package devdb is the private PostgreSQL that the server starts when nobody gave it a database,
+// and that the tests run on. It is a real one, of the newest version found on the machine or
+// downloaded, with its data in one directory.
 //
-// It promises that one server at a time uses a directory, that the data survive any end of the process, that no
-// PostgreSQL outlives the process that started it, and that nobody but this process's user and root can connect. It
-// knows nothing of tables.
+// It promises that one server at a time uses a directory, that the data survive any end of the
+// process, that no PostgreSQL outlives the process that started it, and that nobody but this
+// process's user and root can connect. It knows nothing of tables.
 package devdb
 
 import (
@@ -21,28 +21,33 @@ import (
 	"github.com/lib/pq"
 )
 
-// MinimumVersion is the oldest PostgreSQL major version that is used: the first with xid8 and pg_snapshot.
+// MinimumVersion is the oldest PostgreSQL major version that is used: the first
+// with xid8 and pg_snapshot.
 const MinimumVersion = 13
 
 const (
 	// databaseName names the application's database and the role that owns it.
 	databaseName = "hangarshare"
 	// socketPort only names the socket file: nothing listens on TCP.
-	socketPort = "5432"
+	socketPort       = "5432"
+	socketPortNumber = 5432
 )
 
 // Options say where the private PostgreSQL lives and how it runs. Dir and Log are required.
 type Options struct {
 	// Dir holds everything that belongs to this PostgreSQL. It is made when it is missing.
 	Dir string
-	// Log receives one line per start, stop and fault; PostgreSQL's own lines go to the file postgres.log in Dir.
+	// Log receives one line per start, stop and fault; PostgreSQL's own lines go to
+	// the file postgres.log in Dir.
 	Log *slog.Logger
 	// Settings are extra settings in the words of postgresql.conf.
 	Settings map[string]string
 	// Temporary removes Dir when the server stops, and also when this process is killed.
 	Temporary bool
-	// Repository is the address of the Maven repository that a missing PostgreSQL is downloaded from; empty means
-	// the public one.
+	// Programs is the directory of the PostgreSQL to run; empty means the newest on this machine.
+	Programs string
+	// Repository is the address of the Maven repository that a missing PostgreSQL is downloaded
+	// from; empty means the public one.
 	Repository string
 
 	// search lists the directories to look for programs in; nil means the machine's usual ones.
@@ -61,7 +66,7 @@ type Server struct {
 	output   *logFile
 	watchdog *watchdog
 
-	turn     chan struct{} // holds one token: whoever takes it may start and stop PostgreSQL
+	turn     chan struct{} // holds one token, for which PostgreSQL may be started and stopped
 	postgres *process      // nil while halted; belongs to the holder of turn
 	stopped  bool          // belongs to the holder of turn
 	watchers sync.WaitGroup
@@ -71,8 +76,8 @@ type Server struct {
 	done  chan struct{}
 }
 
-// Start starts the PostgreSQL in options.Dir, after making it when it is missing, and returns when its application
-// database takes connections. A second server on the same directory is refused.
+// Start starts the PostgreSQL in options.Dir, after making it when it is missing, and returns when
+// its application database takes connections. A second server on the same directory is refused.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	if !supported {
 		return nil, errUnsupported
@@ -82,7 +87,10 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 		return nil, fmt.Errorf("find the database's directory %q: %w", options.Dir, err)
 	}
 	options.Dir = dir
-	if options.search == nil {
+	switch {
+	case options.Programs != "":
+		options.search = func(context.Context) []string { return []string{options.Programs} }
+	case options.search == nil:
 		options.search = usualDirectories
 	}
 	s := &Server{options: options, log: options.Log, turn: make(chan struct{}, 1), done: make(chan struct{})}
@@ -136,7 +144,8 @@ func (s *Server) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// URL returns the lib/pq address of the application's database. It stays the same as long as the server lives.
+// URL returns the lib/pq address of the application's database. It stays the same
+// as long as the server lives.
 func (s *Server) URL() string { return s.databaseURL(databaseName) }
 
 func (s *Server) databaseURL(name string) string {
@@ -147,7 +156,12 @@ func (s *Server) databaseURL(name string) string {
 // Program returns the path of a program that belongs to this PostgreSQL, such as pg_dump.
 func (s *Server) Program(name string) string { return s.programs.path(name) }
 
-// Done is closed when PostgreSQL has ended for good: stopped, or ended by itself. Halt and Restart leave it open.
+// LogFile returns the path of the file that PostgreSQL's own lines go to. Where there were many,
+// older ones are beside it, in a file whose name ends with .1.
+func (s *Server) LogFile() string { return s.output.path }
+
+// Done is closed when PostgreSQL has ended for good: stopped, or ended by itself.
+// Halt and Restart leave it open.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
 // Err says why PostgreSQL ended by itself; it is nil before, and after an orderly Stop.
@@ -171,7 +185,11 @@ func (s *Server) end(err error) {
 
 // createDatabase makes the application's database unless an earlier start made it.
 func (s *Server) createDatabase(ctx context.Context) error {
-	connector, err := pq.NewConnector(s.databaseURL("postgres"))
+	// Not by an address, which the driver would complete from this process's
+	// PGHOST, PGSSLMODE and their like.
+	connector, err := pq.NewConnectorConfig(pq.Config{Host: s.sockets, Port: socketPortNumber, User: databaseName, Database: "postgres",
+		SSLMode: pq.SSLModeDisable, MinProtocolVersion: pq.ProtocolVersion30, MaxProtocolVersion: pq.ProtocolVersion30,
+		ClientEncoding: "UTF8", Datestyle: "ISO, MDY"})
 	if err != nil {
 		return fmt.Errorf("read the private PostgreSQL's address: %w", err)
 	}

@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 // quick are settings for data that nobody will miss.
 var quick = map[string]string{"fsync": "off", "full_page_writes": "off"}
 
-// passable returns a new directory that other users can pass through, unlike the testing package's own.
+// passable returns a new directory that other users can pass through, unlike the
+// testing package's own.
 func passable(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "devdb-")

@@ -59,7 +59,8 @@ func (s *Server) download(ctx context.Context, major int) (programs, error) {
 	}()
 	select {
 	case err = <-fetched:
-	case <-ctx.Done(): // the library cannot be interrupted: it ends with its connection, or with this process
+	case <-ctx.Done():
+		// the library cannot be interrupted: it ends with its connection, or with this process
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -68,9 +69,9 @@ func (s *Server) download(ctx context.Context, major int) (programs, error) {
 	return s.version(ctx, filepath.Join(parent, string(version), "bin"))
 }
 
-// fetch makes the library fetch and unpack the programs into scratch. The library can only start a PostgreSQL, which
-// it would do without our guard, and cannot do as root; so it is given a data directory without any configuration,
-// which pg_ctl refuses once everything is unpacked.
+// fetch makes the library fetch and unpack the programs into scratch. The library can only start a
+// PostgreSQL, which it would do without our guard, and cannot do as root; so it is given a data
+// directory without any configuration, which pg_ctl refuses once everything is unpacked.
 func fetch(scratch, repository string, version embeddedpostgres.PostgresVersion, major int) error {
 	data := filepath.Join(scratch, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {

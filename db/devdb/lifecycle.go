@@ -29,7 +29,8 @@ const (
 const (
 	// startLimit bounds one start, recovery after a crash included.
 	startLimit = 2 * time.Minute
-	// memoryLimit bounds the wait for the last sessions of a killed PostgreSQL, which keep its memory in use.
+	// memoryLimit bounds the wait for the last sessions of a killed PostgreSQL,
+	// which keep its memory in use.
 	memoryLimit = 15 * time.Second
 	// fastLimit and immediateLimit bound an orderly end before the next harder signal.
 	fastLimit      = 15 * time.Second
@@ -71,8 +72,8 @@ func (s *Server) Restart(ctx context.Context, mode Mode) error {
 	})
 }
 
-// Stop ends PostgreSQL in order and gives its directory back. When ctx ends, it no longer waits for an orderly end but
-// still for the end. A second Stop does nothing.
+// Stop ends PostgreSQL in order and gives its directory back. When ctx ends, it no longer waits for
+// an orderly end but still for the end. A second Stop does nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	<-s.turn
 	defer func() { s.turn <- struct{}{} }()
@@ -156,8 +157,8 @@ func (m Mode) signal() (syscall.Signal, time.Duration) {
 	}
 }
 
-// launch starts postgres and waits until it takes connections. After a kill the last sessions of the earlier run may
-// take a moment to notice, during which PostgreSQL rightly refuses to start.
+// launch starts postgres and waits until it takes connections. After a kill the last sessions of
+// the earlier run may take a moment to notice, during which PostgreSQL rightly refuses to start.
 func (s *Server) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -258,8 +259,8 @@ func (s *Server) command(program string, arguments ...string) command {
 	return command{program: program, arguments: arguments, dir: s.cluster, account: s.account, output: s.output}
 }
 
-// initialize makes the database cluster. It is made beside its place and moved there, so that a start that was
-// interrupted leaves nothing half done.
+// initialize makes the database cluster. It is made beside its place and moved there, so that a
+// start that was interrupted leaves nothing half done.
 func (s *Server) initialize(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(s.data(), "PG_VERSION")); err == nil {
 		return nil

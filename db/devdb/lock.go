@@ -15,7 +15,8 @@ var ErrInUse = errors.New("another server is already running on it")
 // directoryLock is this process's hold on a directory.
 type directoryLock struct{ file *os.File }
 
-// lockDirectory takes the directory for this process; the lock ends with the process, however it ends.
+// lockDirectory takes the directory for this process; the lock ends with the
+// process, however it ends.
 func lockDirectory(dir string) (*directoryLock, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -38,6 +39,7 @@ func lockDirectory(dir string) (*directoryLock, error) {
 	return &directoryLock{file}, nil
 }
 
-// release gives the directory back at once. Closing the file alone would not: a program that another goroutine is just
-// starting holds a copy of every open file between its fork and its exec (flock(2)).
+// release gives the directory back at once. Closing the file alone would not: a
+// program that another goroutine is just starting holds a copy of every open file
+// between its fork and its exec (flock(2)).
 func (l *directoryLock) release() error { return errors.Join(unlock(l.file), l.file.Close()) }

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestReleaseDespiteCopy has a copy of the lock's file open, as a program that is just being started has.
+// TestReleaseDespiteCopy has a copy of the lock's file open, as a program that is
+// just being started has.
 func TestReleaseDespiteCopy(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -46,7 +46,8 @@ func (l *logFile) open(flag int) error {
 	return nil
 }
 
-// Write appends p. It always takes all of it: a full disk must not stop PostgreSQL, whose pipe we are.
+// Write appends p. It always takes all of it: a full disk must not stop PostgreSQL,
+// whose pipe we are.
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

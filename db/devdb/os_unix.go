@@ -25,8 +25,8 @@ func tryLock(file *os.File) error {
 // unlock ends the lock of every copy of the file.
 func unlock(file *os.File) error { return syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }
 
-// detached describes a process in a session of its own, so that an interrupt from the terminal reaches us and not
-// it, under the account.
+// detached describes a process in a session of its own, so that an interrupt from the terminal
+// reaches us and not it, under the account.
 func detached(a account) *syscall.SysProcAttr {
 	attributes := &syscall.SysProcAttr{Setsid: true}
 	if a.other {

@@ -105,7 +105,8 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// gone says that a process that is not our child has ended; one that its new parent has not noticed yet counts.
+// gone says that a process that is not our child has ended; one that its new parent
+// has not noticed yet counts.
 func gone(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return true
@@ -166,7 +167,8 @@ func TestKilledOwner(t *testing.T) {
 	})
 }
 
-// TestRecycledNumber starts after a kill, when another process of PostgreSQL's user has got its number.
+// TestRecycledNumber starts after a kill, when another process of PostgreSQL's user
+// has got its number.
 func TestRecycledNumber(t *testing.T) {
 	t.Parallel()
 	dir := passable(t)
@@ -203,7 +205,8 @@ func TestRecycledNumber(t *testing.T) {
 	expect(t, mustStart(t, options(dir)).URL(), "select number from kept", "7")
 }
 
-// TestOrdinaryUser runs a server as an ordinary user: ourselves, or, when we are root, somebody else.
+// TestOrdinaryUser runs a server as an ordinary user: ourselves, or, when we are
+// root, another account.
 func TestOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	dir := passable(t)

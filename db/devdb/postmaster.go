@@ -40,8 +40,8 @@ func readPostmasterFile(data string) (postmasterFile, error) {
 	return postmasterFile{pid: pid, ready: ready}, nil
 }
 
-// stopLeftover ends a PostgreSQL that an earlier process left on our data, and clears what a dead one left. We hold
-// the directory's lock: whatever still runs there is nobody's.
+// stopLeftover ends a PostgreSQL that an earlier process left on our data, and clears what a dead
+// one left. We hold the directory's lock: whatever still runs there is nobody's.
 func (s *Server) stopLeftover(ctx context.Context) error {
 	record, err := readPostmasterFile(s.data())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,23 +79,26 @@ func (s *Server) stopForeign(ctx context.Context, pid int) error {
 	return fmt.Errorf("a PostgreSQL left behind as process %d does not end: end it by hand (kill -QUIT %d)", pid, pid)
 }
 
-// serves says whether the process is a PostgreSQL on our data, and not one that got a dead one's number.
+// serves says whether the process is a PostgreSQL on our data, and not one that got
+// a dead one's number.
 func (s *Server) serves(ctx context.Context, pid int) bool {
 	line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 	if err != nil {
 		if _, err := os.Stat("/proc/self/cmdline"); err == nil {
 			return false
 		}
-		if line, err = exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output(); err != nil {
+		cmd := exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid))
+		cmd.Env = environment()
+		if line, err = cmd.Output(); err != nil {
 			return false
 		}
 	}
 	return bytes.Contains(line, []byte(s.data()))
 }
 
-// disownPostmasterFile writes our own number into a dead PostgreSQL's file. The next one takes its parent's number
-// for stale, whichever process has the dead one's number by now, and still finds in the file the memory that a last
-// session of the dead one may be using.
+// disownPostmasterFile writes our own number into a dead PostgreSQL's file. The next one takes its
+// parent's number for stale, whichever process has the dead one's number by now, and still finds in
+// the file the memory that a last session of the dead one may be using.
 func (s *Server) disownPostmasterFile() error {
 	path := postmasterPath(s.data())
 	content, err := os.ReadFile(path)

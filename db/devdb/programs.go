@@ -20,8 +20,9 @@ type programs struct {
 	major, minor int
 }
 
-// places are the folders in which systems keep PostgreSQL's programs: Debian and Ubuntu, the PostgreSQL project's own
-// packages for Red Hat, Alpine and SUSE, Homebrew on both kinds of Mac, MacPorts, and Postgres.app.
+// places are the folders in which systems keep PostgreSQL's programs: Debian and Ubuntu, the
+// PostgreSQL project's own packages for Red Hat, Alpine and SUSE, Homebrew on both kinds of Mac,
+// MacPorts, and Postgres.app.
 var places = []string{
 	"/usr/lib/postgresql/*/bin",
 	"/usr/pgsql-*/bin",
@@ -55,26 +56,30 @@ func usualDirectories(ctx context.Context) []string {
 		}
 	}
 	if path, err := exec.LookPath("pg_config"); err == nil {
-		if output, err := exec.CommandContext(ctx, path, "--bindir").Output(); err == nil {
+		cmd := exec.CommandContext(ctx, path, "--bindir")
+		cmd.Env = environment()
+		if output, err := cmd.Output(); err == nil {
 			dirs = append(dirs, strings.TrimSpace(string(output)))
 		}
 	}
 	for _, place := range places {
-		found, _ := filepath.Glob(place) //nolint:errcheck // the only error is a bad pattern, and these are constants
+		// The only error is a bad pattern, and these are constants.
+		found, _ := filepath.Glob(place) //nolint:errcheck // see above
 		dirs = append(dirs, found...)
 	}
 	return dirs
 }
 
-// obtainPrograms finds the newest PostgreSQL that can run here, or downloads one. Data that exist already need the
-// major version that made them.
+// obtainPrograms finds the newest PostgreSQL that can run here, or downloads one. Data that exist
+// already need the major version that made them.
 func (s *Server) obtainPrograms(ctx context.Context) (programs, error) {
 	wanted, err := s.dataVersion()
 	if err != nil {
 		return programs{}, err
 	}
 	dirs := s.options.search(ctx)
-	downloaded, _ := filepath.Glob(filepath.Join(s.cluster, "programs", "*", "bin")) //nolint:errcheck // as above
+	pattern := filepath.Join(s.cluster, "programs", "*", "bin")
+	downloaded, _ := filepath.Glob(pattern) //nolint:errcheck // as above
 	found := s.inspect(ctx, append(dirs, downloaded...))
 	slices.SortStableFunc(found, func(a, b programs) int {
 		return slices.Compare([]int{b.major, b.minor}, []int{a.major, a.minor})

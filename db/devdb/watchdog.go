@@ -8,15 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"time"
 )
 
 // drainLimit bounds how long an ended PostgreSQL's last sessions may hold its output open.
 const drainLimit = 10 * time.Second
 
-// watchdogScript reads the process to guard from its input, a pipe that only we hold open. However we end, the
-// kernel closes that pipe; the script then ends the process in order and removes the directories it was given.
+// watchdogScript reads the process to guard from its input, a pipe that only we hold open. However
+// we end, the kernel closes that pipe; the script then ends the process in order and removes the
+// directories it was given.
 const watchdogScript = `pid=0
 while read -r line; do
 	[ "$line" = bye ] && exit 0
@@ -33,13 +33,13 @@ if [ "$pid" -gt 0 ]; then
 fi
 rm -rf -- "$@"`
 
-// gateScript becomes the program it is given once a line arrives, or ends if none ever will: so the watchdog knows
-// the process before there is anything to guard.
+// gateScript becomes the program it is given once a line arrives, or ends if none ever will: so the
+// watchdog knows the process before there is anything to guard.
 const gateScript = `read -r _ || exit 1
 exec "$0" "$@" </dev/null`
 
-// watchdog is a small process of its own that ends what we started when we are gone. A signal at the death of the
-// parent would be Linux's own and bound to a thread; a pipe is neither.
+// watchdog is a small process of its own that ends what we started when we are gone. A signal at
+// the death of the parent would be Linux's own and bound to a thread; a pipe is neither.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe *os.File
@@ -64,6 +64,7 @@ func startWatchdog(rubbish []string) (*watchdog, error) {
 	cmd := exec.Command("/bin/sh", append([]string{"-c", watchdogScript, "watchdog"}, rubbish...)...)
 	cmd.Stdin = input
 	cmd.Dir = "/"
+	cmd.Env = environment()
 	cmd.SysProcAttr = detached(account{})
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the watchdog: %w", err), pipe.Close())
@@ -116,14 +117,19 @@ func (w *watchdog) dismiss() error {
 	return nil
 }
 
-// environment is ours without what would change how PostgreSQL's programs behave.
+// inherited are the variables that PostgreSQL's programs get from us: where programs, libraries and
+// temporary files are, and who the user is where no system file says so.
+var inherited = []string{"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LD_PRELOAD", "NSS_WRAPPER_PASSWD", "NSS_WRAPPER_GROUP"}
+
+// environment is what of ours a program of the private PostgreSQL needs. The rest
+// stays away: the server's secrets, which any of its sessions could read, and the
+// settings of another database (PG…).
 func environment() []string {
 	kept := []string{"LC_ALL=C"}
-	for _, variable := range os.Environ() {
-		if strings.HasPrefix(variable, "PG") || strings.HasPrefix(variable, "LC_") || strings.HasPrefix(variable, "LANG") {
-			continue
+	for _, name := range inherited {
+		if value, set := os.LookupEnv(name); set {
+			kept = append(kept, name+"="+value)
 		}
-		kept = append(kept, variable)
 	}
 	return kept
 }

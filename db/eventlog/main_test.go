@@ -1,0 +1,9 @@
+package eventlog_test
+
+import (
+	"testing"
+
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -1,0 +1,193 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+)
+
+// written is the SQL for one shape of the portal's tables. It never changes: another
+// shape has another.
+type written struct {
+	shape shape
+	sql   queries
+	// prepared are the statements of queries that are asked very often: PostgreSQL takes longer to
+	// plan them than to answer.
+	prepared map[string]*sqlx.Stmt
+}
+
+// question picks one of the queries.
+type question func(*queries) string
+
+// errOtherShape says that an answer is by the rules for another shape than the portal's
+// tables have by now.
+var errOtherShape = errors.New("the portal's tables have got another shape")
+
+// reshapePause is the least time between two looks at the shape because a query failed:
+// anybody may cause such errors.
+const reshapePause = time.Second
+
+// shapeErrors are what PostgreSQL says of a query that was written for another shape
+// (PostgreSQL manual, appendix A).
+var shapeErrors = map[pqerror.Code]bool{
+	"42703": true, // undefined column
+	"42P01": true, // undefined table
+	"42809": true, // wrong object type
+	"3F000": true, // invalid schema name
+	"42883": true, // undefined function, also for an operator between two types
+	"42804": true, // datatype mismatch
+	"42846": true, // cannot coerce
+	"22003": true, // numeric value out of range
+	"22P02": true, // invalid text representation
+	"0A000": true, // a cached plan must not change its result type
+}
+
+// otherShape reports whether err may come from a query that was written for another shape.
+func otherShape(err error) bool {
+	var pqErr *pq.Error
+	return errors.Is(err, errOtherShape) || errors.As(err, &pqErr) && shapeErrors[pqErr.Code]
+}
+
+// asking has do ask what is written for the present shape, and once more where that turns
+// out to be another one.
+func (s *Store) asking(ctx context.Context, do func(*written) error) error {
+	if hidden := s.hidden.Load(); hidden != nil {
+		return *hidden
+	}
+	w := s.now.Load()
+	err := do(w)
+	if !otherShape(err) {
+		return err
+	}
+	changed, failed := s.reshape(ctx, w, err)
+	switch {
+	case changed:
+		return do(s.now.Load())
+	case failed != nil && Unavailable(failed):
+		return failed
+	}
+	return err
+}
+
+// Reshape looks whether the portal's tables have got another shape, and from then on asks by that.
+// It reports whether they have.
+func (s *Store) Reshape(ctx context.Context) (changed bool, err error) {
+	return s.reshape(ctx, s.now.Load(), nil)
+}
+
+// reshape is Reshape for a caller that asked by was, and got an error that may come from it.
+func (s *Store) reshape(ctx context.Context, was *written, because error) (changed bool, err error) {
+	s.reshaping.Lock()
+	defer s.reshaping.Unlock()
+	if s.now.Load() != was {
+		return true, nil
+	}
+	failed := because != nil && !errors.Is(because, errOtherShape)
+	if failed && time.Since(s.looked) < reshapePause {
+		return false, nil
+	}
+	s.looked = time.Now()
+	found, err := inspect(ctx, s.pool)
+	if err != nil {
+		return false, err
+	}
+	found.server = was.shape.server
+	var pqErr *pq.Error
+	// prepared for results of another type
+	stale := errors.As(because, &pqErr) && pqErr.Code == "0A000"
+	if found == was.shape && !stale {
+		return false, nil
+	}
+	w := &written{shape: found, sql: newQueries(found)}
+	if was.prepared != nil {
+		if w.prepared, err = s.prepare(ctx, w.sql); err != nil {
+			return false, err
+		}
+	}
+	s.now.Store(w)
+	// Who began to ask by what was written before has some seconds: what was written
+	// before that is nobody's any more.
+	if s.former != nil {
+		for _, statement := range s.former.prepared {
+			statement.Close()
+		}
+	}
+	s.former = was
+	return true, nil
+}
+
+// Prepare has the most frequent queries planned once for each connection. It is not for where a
+// transaction pooler stands before the database: that gives a connection from hand to hand.
+func (s *Store) Prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	s.reshaping.Lock()
+	defer s.reshaping.Unlock()
+	w := *s.now.Load()
+	prepared, err := s.prepare(ctx, w.sql)
+	if err != nil {
+		return err
+	}
+	w.prepared = prepared
+	s.now.Store(&w)
+	return nil
+}
+
+func (s *Store) prepare(ctx context.Context, q queries) (map[string]*sqlx.Stmt, error) {
+	prepared := make(map[string]*sqlx.Stmt)
+	for _, query := range []string{q.projection.changes, q.projection.metrics, q.projection.listings, q.metrics, q.access,
+		q.projection.calendar.hangars, q.projection.calendar.stays, q.projection.calendar.details} {
+		statement, err := s.pool.PreparexContext(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("prepare queries: %w", Explain(err))
+		}
+		prepared[query] = statement
+	}
+	return prepared, nil
+}
+
+// get reads one row, and list any number, unless the database is away.
+func (s *Store) get(ctx context.Context, into any, ask question, args ...any) error {
+	return s.getFor(ctx, s.guard, into, ask, args...)
+}
+
+// getFor is get for a purpose of its own.
+func (s *Store) getFor(ctx context.Context, purpose Breaker, into any, ask question, args ...any) error {
+	return s.asking(ctx, func(w *written) error { return s.getBy(ctx, w, purpose, into, ask(&w.sql), args...) })
+}
+
+// getBy is getFor with one of the queries of w, or any other.
+func (s *Store) getBy(ctx context.Context, w *written, purpose Breaker, into any, query string, args ...any) error {
+	return read(ctx, purpose, into, args, func(fresh any) error {
+		if statement := w.prepared[query]; statement != nil {
+			return statement.GetContext(ctx, fresh, args...)
+		}
+		return s.pool.GetContext(ctx, fresh, query, args...)
+	})
+}
+
+func (s *Store) list(ctx context.Context, into any, ask question, args ...any) error {
+	return s.listFor(ctx, s.guard, into, ask, args...)
+}
+
+func (s *Store) listFor(ctx context.Context, purpose Breaker, into any, ask question, args ...any) error {
+	return s.asking(ctx, func(w *written) error { return s.listBy(ctx, w, purpose, into, ask(&w.sql), args...) })
+}
+
+// listBy is listFor with one of the queries of w, or any other.
+func (s *Store) listBy(ctx context.Context, w *written, purpose Breaker, into any, query string, args ...any) error {
+	return read(ctx, purpose, into, args, func(fresh any) error {
+		if statement := w.prepared[query]; statement != nil {
+			return statement.SelectContext(ctx, fresh, args...)
+		}
+		return s.pool.SelectContext(ctx, fresh, query, args...)
+	})
+}
+
+// always is a question that is written in one way whatever the shape.
+func always(query string) question { return func(*queries) string { return query } }
