@@ -5,15 +5,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
-// BenchmarkPublish measures the publishing of an event, and that each of its readers is woken and takes it.
+// BenchmarkPublish measures the publishing of an event, and that each of its readers is
+// woken and takes it.
 func BenchmarkPublish(b *testing.B) {
 	for _, readers := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) {
 			bus := NewBus(&table{})
-			bus.Begin(Encoder{Epoch: NewEpoch("bench"), Location: time.UTC}, 0)
+			bus.Reset(Encoder{Epoch: NewEpoch("bench"), Location: time.UTC}, 0)
 			var woken []*Subscription
 			for range readers {
 				s := &Subscription{}
@@ -28,7 +29,7 @@ func BenchmarkPublish(b *testing.B) {
 			for b.Loop() {
 				batch++
 				woken = woken[:0]
-				bus.Publish([]*Event{{Position: db.Position{Batch: batch, Turn: 1, ID: 1}, OwnerID: "1", Type: BookingCreated}})
+				bus.Publish([]*Event{{Position: eventlog.Position{Batch: batch, TxOrder: 1, ID: 1}, OwnerID: "1", Type: BookingCreated}})
 				bus.Advance(batch)
 				for _, s := range woken {
 					var err error

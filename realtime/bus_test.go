@@ -11,42 +11,58 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
 // table is a History in memory, of any number of owners.
 type table struct {
-	mu      sync.Mutex
-	changes []db.Change
-	gone    db.Position // what lies before is not there any more
-	asked   int
+	mu       sync.Mutex
+	changes  []eventlog.Change
+	gone     eventlog.Position // what lies before is not there any more
+	asked    int
+	verified int
 }
 
-func (h *table) append(c db.Change) {
+func (h *table) append(c eventlog.Change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.changes = append(h.changes, c)
 }
 
-func (h *table) Owner(_ context.Context, ownerID string, after db.Position, limit int) ([]db.Change, bool, error) {
+func (h *table) Owner(_ context.Context, ownerID string, after eventlog.Position, limit int) (eventlog.Page, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked++
 	if after.Compare(h.gone) < 0 {
-		return nil, false, db.ErrHistoryGone
+		return eventlog.Page{}, eventlog.ErrHistoryGone
 	}
-	var found []db.Change
+	p := eventlog.Page{End: after}
 	for _, c := range h.changes {
-		if c.OwnerID == ownerID && c.Compare(after) > 0 {
-			found = append(found, c)
+		if c.OwnerID != ownerID || c.Compare(after) <= 0 {
+			continue
 		}
+		if len(p.Changes) == limit {
+			p.More = true
+			break
+		}
+		p.Changes, p.End = append(p.Changes, c), c.Position
 	}
-	if len(found) > limit {
-		return found[:limit], true, nil
-	}
-	return found, false, nil
+	return p, nil
 }
 
-func (h *table) Last(_ context.Context, ownerID string) (last db.Position, err error) {
+func (h *table) Reaches(_ context.Context, ownerID string, position eventlog.Position) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.verified++
+	for _, c := range h.changes {
+		if c.Batch == position.Batch && !c.Contradicts(position) {
+			return nil
+		}
+	}
+	return eventlog.ErrHistoryGone
+}
+
+func (h *table) Last(_ context.Context, ownerID string) (last eventlog.Position, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.changes {
@@ -73,21 +89,17 @@ type rig struct {
 func newRig() *rig {
 	r := &rig{history: &table{}}
 	r.Bus = NewBus(r.history)
-	r.Begin(Encoder{Epoch: NewEpoch("test"), Location: time.UTC}, 0)
+	r.Reset(Encoder{Epoch: NewEpoch("test"), Location: time.UTC}, 0)
 	return r
 }
 
 // commit makes one event of an owner, in the table first and then on the bus, as the feed does.
-func (r *rig) commit(t *testing.T, ownerID string) db.Position {
+func (r *rig) commit(t *testing.T, ownerID string) eventlog.Position {
 	t.Helper()
 	r.batch++
-	c := db.Change{Position: db.Position{Batch: r.batch, Turn: r.batch, ID: r.batch}, OwnerID: ownerID, Type: BookingCreated, Data: json.RawMessage(`{}`)}
+	c := eventlog.Change{Position: eventlog.Position{Batch: r.batch, TxOrder: r.batch, ID: r.batch}, OwnerID: ownerID, Type: BookingCreated, Data: json.RawMessage(`{}`)}
 	r.history.append(c)
-	e, err := r.Encoder().Encode(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Publish([]*Event{e})
+	r.Publish([]*Event{r.Encoder().Decode(c).Event})
 	r.Advance(r.batch)
 	return c.Position
 }
@@ -149,7 +161,7 @@ func TestCursors(t *testing.T) {
 	t.Run("a cursor goes on after any position, in memory or not", func(t *testing.T) {
 		t.Parallel()
 		r := newRig()
-		var positions []db.Position
+		var positions []eventlog.Position
 		for range ownerCapacity + 50 {
 			positions = append(positions, r.commit(t, "1"))
 		}
@@ -159,7 +171,7 @@ func TestCursors(t *testing.T) {
 				t.Errorf("after %d: recovered %v, %d events", i, recovered, len(got))
 			}
 		}
-		s, recovered := r.subscribe(t, "1", r.Encoder().Epoch.Format("1", db.Position{}))
+		s, recovered := r.subscribe(t, "1", r.Encoder().Epoch.Format("1", eventlog.Position{}))
 		if got := drain(t, s); !recovered || len(got) != len(positions) {
 			t.Errorf("from the beginning: %d of %d", len(got), len(positions))
 		}
@@ -195,9 +207,9 @@ func TestCursors(t *testing.T) {
 	t.Run("history that does not reach back begins now", func(t *testing.T) {
 		t.Parallel()
 		r := newRig()
-		r.history.gone = db.Position{Batch: 5}
-		old := r.Encoder().Epoch.Format("1", db.Position{Batch: 2, Turn: 2, ID: 2})
-		r.Begin(r.Encoder(), 9)
+		r.history.gone = eventlog.Position{Batch: 5}
+		old := r.Encoder().Epoch.Format("1", eventlog.Position{Batch: 2, TxOrder: 2, ID: 2})
+		r.Reset(r.Encoder(), 9)
 		s, recovered := r.subscribe(t, "1", old)
 		if recovered || len(drain(t, s)) != 0 {
 			t.Error("partial history was given")
@@ -210,10 +222,10 @@ func TestCursors(t *testing.T) {
 		r.commit(t, "1")
 		s, _ := r.subscribe(t, "1", "")
 		r.batch++
-		lost := db.Position{Batch: r.batch, Turn: 1, ID: 1}
-		r.Lose(lost)
+		lost := eventlog.Position{Batch: r.batch, TxOrder: 1, ID: 1}
+		r.Gap(lost, "")
 		r.Advance(r.batch)
-		if _, err := s.Next(nil, 10); !errors.Is(err, db.ErrHistoryGone) {
+		if _, err := s.Next(nil, 10); !errors.Is(err, eventlog.ErrHistoryGone) {
 			t.Fatalf("got %v, want ErrHistoryGone", err)
 		}
 		if err := s.Restart(t.Context()); err != nil || s.LastID() != r.Encoder().Epoch.Format("1", lost) {
@@ -230,8 +242,9 @@ func TestCursors(t *testing.T) {
 		r := newRig()
 		r.commit(t, "1")
 		r.batch++
-		r.Lose(db.Position{Batch: r.batch, Turn: 5, ID: 5})
-		before := r.Encoder().Epoch.Format("2", db.Position{Batch: r.batch, Turn: 3, ID: 3}) // as another server told
+		r.Gap(eventlog.Position{Batch: r.batch, TxOrder: 5, ID: 5}, "")
+		// as another server told
+		before := r.Encoder().Epoch.Format("2", eventlog.Position{Batch: r.batch, TxOrder: 3, ID: 3})
 		if _, recovered := r.subscribe(t, "2", before); recovered {
 			t.Error("the loss after it is not told")
 		}
@@ -250,8 +263,8 @@ func TestCursors(t *testing.T) {
 		r.history.changes = nil
 		r.history.mu.Unlock()
 		r.batch = 0
-		r.Begin(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
-		if _, err := s.Next(nil, 10); !errors.Is(err, db.ErrHistoryGone) {
+		r.Reset(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
+		if _, err := s.Next(nil, 10); !errors.Is(err, eventlog.ErrHistoryGone) {
 			t.Fatalf("got %v, want ErrHistoryGone", err)
 		}
 		if err := s.Restart(t.Context()); err != nil {
@@ -287,40 +300,57 @@ func TestCursors(t *testing.T) {
 	})
 }
 
-func TestMetricsAreLatestWins(t *testing.T) {
+func TestStateIsLatestWins(t *testing.T) {
 	t.Parallel()
 	r := newRig()
 	asked := 0
 	r.OnDemand(func(string) { asked++ })
-	publish := func(revenue string) {
-		e, err := NewMessage(MetricsUpdated, "1", time.Unix(0, 0), db.RealTimeMetrics{RevenueToday: db.Decimal(revenue)})
+	publish := func(typ string, data any) {
+		e, err := NewMessage(typ, "1", time.Unix(0, 0), data)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.PublishMetrics(e)
+		r.PublishState(e, typ == MetricsUpdated)
 	}
-	publish("1.00") // nobody is there
+	revenue := func(amount db.Decimal) { publish(MetricsUpdated, db.RealTimeMetrics{RevenueToday: amount}) }
+	revision := func(name string) { publish(OverviewUpdated, db.Overview{ListingsRevision: name}) }
+	read := func(s *Subscription, want ...string) {
+		t.Helper()
+		events, err := s.Next(nil, 9)
+		var types []string
+		for _, e := range events {
+			if e.ID != "" {
+				t.Errorf("%s has the id %s", e.Type, e.ID)
+			}
+			types = append(types, e.Type)
+		}
+		if err != nil || !slices.Equal(types, want) {
+			t.Errorf("got %v (%v), want %v", types, err, want)
+		}
+	}
+	revenue("1.00") // nobody is there
 	s, _ := r.subscribe(t, "1", "")
-	if events, _ := s.Next(nil, 9); len(events) != 0 || asked != 1 {
-		t.Errorf("%d events; asked %d times", len(events), asked)
-	}
-	publish("2.00")
-	publish("3.00")
-	events, err := s.Next(nil, 9)
-	if err != nil || len(events) != 1 || !slices.Contains([]string{MetricsUpdated}, events[0].Type) || events[0].ID != "" {
-		t.Fatalf("got %v (%v)", events, err)
-	}
-	if events, _ := s.Next(nil, 9); len(events) != 0 {
-		t.Errorf("the same metrics come twice")
-	}
+	read(s)
+	revenue("2.00")
+	revenue("3.00")
+	revision("a")
+	read(s, MetricsUpdated, OverviewUpdated)
+	read(s)
+	revision("a") // says nothing new
+	read(s)
+	revenue("3.00") // confirms
+	read(s, MetricsUpdated)
+	revision("b")
+	read(s, OverviewUpdated)
 	second, _ := r.subscribe(t, "1", "")
-	if events, _ := second.Next(nil, 9); len(events) != 1 || asked != 1 {
-		t.Errorf("who comes later gets %d metrics; asked %d times", len(events), asked)
+	read(second, MetricsUpdated, OverviewUpdated)
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
 	}
 }
 
-// TestJoinWhileWriting subscribes, reads and closes at random moments while events are published at full rate, and finds
-// no gap and nothing twice.
+// TestJoinWhileWriting subscribes, reads and closes at random moments while events are published at
+// full rate, and finds no gap and nothing twice.
 func TestJoinWhileWriting(t *testing.T) {
 	t.Parallel()
 	r := newRig()
@@ -384,9 +414,11 @@ func TestReadersComeAndGo(t *testing.T) {
 	}{
 		{func() { open[1].Close() }, []int{1, 0, 1, 1}},
 		{func() { open[0].Close(); open[0].Close() }, []int{1, 0, 2, 2}},
-		{func() { // the last two learn of a new epoch, one goes on, and the other leaves without having noticed
+		// the last two learn of a new epoch, one goes on, and the other leaves without
+		// having noticed
+		{func() {
 			r.batch = 0
-			r.Begin(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
+			r.Reset(Encoder{Epoch: NewEpoch("another"), Location: time.UTC}, 0)
 			if err := open[2].Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -403,5 +435,79 @@ func TestReadersComeAndGo(t *testing.T) {
 	}
 	if r.IsWatched("1") || len(r.Watched()) > 0 {
 		t.Error("an owner without readers is watched")
+	}
+}
+
+// TestHalve lets events in memory go: who is behind reads the log, and nothing is lost or
+// told twice.
+func TestHalve(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	r.setCapacity(3000)
+	behind, _ := r.subscribe(t, "1", "")
+	live, _ := r.subscribe(t, "2", "")
+	for i := range 4000 { // around the ring
+		r.commit(t, fmt.Sprint(1+i%4))
+	}
+	for range 2 {
+		before, _ := r.Size()
+		r.Halve()
+		events, bytes := r.Size()
+		if events != max(before/2, leastCapacity) || r.Capacity() != events || bytes <= 0 {
+			t.Errorf("%d events in memory became %d with %d bytes, capacity %d", before, events, bytes, r.Capacity())
+		}
+		r.commit(t, "1")
+	}
+	sum := int64(0)
+	for _, k := range r.recent {
+		sum += int64(len(k.event.JSON))
+	}
+	if _, bytes := r.Size(); bytes != sum {
+		t.Errorf("%d bytes are counted, %d there", bytes, sum)
+	}
+	if got := drain(t, behind); len(got) != 1002 {
+		t.Errorf("%d events were told of 1002", len(got))
+	}
+	if got := drain(t, live); len(got) != 1000 {
+		t.Errorf("%d events were told of 1000", len(got))
+	}
+	if r.Restore(); r.Capacity() != busCapacity {
+		t.Errorf("the capacity is %d", r.Capacity())
+	}
+}
+
+// TestTail has a bus begin with the end of the log in memory. Owners of whom nothing was published
+// begin with it too, until something is passed on without being kept.
+func TestTail(t *testing.T) {
+	r := newRig()
+	var events []*Event
+	for range 6 {
+		r.commit(t, "1")
+	}
+	for _, c := range r.history.changes {
+		events = append(events, r.Encoder().Decode(c).Event)
+	}
+	r.ResetTail(r.Encoder(), 6, Tail{After: 3, Events: events[3:]})
+	behind := func(ownerID string, after int64) bool {
+		o := r.owner(ownerID)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return eventlog.EndOfBatch(after).Compare(o.lowWatermark) < 0
+	}
+	if behind("1", 3) || !behind("1", 2) || behind("quiet", 3) || !behind("quiet", 2) {
+		t.Error("the memory does not begin with the tail")
+	}
+	var sub Subscription
+	recovered, err := r.Subscribe(t.Context(), &sub, call(func() {}), "1", events[3].ID)
+	if got := drain(t, &sub); err != nil || !recovered || !slices.Equal(got, []int64{5, 6}) {
+		t.Errorf("after batch 4 come %v, recovered %t, %v", got, recovered, err)
+	}
+	sub.Close()
+	r.Pass(9)
+	if !behind("new", 8) || behind("new", 9) {
+		t.Error("an owner who comes after what was passed on is not behind it")
+	}
+	if behind("quiet", 3) {
+		t.Error("who was there before is behind what is none of theirs")
 	}
 }

@@ -1,9 +1,10 @@
-// Package realtime carries committed changes from the log to whoever is subscribed: an event bus that is a log with
-// cursors, and the parts that feed it.
+// Package realtime carries committed changes from the log to its subscribers: an event bus
+// that is a log with cursors, and the parts that feed it.
 //
-// It promises, per owner: events in the log's order, each once after a given position, from memory or, for a cursor that
-// is further behind, from the log; the newest metrics, never an old one after a new one; and to say when history does
-// not reach back. It knows nothing of SQL, HTTP, frames or users.
+// It promises, per owner: events in the log's order, each once after a given position;
+// the newest metrics, never an old one after a new one; and to say when history does not
+// reach back. Events come from memory or, for a cursor that is further behind, from the
+// log. It knows nothing of SQL, HTTP, frames or users.
 package realtime
 
 import (
@@ -13,26 +14,38 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
-// Types of message that describe something that happened (all but the last) or how things are (the last).
+// Types of message that describe something that happened, or, the last two, how things are.
 const (
 	BookingCreated   = "booking_created"
 	BookingUpdated   = "booking_updated"
 	BookingCompleted = "booking_completed"
 	RevenueReceived  = "revenue_received"
-	OccupancyChanged = db.TypeOccupancy
+	OccupancyChanged = eventlog.TypeOccupancy
 	MetricsUpdated   = "metrics_updated"
+	OverviewUpdated  = "overview_updated"
 )
 
-// Event is one message, immutable once made and shared by all who send it. Events with a position are history and have
-// an ID; metrics_updated has neither.
+// Event is one message, immutable once made and shared by all who send it. Events with a position
+// are history and have an ID; state has neither.
 type Event struct {
-	Position db.Position
-	ID       string // opaque; "" for metrics_updated
-	OwnerID  string
-	Type     string
-	JSON     []byte // the whole message, one JSON object
+	Position eventlog.Position
+	// ID is opaque, and "" for state. A control message that names the stream's position
+	// here does not in JSON.
+	ID      string
+	OwnerID string
+	Type    string
+	JSON    []byte // the whole message, one JSON object
+	// Retry is after what time a client that reconnects by itself is asked to do so, should the
+	// connection end; 0 for nothing new. It is not in JSON.
+	Retry time.Duration
+
+	At       time.Time // of history: the start of its transaction, by the database's clock
+	canaryAt time.Time // the same of a canary
+
+	data []byte // of a message without a position: what it says, wherever and whenever it was made
 
 	frames [2]frame
 }
@@ -43,8 +56,8 @@ type frame struct {
 	bytes []byte
 }
 
-// Frame returns the event as framed by frame for transport number kind (0 or 1), made once and shared from then on:
-// the caller must not change it.
+// Frame returns the event as framed by frame for transport number kind (0 or 1), made once and
+// shared from then on: the caller must not change it.
 func (e *Event) Frame(kind int, make func(*Event) []byte) []byte {
 	f := &e.frames[kind]
 	f.once.Do(func() { f.bytes = make(e) })
@@ -60,14 +73,18 @@ type envelope struct {
 	Data      any    `json:"data"`
 }
 
-// NewMessage encodes a message without a position: metrics_updated and the control messages. data is anything that
-// encodes as a JSON object.
+// NewMessage encodes a message without a position: state and the control messages. data is anything
+// that encodes as a JSON object.
 func NewMessage(typ, ownerID string, at time.Time, data any) (*Event, error) {
-	text, err := json.Marshal(envelope{Type: typ, Timestamp: at.UnixMilli(), OwnerID: ownerID, Data: data})
+	said, err := json.Marshal(data)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", typ, err)
 	}
-	return &Event{OwnerID: ownerID, Type: typ, JSON: text}, nil
+	text, err := json.Marshal(envelope{Type: typ, Timestamp: at.UnixMilli(), OwnerID: ownerID, Data: json.RawMessage(said)})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", typ, err)
+	}
+	return &Event{OwnerID: ownerID, Type: typ, JSON: text, data: said}, nil
 }
 
 // BookingNotification is the data of booking_created. Amount is
@@ -84,7 +101,8 @@ type BookingNotification struct {
 	Timestamp    int64      `json:"timestamp"`
 }
 
-// BookingChange is the data of booking_updated and booking_completed. A deleted booking has the status "deleted".
+// BookingChange is the data of booking_updated and booking_completed. A deleted booking
+// has the status "deleted".
 type BookingChange struct {
 	BookingNotification
 	Status         string `json:"status"`
@@ -108,86 +126,4 @@ type OccupancyChange struct {
 	PreviousOccupant string `json:"previousOccupant,omitempty"`
 	NewOccupant      string `json:"newOccupant,omitempty"`
 	Timestamp        int64  `json:"timestamp"`
-}
-
-// logged is what the triggers write down: the union of the fields of all types.
-type logged struct {
-	BookingID        string     `json:"bookingId"`
-	HangarID         string     `json:"hangarId"`
-	HangarNumber     string     `json:"hangarNumber"`
-	GuestName        string     `json:"guestName"`
-	Amount           db.Decimal `json:"amount"`
-	Duration         int        `json:"duration"`
-	CheckIn          string     `json:"checkIn"`
-	CheckOut         string     `json:"checkOut"`
-	Status           string     `json:"status"`
-	PreviousStatus   string     `json:"previousStatus"`
-	PaymentMethod    string     `json:"paymentMethod"`
-	IsNowOccupied    bool       `json:"isNowOccupied"`
-	PreviousOccupant string     `json:"previousOccupant"`
-	NewOccupant      string     `json:"newOccupant"`
-}
-
-// Encoder turns changes into messages: the same change always into the same bytes.
-type Encoder struct {
-	Epoch    Epoch
-	Location *time.Location // the zone in which dates are written
-}
-
-// Encode returns the message for a change. It returns an error for a type that is no message, or for data that the
-// triggers cannot have written.
-func (enc Encoder) Encode(c db.Change) (*Event, error) {
-	l, err := read(c)
-	if err != nil {
-		return nil, err
-	}
-	return enc.encode(c, l)
-}
-
-// read returns what the triggers wrote down.
-func read(c db.Change) (l logged, err error) {
-	if err := json.Unmarshal(c.Data, &l); err != nil {
-		return l, fmt.Errorf("read %s %d of the log: %w", c.Type, c.ID, err)
-	}
-	return l, nil
-}
-
-func (enc Encoder) encode(c db.Change, l logged) (*Event, error) {
-	id, at := enc.Epoch.Format(c.OwnerID, c.Position), c.At.UnixMilli()
-	var data any
-	switch c.Type {
-	case BookingCreated:
-		data = enc.booking(id, at, l)
-	case BookingUpdated, BookingCompleted:
-		data = BookingChange{enc.booking(id, at, l), l.Status, l.PreviousStatus}
-	case RevenueReceived:
-		data = Revenue{l.BookingID, l.HangarNumber, l.Amount, l.PaymentMethod, at}
-	case OccupancyChanged:
-		data = OccupancyChange{l.HangarID, l.HangarNumber, l.IsNowOccupied, l.PreviousOccupant, l.NewOccupant, at}
-	default:
-		return nil, fmt.Errorf("encode %s %d of the log: no such message", c.Type, c.ID)
-	}
-	text, err := json.Marshal(envelope{ID: id, Type: c.Type, Timestamp: at, OwnerID: c.OwnerID, Data: data})
-	if err != nil {
-		return nil, fmt.Errorf("encode %s %d of the log: %w", c.Type, c.ID, err)
-	}
-	return &Event{Position: c.Position, ID: id, OwnerID: c.OwnerID, Type: c.Type, JSON: text}, nil
-}
-
-func (enc Encoder) booking(id string, at int64, l logged) BookingNotification {
-	return BookingNotification{
-		ID: id, BookingID: l.BookingID, HangarNumber: l.HangarNumber, GuestName: l.GuestName,
-		Amount: l.Amount, Duration: l.Duration, CheckInDate: enc.date(l.CheckIn), CheckOutDate: enc.date(l.CheckOut),
-		Timestamp: at,
-	}
-}
-
-// date writes a moment as the triggers found it in RFC 3339 with the zone's offset. What cannot be read as a moment
-// (PostgreSQL knows infinity) is passed on as it is.
-func (enc Encoder) date(text string) string {
-	t, err := db.ParseMoment(text, enc.Location)
-	if err != nil {
-		return text
-	}
-	return t.Format(time.RFC3339)
 }

@@ -2,11 +2,14 @@ package realtime
 
 import (
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
 // TestMessages writes down the bytes of every message: they are the contract with the browser.
@@ -18,7 +21,7 @@ func TestMessages(t *testing.T) {
 	}
 	enc := Encoder{Epoch: NewEpoch("test"), Location: loc}
 	at := time.UnixMilli(1768977456006)
-	position := db.Position{Batch: 3, Turn: 5, ID: 4}
+	position := eventlog.Position{Batch: 3, TxOrder: 5, ID: 4}
 	id := enc.Epoch.Format("42", position)
 	const row = `"bookingId" : "7", "hangarId" : "3", "hangarNumber" : "A-1", "guestName" : "Zé \"</script>\" Peçanha", "amount" : 1234.50, "duration" : 2, "checkIn" : "2018-11-03T14:00:00", "checkOut" : "2018-11-05"`
 	const guest = `"guestName":"Zé \"\u003c/script\u003e\" Peçanha"`
@@ -34,7 +37,7 @@ func TestMessages(t *testing.T) {
 		{OccupancyChanged, `{"hangarId" : "3", "hangarNumber" : "A-1", "isNowOccupied" : true, "previousOccupant" : "", "newOccupant" : "Ana"}`,
 			`{"hangarId":"3","hangarNumber":"A-1","isNowOccupied":true,"newOccupant":"Ana","timestamp":1768977456006}`},
 	} {
-		e, err := enc.Encode(db.Change{Position: position, OwnerID: "42", Type: test.typ, Data: json.RawMessage(test.data), At: at})
+		e, err := messageOf(enc, eventlog.Change{Position: position, OwnerID: "42", Type: test.typ, Data: json.RawMessage(test.data), At: at})
 		if err != nil {
 			t.Errorf("%s: %v", test.typ, err)
 			continue
@@ -55,15 +58,24 @@ func TestMessages(t *testing.T) {
 func TestRowsThatAreNoMessages(t *testing.T) {
 	t.Parallel()
 	enc := Encoder{Epoch: NewEpoch("test"), Location: time.UTC}
-	for _, c := range []db.Change{{Type: "surprise", Data: []byte(`{}`)}, {Type: BookingCreated, Data: []byte(`{`)}, {Type: BookingCreated}} {
-		if e, err := enc.Encode(c); err == nil {
+	for _, c := range []eventlog.Change{{Type: "surprise", Data: []byte(`{}`)}, {Type: BookingCreated, Data: []byte(`{`)}, {Type: BookingCreated}} {
+		if e, err := messageOf(enc, c); err == nil {
 			t.Errorf("%v becomes %s", c, e.JSON)
 		}
 	}
-	e, err := enc.Encode(db.Change{Type: BookingCreated, Data: []byte(`{"amount" : "NaN", "checkIn" : "infinity", "checkOut" : null}`)})
-	if err != nil || !strings.Contains(string(e.JSON), `"amount":0,`) || !strings.Contains(string(e.JSON), `"checkInDate":"infinity"`) {
+	e, err := messageOf(enc, eventlog.Change{OwnerID: "1", Type: BookingCreated, Data: []byte(`{"amount" : "NaN", "checkIn" : "infinity", "checkOut" : null}`)})
+	if err != nil || !strings.Contains(string(e.JSON), `"amount":0,`) || !strings.Contains(string(e.JSON), `"checkInDate":"9999-12-30T00:00:00Z","checkOutDate":"0001-01-02T00:00:00Z"`) {
 		t.Errorf("odd values become %s (%v)", e.JSON, err)
 	}
+}
+
+// messageOf returns the message that a row of the log becomes.
+func messageOf(enc Encoder, c eventlog.Change) (*Event, error) {
+	row := enc.Decode(c)
+	if row.Meaning != Message {
+		return nil, fmt.Errorf("%s is no message: it means %d", c.Type, row.Meaning)
+	}
+	return row.Event, nil
 }
 
 func BenchmarkEncode(b *testing.B) {
@@ -72,12 +84,36 @@ func BenchmarkEncode(b *testing.B) {
 		b.Fatal(err)
 	}
 	enc := Encoder{Epoch: NewEpoch("bench"), Location: loc}
-	c := db.Change{Position: db.Position{Batch: 3, Turn: 5, ID: 4}, OwnerID: "42", Type: BookingCreated, At: time.UnixMilli(1768977456006),
+	c := eventlog.Change{Position: eventlog.Position{Batch: 3, TxOrder: 5, ID: 4, Mark: 7}, OwnerID: "42", Type: BookingCreated, At: time.UnixMilli(1768977456006),
 		Data: json.RawMessage(`{"bookingId" : "7", "hangarId" : "3", "hangarNumber" : "A-1", "guestName" : "Zé Peçanha", "amount" : 1234.50, "duration" : 2, "checkIn" : "2026-11-03T14:00:00", "checkOut" : "2026-11-05T14:00:00", "status" : "pending"}`)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := enc.Encode(c); err != nil {
+		if _, err := messageOf(enc, c); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestEveryLogTypeIsDecoded holds the table of the log's types to what Decode knows: a message is
+// encoded, and no other type is skipped as one of a newer version.
+func TestEveryLogTypeIsDecoded(t *testing.T) {
+	t.Parallel()
+	skips := NewSkips(slog.New(slog.DiscardHandler))
+	enc := Encoder{Epoch: NewEpoch("test"), Location: time.UTC, Skips: skips}
+	known := map[string]bool{}
+	for n, typ := range eventlog.LogTypes {
+		known[typ.Name] = true
+		row := enc.Decode(eventlog.Change{Position: eventlog.Position{Batch: 1, ID: int64(n)}, OwnerID: "1", Type: typ.Name, Data: []byte(`{}`)})
+		if row.Meaning == Nothing || typ.Message != (row.Meaning == Message && row.Event != nil) {
+			t.Errorf("%s means %d with the event %v", typ.Name, row.Meaning, row.Event)
+		}
+	}
+	for typ := range messages {
+		if !known[typ] {
+			t.Errorf("%s is encoded and not among eventlog.LogTypes", typ)
+		}
+	}
+	if len(skips.counts) != 0 {
+		t.Errorf("skipped: %v", skips.counts)
 	}
 }

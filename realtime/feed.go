@@ -5,99 +5,211 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
+	"github.com/hangarshare/hangarshare-realtime/db/stats"
 )
 
 const (
-	// feedPoll is how often the log is looked at without having been told to: the net under the doorbell.
+	// feedPoll is how often the log is looked at without having been told to: the net
+	// under the notification.
 	feedPoll = time.Second
 	// feedRetry is the pause after a read that did not succeed.
 	feedRetry = 200 * time.Millisecond
-	// auditInterval is how often the triggers are looked after, and queueAlarm the share of the notification queue
-	// that is worth a warning.
-	auditInterval = time.Second
-	queueAlarm    = 0.25
-	// publishChunk is how many events are published at once while a large batch is read.
+	// faultsInterval is how often the triggers are looked after, and queueAlarm the share of the
+	// notification queue that is worth a warning.
+	faultsInterval = time.Second
+	queueAlarm     = 0.25
+	// publishChunk is how many events are published at once, so that who reads them can keep up.
 	publishChunk = 512
+	// stallTime is after what time without progress, though there is something to tell, the feed
+	// says that it is not ready.
+	stallTime = 5 * time.Second
 )
 
 // Source is the log of committed changes.
 type Source interface {
-	State(ctx context.Context) (db.State, error)
-	Read(ctx context.Context, after db.Position, each func(db.Change) error) (head int64, err error)
+	State(ctx context.Context) (eventlog.State, error)
+	// Tail returns after which cursor the newest batches follow.
+	Tail(ctx context.Context, s eventlog.State) (eventlog.Cursor, error)
+	// Read calls each with what follows a cursor, piece by piece, and reports whether
+	// there is more.
+	Read(ctx context.Context, after eventlog.Cursor, each func(eventlog.Piece) error) (more bool, err error)
+	// Concerned returns which of some owners have rows in a large transaction.
+	Concerned(ctx context.Context, large *eventlog.Large, ownerIDs []string) ([]string, error)
+	// ChangesAccess reports whether a large transaction may have changed who sees what.
+	ChangesAccess(ctx context.Context, large *eventlog.Large) (bool, error)
 	// Follow ties what is read to one history.
 	Follow(epoch string)
+	// EndEpoch has the sequencer begin a new history.
+	EndEpoch(ctx context.Context, epoch string) error
 }
 
-// Numbering gives committed changes their place in the log, if this server is the one that does.
-type Numbering interface {
-	Acquire(ctx context.Context) (fresh bool, err error)
-	Number(ctx context.Context) (db.Numbered, error)
-	Audit(ctx context.Context) (db.Health, error)
-	Doorbell
+// Sequencer gives committed changes their place in the log, if this server is the one that does.
+type Sequencer interface {
+	Acquire(ctx context.Context, told eventlog.Published) (fresh bool, err error)
+	Number(ctx context.Context) (eventlog.Numbered, error)
+	// Announce says whether what is numbered is announced to every listener.
+	Announce(announces bool)
+	CheckFaults(ctx context.Context) (eventlog.FaultReport, error)
+	// Backlogged reports whether something waits to be numbered by another server.
+	Backlogged() bool
+	Notifications
 	Release()
 }
 
-// Feed reads the log when the doorbell rings and publishes what is new on the bus. On the server that numbers the log it
-// does that first, and keeps the timetable.
+// Feed reads the log when the notification rings and publishes what is new on the bus. On the
+// server that numbers the log it does that first, and keeps the occupancy.
 type Feed struct {
 	Source    Source
-	Numbering Numbering
+	Sequencer Sequencer
 	Bus       *Bus
 	Metrics   *Metrics
-	Timetable *Timetable
+	Occupancy *Occupancy
 	Location  *time.Location
 	Wakes     <-chan struct{}
-	// Access is called when it may have changed who may see an account, or when a user's session has ended: one of the two
-	// is given, or none when it may be any.
+	// Access is called when it may have changed who may see an account, or when a user's session
+	// has ended: one of the two is given, or none when it may be any.
 	Access func(ownerID, userID string)
-	Log    *slog.Logger
+	// Exchange tells the other servers, and brings what they tell; nil: all read the log.
+	Exchange *Exchange
+	// Disconnect is called when an operator wants connections ended. May be nil.
+	Disconnect func(eventlog.Disconnect)
+	Measures   *Measures // may be nil
+	Skips      *Skips    // counts what cannot be told; may be nil
+	Log        *slog.Logger
 
-	begun   atomic.Bool
-	health  atomic.Pointer[db.Health]
-	audited time.Time
-	leading bool
-	watch   watch
-	epoch   string
-	cursor  db.Position // everything up to here was published
-	pending []*Event
-	ailing  bool // the last round had an error, which was logged
+	aside  sync.WaitGroup // what goes on beside the rounds
+	begun  atomic.Bool
+	rounds atomic.Uint64
+	// when everything that there was to tell was told, or some of it
+	progressed    atomic.Pointer[time.Time]
+	progress      atomic.Pointer[Progress] // as others see it
+	health        atomic.Pointer[eventlog.FaultReport]
+	faultsChecked time.Time
+	leading       bool
+	held          atomic.Bool // the same as leading
+	poller        poller
+	epoch         string
+	cursor        eventlog.Cursor // everything up to here was published
+	noted         eventlog.Cursor // the cursor when progress was noted
+	pending       []*Event
+	follower      follower
+	told          int64     // the newest batch that the other servers were told of
+	polled        time.Time // when the log was last read, or numbered
+	stale         bool      // another server follows another history
+	ailing        bool      // the last round had an error, which was logged
+	rolledBack    bool      // the log was found rolled back, which was logged
 }
 
-// Ready reports whether the bus has begun: subscriptions can be served.
-func (f *Feed) Ready() bool { return f.begun.Load() }
+// Ready reports whether the bus has begun, so that subscriptions can be served, and the
+// feed gets on.
+func (f *Feed) Ready() bool {
+	at := f.progressed.Load()
+	return f.begun.Load() && at != nil && time.Since(*at) < stallTime
+}
 
-// Health returns what the last look after the triggers found; it is empty on a server that does not number.
-func (f *Feed) Health() db.Health {
-	if h := f.health.Load(); h != nil {
-		return *h
+// Collect implements stats.Collector.
+func (f *Feed) Collect() []stats.Stat {
+	var last eventlog.FaultReport // stays empty on a server that does not number
+	if report := f.health.Load(); report != nil {
+		last = *report
 	}
-	return db.Health{}
+	list := f.Skips.Collect()
+	if c, ok := f.Sequencer.(stats.Collector); ok {
+		list = append(list, c.Collect()...)
+	}
+	held := 0.0
+	if f.held.Load() {
+		held = 1
+	}
+	return append(list,
+		stats.Gauge("hangarshare_numbering_held", "1 on the server that numbers the log.", held),
+		stats.Gauge("hangarshare_log_head", "The newest batch of the log that this server has told.", float64(f.Bus.Head())),
+		stats.Counter("hangarshare_trigger_faults_total", "Statements that our triggers could not log, on the server that numbers the log.", last.Faults),
+		stats.Gauge("hangarshare_notification_queue_usage", "Share of PostgreSQL's notification queue that is full.", last.QueueUsage))
 }
+
+// Progress is what a feed says of itself: the history that it follows, how far it came, and whether
+// this server numbers the log.
+type Progress struct {
+	Epoch   string
+	Head    int64
+	Leading bool
+}
+
+// Progress returns how far the feed came; the zero Progress before it began.
+func (f *Feed) Progress() Progress {
+	if p := f.progress.Load(); p != nil {
+		return *p
+	}
+	return Progress{}
+}
+
+// Leading reports whether this server numbers the log.
+func (f *Feed) Leading() bool { return f.held.Load() }
+
+// Rounds counts the rounds that have ended, also those that found no database: it grows while the
+// feed does not hang.
+func (f *Feed) Rounds() uint64 { return f.rounds.Load() }
 
 // Run feeds the bus until ctx ends. It survives every absence of the database.
 func (f *Feed) Run(ctx context.Context) error {
-	defer f.Numbering.Release()
-	f.watch.bell = f.Numbering
-	look := time.NewTimer(0)
-	defer look.Stop()
+	defer f.aside.Wait()
+	defer f.Sequencer.Release()
+	f.poller.notifications = f.Sequencer
+	poll := time.NewTimer(0)
+	defer poll.Stop()
+	parcels, announced, missed := f.incoming()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-f.Wakes:
-		case <-look.C:
+			if f.waits(commitPatience) {
+				poll.Reset(f.follower.pause(f.polled.Add(feedPoll)))
+				continue
+			}
+		case sealed := <-parcels:
+			if f.leading { // its own, which Redis brings back too: when to look next stays as it is
+				continue
+			}
+			if f.follows() && f.receive(ctx, sealed) {
+				f.note()
+				poll.Reset(f.follower.pause(f.polled.Add(feedPoll)))
+				continue
+			}
+		case <-announced:
+			if f.follows() && f.Exchange.throughRedis() {
+				f.follower.expect(parcelPatience)
+				poll.Reset(f.follower.pause(f.polled.Add(feedPoll)))
+				continue
+			}
+		case <-missed:
+		case <-poll.C:
 		}
-		news, err := f.round(ctx)
+		f.polled = time.Now()
+		f.follower.suspected = !f.follower.overdue.IsZero() && !f.polled.Before(f.follower.overdue)
+		news, more, err := f.round(ctx)
+		f.rounds.Add(1)
+		f.report()
 		next := feedPoll
 		if err == nil && f.leading {
-			next, err = f.watch.next(ctx, news, len(f.Wakes) > 0)
+			next, err = f.poller.next(ctx, news, len(f.Wakes) > 0)
+		}
+		if !f.leading {
+			next = f.follower.pause(f.polled.Add(feedPoll))
+		}
+		if more {
+			next = 0
 		}
 		if err != nil {
-			f.watch.reset()
+			f.poller.reset()
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:
@@ -111,11 +223,54 @@ func (f *Feed) Run(ctx context.Context) error {
 			f.Log.Info("the log can be read again")
 			f.ailing = false
 		}
-		look.Reset(next)
+		if err == nil {
+			f.note()
+		}
+		poll.Reset(next)
 	}
 }
 
-// pause waits, whoever rings.
+// report shows to others how far the feed came.
+func (f *Feed) report() {
+	now := Progress{Epoch: f.epoch, Head: f.cursor.Batch, Leading: f.leading}
+	if shown := f.progress.Load(); shown == nil || *shown != now {
+		f.progress.Store(&now)
+	}
+}
+
+// incoming returns what the other servers tell, what says that one of them has numbered a batch,
+// and what says that something of all that was dropped.
+func (f *Feed) incoming() (parcels <-chan []byte, announced, missed <-chan struct{}) {
+	if f.Exchange == nil {
+		return nil, nil, nil
+	}
+	return f.Exchange.in, f.Exchange.announced, f.Exchange.missed
+}
+
+// follows reports whether this server publishes what another one numbers.
+func (f *Feed) follows() bool { return !f.leading && f.begun.Load() && !f.ailing }
+
+// waits reports whether the server that numbers the log will tell of what was committed just now,
+// and if so, has the log read where it does not.
+func (f *Feed) waits(patience time.Duration) bool {
+	if f.Exchange == nil || !f.follows() {
+		return false
+	}
+	f.follower.expect(patience)
+	return true
+}
+
+// note notes that the feed got on: it told something, or nothing waits to be told.
+func (f *Feed) note() {
+	if f.cursor == f.noted && !f.leading && f.Sequencer.Backlogged() {
+		return
+	}
+	now := time.Now()
+	f.noted = f.cursor
+	f.progressed.Store(&now)
+}
+
+// pause waits, whatever wakes.
 func (f *Feed) pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -125,96 +280,155 @@ func (f *Feed) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round numbers and publishes all that is there, and reports whether there was anything.
-func (f *Feed) round(ctx context.Context) (news bool, err error) {
+// round numbers what is there and publishes a part of it, and reports whether there was anything,
+// and whether there is more.
+func (f *Feed) round(ctx context.Context) (news, more bool, err error) {
 	numbered, fresh, err := f.lead(ctx)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
-	if !f.begun.Load() || f.ailing || fresh {
+	if !f.begun.Load() || f.ailing || fresh || f.stale {
 		if err := f.begin(ctx); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
-	if numbered.Whole && f.cursor == db.EndOfBatch(numbered.Head-1) {
-		for _, c := range numbered.Changes {
-			f.take(c)
-		}
-		f.published(numbered.Head)
-		return true, nil
+	if numbered.Whole {
+		f.Measures.Batch(len(numbered.Changes))
 	}
-	if f.leading && f.cursor.Compare(db.EndOfBatch(numbered.Head)) >= 0 {
-		return false, nil
+	if f.leading {
+		f.tell(numbered.Parcel())
 	}
-	return f.read(ctx)
+	if numbered.Whole && f.cursor.Batch == numbered.Head-1 && f.cursor.ID == 0 {
+		f.publish(ctx, eventlog.Piece{Changes: numbered.Changes, End: eventlog.Cursor{Batch: numbered.Head, Mark: numbered.Mark}})
+		return true, false, nil
+	}
+	if f.leading && f.cursor.Batch >= numbered.Head {
+		return false, false, nil
+	}
+	news, more, err = f.read(ctx)
+	if err == nil && !more && !f.leading {
+		f.catchUp(ctx)
+	}
+	return news, more, err
 }
 
-// read publishes what the log holds after the cursor.
-func (f *Feed) read(ctx context.Context) (news bool, err error) {
-	for {
-		head, err := f.Source.Read(ctx, f.cursor, func(c db.Change) error { f.take(c); return nil })
-		f.flush()
-		if errors.Is(err, db.ErrHistoryGone) {
-			f.Log.Warn("the log was cut off, or another history began: browsers load their numbers again")
-			f.begun.Store(false)
-			return true, f.begin(ctx)
-		}
-		if err != nil {
-			return news, err
-		}
-		if db.EndOfBatch(head).Compare(f.cursor) <= 0 {
-			return news, nil
-		}
-		f.published(head)
+// read publishes some of what the log holds after the cursor.
+func (f *Feed) read(ctx context.Context) (news, more bool, err error) {
+	more, err = f.Source.Read(ctx, f.cursor, func(p eventlog.Piece) error {
 		news = true
+		return f.publish(ctx, p)
+	})
+	switch {
+	case errors.Is(err, eventlog.ErrHistoryGone):
+		f.Log.Warn("the log was cut off, or another history began: browsers load their numbers again")
+		f.begun.Store(false)
+		return true, true, f.begin(ctx)
+	case errors.Is(err, eventlog.ErrRolledBack):
+		if !f.rolledBack {
+			f.Log.Error("the database lacks what was told from it: it was put back to an earlier moment, and a new history is asked for", "batch", f.cursor.Batch)
+		}
+		f.rolledBack = true
+		return news, false, errors.Join(err, f.Source.EndEpoch(ctx, f.epoch))
 	}
+	return news, more, err
 }
 
-// published notes that everything up to the end of a batch was published.
-func (f *Feed) published(head int64) {
+// publish publishes a piece of the log, after which everything up to its end was told.
+func (f *Feed) publish(ctx context.Context, p eventlog.Piece) error {
+	for _, c := range p.Changes {
+		f.dispatch(c)
+	}
 	f.flush()
-	f.cursor = db.EndOfBatch(head)
-	f.Bus.Advance(head)
+	if p.Large != nil {
+		if err := f.publishLarge(ctx, p.Large); err != nil {
+			return err
+		}
+	}
+	f.cursor = p.End
+	if p.End.ID == 0 {
+		f.Bus.Advance(p.End.Batch)
+		if f.Exchange != nil {
+			f.Exchange.head.Store(p.End.Batch)
+		}
+	}
+	return nil
 }
 
-// lead takes the numbering if it is free, and numbers. It reports whether the numbering is newly held: whoever takes it may have
-// begun another history.
-func (f *Feed) lead(ctx context.Context) (numbered db.Numbered, fresh bool, err error) {
-	fresh, err = f.Numbering.Acquire(ctx)
+// publishLarge leaves a large transaction to those whom it concerns: their subscriptions are behind
+// the memory now, and read it from the log, in pieces, while everybody else goes on. The bus
+// advances first, so that owners who come to it meanwhile find themselves behind too.
+func (f *Feed) publishLarge(ctx context.Context, large *eventlog.Large) error {
+	f.Bus.Pass(large.Batch)
+	concerned, err := f.Source.Concerned(ctx, large, f.Bus.Owners())
+	if err != nil {
+		return err
+	}
+	f.Bus.Behind(concerned, large.Batch)
+	for _, id := range concerned {
+		f.Metrics.Changed(id)
+	}
+	f.Occupancy.ChangedAll()
+	for _, c := range large.Losses {
+		f.dispatch(c)
+	}
+	f.aside.Go(func() { // a look at every row: nobody waits for it
+		if changes, err := f.Source.ChangesAccess(ctx, large); (changes || err != nil) && ctx.Err() == nil {
+			f.Access("", "")
+		}
+	})
+	return nil
+}
+
+// lead takes the numbering if it is free, and numbers. It reports whether the numbering is newly
+// held, or another history has begun.
+func (f *Feed) lead(ctx context.Context) (numbered eventlog.Numbered, fresh bool, err error) {
+	var told eventlog.Published
+	if f.begun.Load() {
+		told = eventlog.Published{Epoch: f.epoch, Batch: f.cursor.Batch, Mark: f.cursor.Mark}
+	}
+	if !f.leading && !f.follower.mayAcquire(time.Now()) {
+		return numbered, false, nil
+	}
+	fresh, err = f.Sequencer.Acquire(ctx, told)
+	var renewed bool
 	if err == nil {
-		numbered, err = f.number(ctx)
+		numbered, renewed, err = f.number(ctx)
 	}
 	if err != nil {
 		if f.leading {
 			f.leading = false
-			f.Timetable.Stop()
+			f.held.Store(false)
+			f.Occupancy.Stop()
 		}
-		if errors.Is(err, db.ErrNotLeader) {
+		if errors.Is(err, eventlog.ErrNotLeader) {
 			return numbered, false, nil
 		}
 		return numbered, fresh, err
 	}
 	if fresh || !f.leading {
 		f.leading = true
-		f.watch.begin()
-		f.Timetable.Start()
+		f.held.Store(true)
+		f.poller.begin()
+		f.Occupancy.Start()
 	}
-	return numbered, fresh, nil
+	return numbered, fresh || renewed, nil
 }
 
-// number looks after the triggers, if it is time, and numbers the log.
-func (f *Feed) number(ctx context.Context) (db.Numbered, error) {
-	if time.Since(f.audited) >= auditInterval {
-		h, err := f.Numbering.Audit(ctx)
-		f.audited = time.Now()
+// number looks after the triggers, if it is time, and numbers the log. It reports whether
+// another history has begun.
+func (f *Feed) number(ctx context.Context) (numbered eventlog.Numbered, renewed bool, err error) {
+	if time.Since(f.faultsChecked) >= faultsInterval {
+		h, err := f.Sequencer.CheckFaults(ctx)
+		f.faultsChecked = time.Now()
 		if db.Unavailable(err) {
-			return db.Numbered{}, err
+			return eventlog.Numbered{}, false, err
 		}
 		if err != nil { // numbering may still work, and is worth more
 			f.Log.Error("the triggers cannot be looked after", "error", err)
 		} else {
 			f.health.Store(&h)
 		}
+		renewed = h.Renewed
 		if h.Lost {
 			f.Log.Error("triggers could not log some changes: browsers load their numbers again; see PostgreSQL's log for the cause", "faults", h.Faults)
 		}
@@ -222,65 +436,96 @@ func (f *Feed) number(ctx context.Context) (db.Numbered, error) {
 			f.Log.Error("PostgreSQL's notification queue fills up: a listener somewhere is idle in a transaction", "usage", h.QueueUsage)
 		}
 	}
-	return f.Numbering.Number(ctx)
+	if f.Exchange != nil {
+		f.Sequencer.Announce(f.Exchange.throughRedis())
+	}
+	numbered, err = f.Sequencer.Number(ctx)
+	return numbered, renewed, err
 }
 
-// begin starts the bus at the log's head; or, when it runs and the log is still the same, leaves it alone.
+// begin starts the bus at the log's head; or, when it runs and the log is still the same,
+// leaves it alone.
 func (f *Feed) begin(ctx context.Context) error {
 	state, err := f.Source.State(ctx)
 	if err != nil {
 		return err
 	}
-	if f.begun.Load() && state.Epoch == f.epoch && state.Head >= f.cursor.Batch-1 {
-		return nil
+	f.stale = false
+	if f.begun.Load() && state.Epoch == f.epoch {
+		return nil // whether the log continues what was told is seen when it is read
 	}
-	f.epoch, f.cursor, f.pending = state.Epoch, db.EndOfBatch(state.Head), nil
-	f.Bus.Begin(Encoder{Epoch: NewEpoch(state.Epoch), Location: f.Location}, state.Head)
 	f.Source.Follow(state.Epoch)
+	enc := Encoder{Epoch: NewEpoch(state.Epoch), Location: f.Location, Skips: f.Skips}
+	tail, cursor, err := readTail(ctx, f.Source, enc, state)
+	if err != nil {
+		return err
+	}
+	f.epoch, f.cursor, f.pending, f.rolledBack = state.Epoch, cursor, nil, false
+	f.Bus.ResetTail(enc, cursor.Batch, tail)
 	f.begun.Store(true)
+	f.told, f.follower.early = 0, nil
+	if f.Exchange != nil {
+		f.follower.epoch = f.Exchange.Keys.EpochID(state.Epoch)
+	}
 	f.Access("", "") // what was said about it meanwhile is skipped
-	f.Log.Info("the bus begins", "batch", state.Head)
+	f.Log.Info("the bus begins", "batch", cursor.Batch, "since", tail.After, "events", len(tail.Events))
 	return nil
 }
 
-// take handles one change: what is a message becomes an event on the bus, and everything tells metrics and timetable.
-func (f *Feed) take(c db.Change) {
-	if c.Type == db.TypeTruncated {
-		f.flush()
-		f.Bus.Lose(c.Position)
-		f.cursor = c.Position
-		f.Metrics.ChangedAll()
-		f.Timetable.ChangedAll()
-		f.Access("", "")
+// dispatch handles one change: what is a message becomes an event on the bus, and
+// everything tells metrics and occupancy.
+func (f *Feed) dispatch(c eventlog.Change) {
+	if strings.HasPrefix(c.Type, ".") {
+		f.readNote(c)
 		return
 	}
-	if c.Type == db.TypeAccess {
-		f.Access(c.OwnerID, userOf(c))
-		return
-	}
-	if c.Type == db.TypeChanged {
-		if l, err := read(c); err == nil && l.HangarID != "" { // otherwise it is about no hangar
-			f.noteHangar(l)
+	row := f.Bus.Encoder().Decode(c)
+	f.Measures.Numbered(c)
+	switch row.Meaning {
+	case Message:
+		if c.Type != OccupancyChanged {
+			f.noteHangar(row)
 		}
+		if f.pending = append(f.pending, row.Event); len(f.pending) >= publishChunk {
+			f.flush()
+		}
+	case Changed:
+		f.noteHangar(row)
 		f.Metrics.Changed(c.OwnerID)
-		return
+	case Access:
+		f.Access(c.OwnerID, row.UserID)
+	case Lost:
+		f.publishGap(row)
 	}
-	l, err := read(c)
-	var e *Event
-	if err == nil {
-		e, err = f.Bus.Encoder().encode(c, l)
-	}
-	if err != nil { // not from our triggers: it cannot become readable by waiting
-		f.Log.Error("a row of the log is no message", "error", err)
-		return
-	}
-	if c.Type != OccupancyChanged {
-		f.noteHangar(l)
-	}
-	f.pending = append(f.pending, e)
-	if len(f.pending) >= publishChunk {
+}
+
+// readNote does what servers tell each other.
+func (f *Feed) readNote(c eventlog.Change) {
+	switch c.Type {
+	case eventlog.TypeProbe:
 		f.flush()
+		f.Bus.Publish([]*Event{canary(c)})
+		f.Measures.Published(c.At)
+	case eventlog.TypeDisconnect:
+		var which eventlog.Disconnect
+		if err := json.Unmarshal(c.Data, &which); err != nil || f.Disconnect == nil {
+			return // of a newer version
+		}
+		f.Disconnect(which)
 	}
+}
+
+// publishGap tells a loss to its owner, or to all.
+func (f *Feed) publishGap(row Row) {
+	f.flush()
+	f.Bus.Gap(row.Position, row.OwnerID)
+	if row.OwnerID != "" {
+		f.Metrics.Changed(row.OwnerID)
+	} else {
+		f.Metrics.ChangedAll()
+		f.Access("", "")
+	}
+	f.Occupancy.ChangedAll()
 }
 
 // flush publishes what is pending.
@@ -292,17 +537,16 @@ func (f *Feed) flush() {
 	for _, e := range f.pending {
 		f.Metrics.Changed(e.OwnerID)
 	}
-	f.cursor = f.pending[len(f.pending)-1].Position
 	f.pending = f.pending[:0]
 }
 
-// noteHangar tells the timetable which hangar a change is about, and when its stay begins and ends.
-func (f *Feed) noteHangar(l logged) {
-	if !f.leading {
+// noteHangar tells the occupancy which hangar a change is about, and when its stay begins and ends.
+func (f *Feed) noteHangar(row Row) {
+	if !f.leading || row.HangarID == "" {
 		return
 	}
 	var moments []time.Time
-	for _, text := range []string{l.CheckIn, l.CheckOut} {
+	for _, text := range []string{row.CheckIn, row.CheckOut} {
 		if text == "" {
 			continue
 		}
@@ -310,16 +554,5 @@ func (f *Feed) noteHangar(l logged) {
 			moments = append(moments, at)
 		}
 	}
-	f.Timetable.Changed(l.HangarID, moments...)
-}
-
-// userOf returns the user whom a change of access concerns, "" for all who see the account.
-func userOf(c db.Change) string {
-	var data struct {
-		UserID string `json:"userId"`
-	}
-	if len(c.Data) == 0 || json.Unmarshal(c.Data, &data) != nil {
-		return ""
-	}
-	return data.UserID
+	f.Occupancy.Changed(row.HangarID, moments...)
 }

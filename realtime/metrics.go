@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -10,32 +11,45 @@ import (
 )
 
 const (
-	// metricsPace is the least time between two computations for one owner: a burst of changes becomes one.
+	// metricsPace is the least time between two computations for one owner: a burst of
+	// changes becomes one.
 	metricsPace = 100 * time.Millisecond
 	// metricsRetry is the pause after a computation that did not succeed.
 	metricsRetry = time.Second
-	// metricsParallel is how many computations run at once. Each is followed by a rest as long as itself, up to metricsRest: in a
-	// rush the numbers take no more of the database than one connection would.
+	// metricsParallel is how many computations run at once. Each is followed by a rest as
+	// long as itself, up to metricsRest: in a rush the numbers take no more of the
+	// database than one connection would.
 	metricsParallel = 2
-	metricsRest     = time.Second
+	// metricsAtOnce is for how many owners one computation is.
+	metricsAtOnce = 200
+	metricsRest   = time.Second
 )
 
-// MetricsSource computes an owner's numbers.
+// MetricsSource computes an owner's numbers and what is shown beside them.
 type MetricsSource interface {
-	Metrics(ctx context.Context, ownerID string, now time.Time) (db.RealTimeMetrics, db.Validity, error)
+	// Dashboards answers about some owners, or about none.
+	Dashboards(ctx context.Context, ownerIDs []string, now time.Time) (map[string]db.Dashboard, error)
 }
 
-// Metrics recomputes the numbers of owners that somebody watches: when something of theirs changed, and when the day
-// does. They are state and not history: only the newest are published, and none is queued.
+// dashboard is the answer about one owner.
+type dashboard struct {
+	db.Dashboard
+	err error
+}
+
+// Metrics recomputes the numbers of owners that are watched: when something of
+// theirs changed, and when the day does. They are state and not history: only the newest
+// are published, and none is queued.
 type Metrics struct {
 	source MetricsSource
 	bus    *Bus
 	loc    *time.Location
 	clock  Clock
 	log    *slog.Logger
-	places chan struct{} // held while computing, and for the rest after it
+	slots  chan struct{} // held while computing, and for the rest after it
+	loader db.Loader[string, dashboard]
 
-	wake    chan struct{}       // tells Run that somebody waits
+	wake    chan struct{}       // tells Run that an owner waits
 	mu      sync.Mutex          // guards what follows
 	due     map[string]*refresh // owners that wait or are being refreshed
 	waiting []string
@@ -46,13 +60,15 @@ type refresh struct{ again bool }
 
 // NewMetrics returns a Metrics that computes while Run runs.
 func NewMetrics(source MetricsSource, bus *Bus, loc *time.Location, clock Clock, log *slog.Logger) *Metrics {
-	return &Metrics{source: source, bus: bus, loc: loc, clock: clock, log: log,
-		places: make(chan struct{}, metricsParallel), wake: make(chan struct{}, 1), due: make(map[string]*refresh)}
+	m := &Metrics{source: source, bus: bus, loc: loc, clock: clock, log: log,
+		slots: make(chan struct{}, metricsParallel), wake: make(chan struct{}, 1), due: make(map[string]*refresh)}
+	m.loader.Ask, m.loader.Most, m.loader.Parallel = m.ask, metricsAtOnce, metricsParallel
+	return m
 }
 
 // Changed says that an owner's numbers may have changed. It does not block.
 func (m *Metrics) Changed(ownerID string) {
-	if !m.bus.IsWatched(ownerID) {
+	if ownerID == CanaryOwner || !m.bus.IsWatched(ownerID) {
 		return
 	}
 	m.mu.Lock()
@@ -97,7 +113,7 @@ func (m *Metrics) Run(ctx context.Context) error {
 			for _, id := range waiting {
 				group.Go(func() { m.refresh(ctx, id) })
 			}
-		case <-m.clock.After(min(longestWait, midnight.Sub(now))):
+		case <-m.clock.After(min(clockCheck, midnight.Sub(now))):
 		}
 	}
 	return nil
@@ -131,26 +147,51 @@ func (m *Metrics) refresh(ctx context.Context, ownerID string) {
 	}
 }
 
-func (m *Metrics) compute(ctx context.Context, ownerID string, r *refresh) error {
+// ask computes for those who wait at the moment.
+func (m *Metrics) ask(ctx context.Context, ownerIDs []string) (map[string]dashboard, error) {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case m.places <- struct{}{}:
+		return nil, ctx.Err()
+	case m.slots <- struct{}{}:
 	}
 	begun := time.Now()
-	defer func() { time.AfterFunc(min(time.Since(begun), metricsRest), func() { <-m.places }) }()
+	defer func() { time.AfterFunc(min(time.Since(begun), metricsRest), func() { <-m.slots }) }()
+	found, err := m.source.Dashboards(ctx, ownerIDs, m.clock.Now())
+	answers := make(map[string]dashboard, len(ownerIDs))
+	switch {
+	case db.Unavailable(err) || err != nil && len(ownerIDs) == 1:
+		return nil, err
+	case err != nil: // about one of them
+		for _, id := range ownerIDs {
+			found, err := m.source.Dashboards(ctx, []string{id}, m.clock.Now())
+			answers[id] = dashboard{found[id], err}
+		}
+	default:
+		for id, d := range found {
+			answers[id] = dashboard{d, nil}
+		}
+	}
+	return answers, nil
+}
+
+func (m *Metrics) compute(ctx context.Context, ownerID string, r *refresh) error {
 	m.mu.Lock()
 	r.again = false // what changed up to here will be seen by the query
 	m.mu.Unlock()
+	d, err := m.loader.Load(ctx, ownerID)
+	if err = cmp.Or(err, d.err); err != nil {
+		return err
+	}
 	now := m.clock.Now()
-	numbers, _, err := m.source.Metrics(ctx, ownerID, now)
+	metrics, err := NewMessage(MetricsUpdated, ownerID, now, d.Metrics)
 	if err != nil {
 		return err
 	}
-	e, err := NewMessage(MetricsUpdated, ownerID, now, numbers)
+	overview, err := NewMessage(OverviewUpdated, ownerID, now, d.Overview)
 	if err != nil {
 		return err
 	}
-	m.bus.PublishMetrics(e)
+	m.bus.PublishState(metrics, true) // also unchanged: they were confirmed just now
+	m.bus.PublishState(overview, false)
 	return nil
 }

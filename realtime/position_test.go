@@ -5,13 +5,13 @@ import (
 	"math"
 	"testing"
 
-	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
 func TestPositionText(t *testing.T) {
 	t.Parallel()
 	epoch := NewEpoch("one")
-	for _, p := range []db.Position{{}, {Batch: 1}, {Batch: 7, Turn: 9, ID: 9}, {Batch: 7, Turn: 9, ID: 8}, {Batch: math.MaxInt32, Turn: 1 << 40, ID: 1 << 39}} {
+	for _, p := range []eventlog.Position{{}, {Batch: 1}, {Batch: 7, TxOrder: 9, ID: 9}, {Batch: 7, TxOrder: 9, ID: 8}, {Batch: math.MaxInt32, TxOrder: 1 << 40, ID: 1 << 39}} {
 		text := epoch.Format("42", p)
 		if got, err := epoch.Parse("42", text); err != nil || got != p {
 			t.Errorf("%v is written %s and read %v (%v)", p, text, got, err)

@@ -6,10 +6,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
-// TestCrowdReadsTheLogOnce has many clients come back who are behind the memory, each from a place of its own.
+// TestCrowdReadsTheLogOnce has many clients come back who are behind the memory, each
+// from a place of its own.
 func TestCrowdReadsTheLogOnce(t *testing.T) {
 	t.Parallel()
 	const events, clients = 3*pageEvents + ownerCapacity, 60
@@ -22,7 +23,7 @@ func TestCrowdReadsTheLogOnce(t *testing.T) {
 	for i := range clients {
 		from := int64(1 + i*7)
 		s := &Subscription{}
-		recovered, err := r.Subscribe(t.Context(), s, call(func() {}), "1", enc.Epoch.Format("1", db.Position{Batch: from, Turn: from, ID: from}))
+		recovered, err := r.Subscribe(t.Context(), s, call(func() {}), "1", enc.Epoch.Format("1", eventlog.Position{Batch: from, TxOrder: from, ID: from}))
 		if err != nil || !recovered {
 			t.Fatal(recovered, err)
 		}
@@ -40,7 +41,8 @@ func TestCrowdReadsTheLogOnce(t *testing.T) {
 	}
 }
 
-// TestNothingReadBeforeALossIsKept has a client come back over changes that no log holds, after others read what was before.
+// TestNothingReadBeforeALossIsKept has a client come back over changes that no log holds, after
+// others read what was before.
 func TestNothingReadBeforeALossIsKept(t *testing.T) {
 	t.Parallel()
 	r := newRig()
@@ -59,10 +61,10 @@ func TestNothingReadBeforeALossIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.batch++
-	lost := db.Position{Batch: r.batch, Turn: r.batch, ID: r.batch}
+	lost := eventlog.Position{Batch: r.batch, TxOrder: r.batch, ID: r.batch}
 	r.history.gone = lost
-	r.Lose(lost)
-	if _, err := early.Next(nil, 3); !errors.Is(err, db.ErrHistoryGone) {
+	r.Gap(lost, "")
+	if _, err := early.Next(nil, 3); !errors.Is(err, eventlog.ErrHistoryGone) {
 		t.Errorf("who was replaying goes on with %v", err)
 	}
 	late := &Subscription{}

@@ -1,12 +1,14 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sort"
+	"time"
 
-	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
 // ErrBehind says that the next events are no longer in memory: Replay reads them from the log.
@@ -15,26 +17,27 @@ var ErrBehind = errors.New("the cursor is behind the memory")
 // ErrNotReady says that the bus has not begun: the log was not reached yet.
 var ErrNotReady = errors.New("the log has not been read yet")
 
-// Reader is who reads a subscription. Ready is called, from any goroutine, whenever there may be something to read, and once
-// more perhaps after the subscription was closed. It must not block.
+// Reader is who reads a subscription. Ready is called, from any goroutine, whenever there may be
+// something to read, and once more perhaps after the subscription was closed. It must not block.
 type Reader interface{ Ready() }
 
-// Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for one goroutine at a time. It is
-// used where it lies: it must not be copied.
+// Subscription is a cursor into an owner's log. It holds no events of its own. Its methods are for
+// one goroutine at a time. It is used where it lies: it must not be copied.
 type Subscription struct {
-	log     *ownerLog
-	version uint64      // of the metrics returned last
-	cursor  db.Position // everything up to here was returned, or is not wanted
-	last    db.Position // of the event returned last; at first where the stream begins
-	place   int         // among the log's readers
+	log    *ownerLog
+	told   stateVersions
+	cursor eventlog.Position // everything up to here was returned, or is not wanted
+	last   eventlog.Position // of the event returned last; at first where the stream begins
+	index  int               // among the log's readers
 
 	reader  Reader
 	bus     *Bus
 	ownerID string
 }
 
-// Subscribe makes s a cursor after the position that text names, or at the present when it is empty, for a reader. recovered says
-// whether everything after text will follow; when it is false the stream begins at the present all the same. The error is
+// Subscribe makes s a cursor after the position that text names, or at the present when
+// it is empty, for a reader. recovered says whether everything after text will follow.
+// When it is false the stream begins at the present all the same. The error is
 // ErrMalformed or ErrForeign for a bad text, or the history's.
 func (b *Bus) Subscribe(ctx context.Context, s *Subscription, reader Reader, ownerID, text string) (recovered bool, err error) {
 	*s = Subscription{bus: b, ownerID: ownerID, reader: reader}
@@ -42,7 +45,7 @@ func (b *Bus) Subscribe(ctx context.Context, s *Subscription, reader Reader, own
 	if enc.Location == nil {
 		return false, ErrNotReady
 	}
-	var after db.Position
+	var after eventlog.Position
 	if text != "" {
 		after, err = enc.Epoch.Parse(ownerID, text)
 		if err != nil && !errors.Is(err, ErrOtherEpoch) {
@@ -55,7 +58,7 @@ func (b *Bus) Subscribe(ctx context.Context, s *Subscription, reader Reader, own
 		switch err := s.reachable(ctx); {
 		case err == nil:
 			return true, nil
-		case !errors.Is(err, db.ErrHistoryGone):
+		case !errors.Is(err, eventlog.ErrHistoryGone):
 			s.Close()
 			return false, err
 		}
@@ -76,10 +79,10 @@ func (s *Subscription) enter() {
 			o.mu.Unlock()
 			continue
 		}
-		s.log, s.version = o, 0
-		s.place = len(o.cursors)
+		s.log, s.told = o, stateVersions{}
+		s.index = len(o.cursors)
 		o.cursors, o.readers = append(o.cursors, s), append(o.readers, s.reader)
-		wanted := o.metrics == nil
+		wanted := !o.state.complete()
 		o.mu.Unlock()
 		if wanted {
 			s.bus.demand(s.ownerID)
@@ -88,23 +91,76 @@ func (s *Subscription) enter() {
 	}
 }
 
-// reachable finds out whether everything after the cursor can be read.
+// headPatience is how long the log may take to come to a position that a client brings: another
+// server may be ahead by as much.
+const headPatience = 2 * time.Second
+
+// reachable finds out whether everything after the cursor can be read, and whether the cursor is a
+// place of this history at all.
 func (s *Subscription) reachable(ctx context.Context) error {
-	s.log.mu.Lock()
-	lost := s.cursor.Compare(s.log.lost) < 0
-	inMemory := s.cursor.Compare(s.log.floor) >= 0
-	if !lost && !inMemory && s.log.lastKnown && s.cursor == s.log.last {
-		s.cursor, inMemory = s.log.floor, true // nothing of this owner lies in between
+	if s.cursor.Batch > s.bus.Head() {
+		waiting, cancel := context.WithTimeout(ctx, headPatience)
+		s.bus.Await(waiting, s.cursor.Batch)
+		cancel()
+		if s.cursor.Batch > s.bus.Head() && (s.cursor.Mark == 0 || ctx.Err() != nil) {
+			return cmp.Or(ctx.Err(), eventlog.ErrHistoryGone)
+		}
 	}
-	s.log.mu.Unlock()
+	if known, forgot := s.knowsLast(); !known {
+		if _, err := s.learnLast(ctx, forgot); err != nil {
+			return fmt.Errorf("find the last event of owner %s: %w", s.ownerID, err)
+		}
+	}
+	at, inMemory, known := s.find()
+	if !known {
+		at, known = s.bus.replay.knows(s.ownerID, s.cursor)
+	}
 	switch {
-	case lost:
-		return db.ErrHistoryGone
-	case inMemory && s.cursor.Batch <= s.bus.Head()+1:
+	case s.log.isLost(s.cursor) || known && at.Contradicts(s.cursor):
+		return eventlog.ErrHistoryGone
+	case !known && s.cursor != (eventlog.Position{}) && (inMemory || s.bus.replay.find(s.ownerID, s.cursor) != nil):
+		// Nobody looks it up to read on from there.
+		if err := s.bus.history.Reaches(ctx, s.ownerID, s.cursor); err != nil {
+			return err
+		}
+	}
+	if inMemory {
 		return nil
 	}
 	_, _, err := s.bus.replay.next(ctx, s.bus, s.ownerID, s.cursor, 1)
 	return err
+}
+
+func (s *Subscription) knowsLast() (known bool, forgot int) {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.log.lastKnown, s.log.forgot
+}
+
+// find looks for the cursor in memory: inMemory says that what follows it is there, known that at
+// is the same place of this history.
+func (s *Subscription) find() (at eventlog.Position, inMemory, known bool) {
+	o := s.log
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	inMemory = s.cursor.Compare(o.lowWatermark) >= 0
+	if o.lastKnown && s.cursor.Compare(o.last) == 0 && !o.last.Contradicts(s.cursor) {
+		if !inMemory {
+			s.cursor, inMemory = o.lowWatermark, true // nothing of this owner lies in between
+		}
+		return s.cursor, inMemory, true
+	}
+	if at, known = findEvent(o.events, s.cursor); known {
+		return at, inMemory, true
+	}
+	return o.lowWatermark, inMemory, o.lowWatermark.Mark != 0 && s.cursor.Compare(o.lowWatermark) == 0
+}
+
+// isLost reports whether something after a position was lost.
+func (o *ownerLog) isLost(position eventlog.Position) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return position.Compare(o.lost) < 0
 }
 
 // Restart moves the cursor to the present.
@@ -117,40 +173,54 @@ func (s *Subscription) Restart(ctx context.Context) error {
 	}
 	o := s.log
 	o.mu.Lock()
-	known := o.lastKnown
+	known, forgot := o.lastKnown, o.forgot
 	s.cursor, s.last = o.last, o.last
 	o.mu.Unlock()
 	if known {
 		return nil
 	}
-	last, err := s.bus.history.Last(ctx, s.ownerID)
+	last, err := s.learnLast(ctx, forgot)
 	if err != nil {
 		return fmt.Errorf("find where the stream of owner %s begins: %w", s.ownerID, err)
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.lastKnown { // nothing was published since: between last and the floor lies nothing
-		o.last, o.lastKnown = last, true
-		if last.Compare(o.floor) < 0 {
-			o.floor = last
-		}
 	}
 	s.cursor, s.last = last, last
 	return nil
 }
 
-// Next appends the events after the cursor to a buffer, at most max, and moves it; after the last of them the newest
-// metrics, if they were not returned yet. No events and no error: there is nothing more at present, and the
-// reader's Ready will be called. ErrBehind: call Replay. db.ErrHistoryGone: call Restart, and tell the client to load its snapshots again.
+// learnLast asks the log for the owner's last message, where nobody here knows it. forgot is how
+// often it was forgotten before the question.
+func (s *Subscription) learnLast(ctx context.Context, forgot int) (eventlog.Position, error) {
+	last, err := s.bus.history.Last(ctx, s.ownerID)
+	if err != nil {
+		return last, err
+	}
+	o := s.log
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Nothing was published since: between last and the low watermark lies nothing.
+	if !o.lastKnown && o.forgot == forgot {
+		o.last, o.lastKnown = last, true
+		if last.Compare(o.lowWatermark) < 0 {
+			o.lowWatermark = last
+		}
+	}
+	return last, nil
+}
+
+// Next appends the events after the cursor to a buffer, at most max, and moves it; after the last
+// of them the newest state, if it was not returned yet, which does not wait for a cursor that is
+// behind. No events and no error: there is nothing more at present, and the reader's Ready will be
+// called. ErrBehind: call Replay. eventlog.ErrHistoryGone: call Restart, and tell the client to
+// load its snapshots again.
 func (s *Subscription) Next(buffer []*Event, max int) ([]*Event, error) {
 	o := s.log
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.retired || s.cursor.Compare(o.lost) < 0 {
-		return buffer, db.ErrHistoryGone
+		return buffer, eventlog.ErrHistoryGone
 	}
-	if s.cursor.Compare(o.floor) < 0 {
-		return buffer, ErrBehind
+	if s.cursor.Compare(o.lowWatermark) < 0 {
+		return o.state.appendNew(buffer, &s.told), ErrBehind
 	}
 	rest := o.after(s.cursor)
 	all := len(rest) <= max
@@ -162,15 +232,14 @@ func (s *Subscription) Next(buffer []*Event, max int) ([]*Event, error) {
 		s.cursor = rest[len(rest)-1].Position
 		s.last = s.cursor
 	}
-	if all && o.metrics != nil && s.version != o.version {
-		buffer = append(buffer, o.metrics)
-		s.version = o.version
+	if all {
+		buffer = o.state.appendNew(buffer, &s.told)
 	}
 	return buffer, nil
 }
 
 // after returns the events in memory after a position. The caller holds the lock.
-func (o *ownerLog) after(cursor db.Position) []*Event {
+func (o *ownerLog) after(cursor eventlog.Position) []*Event {
 	const near = 8 // most cursors are close to the end
 	from := len(o.events)
 	for from > 0 && len(o.events)-from < near && o.events[from-1].Position.Compare(cursor) > 0 {
@@ -182,21 +251,33 @@ func (o *ownerLog) after(cursor db.Position) []*Event {
 	return o.events[from:]
 }
 
-// Replay reads the events after the cursor from the log, at most limit, and moves the cursor past them. It may wait for
-// the database.
+// Replay reads the events after the cursor from the log, at most limit, and moves the cursor past
+// them. It may wait for the database.
 func (s *Subscription) Replay(ctx context.Context, limit int) ([]*Event, error) {
-	events, end, err := s.bus.replay.next(ctx, s.bus, s.ownerID, s.cursor, limit)
-	if err != nil {
-		return nil, err
+	for {
+		events, end, err := s.bus.replay.next(ctx, s.bus, s.ownerID, s.cursor, limit)
+		if err != nil {
+			return nil, err
+		}
+		further := end.Compare(s.cursor) > 0
+		s.cursor = end
+		if len(events) > 0 {
+			s.last = events[len(events)-1].Position
+		}
+		if len(events) > 0 || !further || !s.isBehind() {
+			return events, nil
+		}
 	}
-	s.cursor = end
-	if len(events) > 0 {
-		s.last = events[len(events)-1].Position
-	}
-	return events, nil
 }
 
-// LastID returns the id of the last event that was returned, or of the place where the stream began.
+func (s *Subscription) isBehind() bool {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.cursor.Compare(s.log.lowWatermark) < 0
+}
+
+// LastID returns the id of the last event that was returned, or of the place where the
+// stream began.
 func (s *Subscription) LastID() string {
 	return s.bus.Encoder().Epoch.Format(s.ownerID, s.last)
 }
@@ -206,17 +287,17 @@ func (s *Subscription) Close() {
 	o := s.log
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.retired || s.place < 0 {
+	if o.retired || s.index < 0 {
 		return
 	}
 	last := len(o.readers) - 1
-	o.cursors[s.place], o.readers[s.place] = o.cursors[last], o.readers[last]
-	o.cursors[s.place].place = s.place
+	o.cursors[s.index], o.readers[s.index] = o.cursors[last], o.readers[last]
+	o.cursors[s.index].index = s.index
 	o.cursors[last], o.readers[last] = nil, nil
 	o.cursors, o.readers = o.cursors[:last], o.readers[:last]
-	s.place = -1
+	s.index = -1
 	if last == 0 {
-		o.cursors, o.readers, o.metrics = nil, nil, nil // nobody keeps them up to date from now on
+		o.cursors, o.readers, o.state = nil, nil, state{} // nobody keeps it up to date from now on
 		s.bus.mayBeIdle(o)
 	}
 }

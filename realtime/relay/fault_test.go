@@ -1,0 +1,494 @@
+package relay_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	mathrand "math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db/seal"
+	"github.com/hangarshare/hangarshare-realtime/realtime/relay"
+	"github.com/hangarshare/hangarshare-realtime/realtime/relay/redistest"
+)
+
+// Whatever a Redis does that lies, nothing passes that the installation did not seal, and the relay
+// lives.
+func TestLyingRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	between := redistest.NewProxy(t, server.Addr)
+	honest, deceived := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+between.Addr, nodeOptions{})
+	honest.awaitProven()
+	deceived.awaitProven()
+	other, err := seal.New(bytes.Repeat([]byte{8}, seal.SecretSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := other.Seal(seal.Parcel, other.EpochID(""), 900_001, []byte("forged"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	former, err := deceived.keys.Seal(seal.Parcel, deceived.keys.EpochID("former"), 900_002, []byte("another epoch's"), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var old [][]byte
+	lie := func(message []byte) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(old) < 100 {
+			old = append(old, message)
+		}
+		switch mathrand.IntN(8) {
+		case 0:
+			return nil // dropped
+		case 1:
+			return [][]byte{message, message} // repeated
+		case 2:
+			return [][]byte{old[mathrand.IntN(len(old))], message} // replayed
+		case 3:
+			flipped := bytes.Clone(message)
+			flipped[mathrand.IntN(len(flipped))] ^= 1 << mathrand.IntN(8)
+			return [][]byte{flipped}
+		case 4:
+			return [][]byte{foreign, former, message}
+		case 5:
+			return [][]byte{message[:mathrand.IntN(len(message))], []byte{}, bytes.Repeat([]byte{1}, 300)}
+		}
+		return [][]byte{message}
+	}
+	between.Set(redistest.Fault{Lie: lie})
+	sent := int64(0)
+	for deadline := time.Now().Add(patience); deceived.Stats().Forged < 5 || deceived.forgedParcels() < 50; {
+		if sent++; time.Now().After(deadline) {
+			t.Fatalf("%d heartbeats and %d parcels were found forged; the log:\n%s", deceived.Stats().Forged, deceived.forgedParcels(), deceived.log)
+		}
+		honest.send(sent)
+		time.Sleep(2 * time.Millisecond) // a pace
+	}
+	deceived.mu.Lock()
+	for number := range deceived.parcels {
+		if number > sent {
+			t.Errorf("parcel %d came, which nobody sent", number)
+		}
+	}
+	deceived.mu.Unlock()
+	if members := deceived.Members(); len(members) > 1 {
+		t.Errorf("one other server sent heartbeats; heard are %+v", members)
+	}
+	between.Set(redistest.Fault{})
+	deceived.awaitProven()
+	passes(honest, 1_000_000, deceived)
+}
+
+func (n *node) forgedParcels() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.forged
+}
+
+// A Redis that breaks the protocol itself ends a connection, and nothing else.
+func TestBrokenProtocol(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	between := redistest.NewProxy(t, server.Addr)
+	honest, deceived := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+between.Addr, nodeOptions{})
+	honest.awaitProven()
+	deceived.awaitProven()
+	between.Set(redistest.Fault{Flip: 0.01})
+	for number := range int64(1500) {
+		honest.send(number)
+		time.Sleep(2 * time.Millisecond) // a pace
+	}
+	between.Set(redistest.Fault{})
+	deceived.awaitProven()
+	passes(honest, 1_000_000, deceived)
+}
+
+// Heartbeats that are held back for seconds and come then prove nothing, and bring no dead server
+// back.
+func TestReplayedHeartbeats(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	between := redistest.NewProxy(t, server.Addr)
+	honest, deceived := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+between.Addr, nodeOptions{})
+	deceived.await("the other is heard", func() bool { return len(deceived.Members()) == 1 })
+	var mu sync.Mutex
+	var kept [][]byte
+	between.Set(redistest.Fault{Lie: func(message []byte) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
+		kept = append(kept, message)
+		return [][]byte{kept[mathrand.IntN(min(10, len(kept)))], message}
+	}})
+	deceived.await("messages of both were kept", func() bool { mu.Lock(); defer mu.Unlock(); return len(kept) > 10 })
+	honest.stop()
+	deceived.await("the other is gone", func() bool { return len(deceived.Members()) == 0 })
+	deceived.await("old ones were dropped", func() bool { return deceived.Stats().Stale > 3 })
+	if len(deceived.Members()) != 0 {
+		t.Error("a server that has gone is heard")
+	}
+	between.Set(redistest.Fault{Lie: func([]byte) [][]byte { // all but what is new
+		mu.Lock()
+		defer mu.Unlock()
+		return kept[max(0, len(kept)-20):]
+	}})
+	deceived.awaitUnproven()
+}
+
+func TestNetworkFaults(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]redistest.Fault{
+		"swallows":        {Drop: true},
+		"holds":           {Hold: make(chan struct{})},
+		"a byte a second": {Slow: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			between := redistest.NewProxy(t, server.Addr)
+			far, near := start(t, "redis://"+between.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{})
+			far.awaitProven()
+			near.awaitProven()
+			passes(near, 1, far)
+			between.Set(f)
+			far.awaitUnproven()
+			for range 100 {
+				far.send(1)
+			}
+			between.Set(redistest.Fault{})
+			far.awaitProven()
+			passes(near, 1000, far)
+			passes(far, 2000, near)
+		})
+	}
+	t.Run("200 ms late", func(t *testing.T) {
+		t.Parallel()
+		server := redistest.Start(t)
+		between := redistest.NewProxy(t, server.Addr)
+		between.Set(redistest.Fault{Delay: 200 * time.Millisecond})
+		far := start(t, "redis://"+between.Addr, nodeOptions{})
+		far.awaitProven()
+		passes(far, 1, far)
+	})
+}
+
+func TestUser(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	// The documented user: docs/scaling.md.
+	server.Do("ACL SETUSER hangarshare on >secret resetchannels &hangarshare:* -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname")
+	server.Do("ACL SETUSER deaf on >secret resetchannels -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname")
+	a, b := start(t, "redis://hangarshare:secret@"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr+"/5", nodeOptions{})
+	a.awaitProven()
+	b.awaitProven()
+	passes(a, 1, b)
+	passes(b, 1000, a)
+
+	deaf := start(t, "redis://deaf:secret@"+server.Addr, nodeOptions{})
+	deaf.await("the log says what is missing", func() bool { return deaf.log.count("resetchannels &hangarshare:") > 0 })
+	server.Do("ACL SETUSER deaf &hangarshare:*")
+	deaf.awaitProven()
+
+	for _, user := range []string{"hangarshare:wrong", "nobody:secret"} {
+		refused := newNode(t, "redis://"+user+"@"+server.Addr, nodeOptions{})
+		if err := refused.Check(t.Context()); !errors.Is(err, relay.ErrRefused) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("the user %q: %v", user, err)
+		}
+	}
+	if err := a.Check(t.Context()); err != nil {
+		t.Errorf("the right user: %v", err)
+	}
+	// A password that is changed while the server runs.
+	server.Do("ACL SETUSER hangarshare resetpass >other")
+	server.Do("CLIENT KILL USER hangarshare")
+	a.await("the log says that the password is refused", func() bool { return a.log.count("check REDIS_URL") > 0 })
+	server.Do("ACL SETUSER hangarshare >secret")
+	a.awaitProven()
+}
+
+func TestPasswordAlone(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "requirepass secret")
+	start(t, "redis://:secret@"+server.Addr, nodeOptions{}).awaitProven()
+	refused := newNode(t, "redis://"+server.Addr, nodeOptions{})
+	if err := refused.Check(t.Context()); !errors.Is(err, relay.ErrRefused) {
+		t.Errorf("without the password: %v", err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Kill()
+	n := newNode(t, "redis://"+server.Addr, nodeOptions{})
+	err := n.Check(t.Context())
+	if err == nil || errors.Is(err, relay.ErrRefused) || !strings.Contains(err.Error(), server.Addr) {
+		t.Errorf("a Redis that is away: %v", err)
+	}
+	n.run()
+	n.await("the log says so", func() bool { return n.log.count("Redis is away") == 1 })
+	server.Start()
+	n.awaitProven()
+}
+
+// What speaks the protocol of Redis 5: no HELLO, no pushes, a connection of its own for
+// subscriptions.
+func TestFormerProtocol(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, `rename-command HELLO ""`, "requirepass secret")
+	a, b := start(t, "redis://:secret@"+server.Addr, nodeOptions{}), start(t, "redis://:secret@"+server.Addr, nodeOptions{})
+	a.awaitProven()
+	passes(a, 1, b)
+	if err := newNode(t, "redis://:wrong@"+server.Addr, nodeOptions{}).Check(t.Context()); !errors.Is(err, relay.ErrRefused) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	server.Kill()
+	a.awaitUnproven()
+	server.Start()
+	a.awaitProven()
+	passes(b, 1000, a)
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	own, foreign := newAuthority(t), newAuthority(t)
+	cert, key := own.issue(t)
+	server := redistest.Start(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file, "tls-auth-clients no")
+	for _, scheme := range []string{"rediss", "valkeys"} {
+		n := start(t, scheme+"://"+server.Addr, nodeOptions{caFile: own.file})
+		n.awaitProven()
+		passes(n, 1, n)
+	}
+	mistrusting := start(t, "rediss://"+server.Addr, nodeOptions{caFile: foreign.file})
+	mistrusting.await("the log says what to do", func() bool { return mistrusting.log.count("REDIS_CA_FILE") > 0 })
+	if mistrusting.Proven() {
+		t.Error("a server is believed whose certificate nobody vouches for")
+	}
+	if err := mistrusting.Check(t.Context()); err == nil || errors.Is(err, relay.ErrRefused) {
+		t.Errorf("a foreign certificate: %v", err)
+	}
+}
+
+func TestSentinel(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	host, port, _ := net.SplitHostPort(master.Addr)
+	replica := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+	var sentinels []string
+	var first *redistest.Server
+	for range 3 {
+		s := redistest.StartSentinel(t, "hangars", master)
+		first, sentinels = s, append(sentinels, s.Addr)
+	}
+	url := "redis://" + sentinels[0] + "?master_set=hangars&addr=" + sentinels[1] + "&addr=" + sentinels[2]
+	a, b := start(t, url, nodeOptions{}), start(t, url, nodeOptions{})
+	a.awaitProven()
+	passes(a, 1, b)
+	a.await("the sentinels agree", func() bool {
+		return strings.HasPrefix(first.Ask("SENTINEL CKQUORUM hangars"), "+OK 3") && strings.Contains(replica.Ask("INFO replication"), "master_link_status:up")
+	})
+	a.await("the sentinels know the replica", func() bool { return strings.HasPrefix(first.Ask("SENTINEL REPLICAS hangars"), "*1") })
+	master.Kill()
+	a.awaitUnproven()
+	began := time.Now()
+	a.awaitProven()
+	b.awaitProven()
+	t.Logf("proven again %v after the master was lost", time.Since(began))
+	passes(a, 1000, b)
+	if got := replica.Ask("ROLE"); !strings.HasPrefix(got, "*3") {
+		t.Errorf("the replica's role: %s", got)
+	}
+	// The former master comes back as a replica: what is published there reaches nobody.
+	master.Start()
+	a.await("the former master was told", func() bool { return strings.Contains(master.Ask("INFO replication"), "role:slave") })
+	passes(b, 2000, a)
+
+	unknown := newNode(t, strings.Replace(url, "hangars", "boats", 1), nodeOptions{})
+	if err := unknown.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "boats") {
+		t.Errorf("a master that the sentinels do not know: %v", err)
+	}
+}
+
+// What is published at one node of a cluster reaches the subscribers of all.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	nodes := make([]*redistest.Server, 2)
+	buses := make([]string, 2)
+	for i := range nodes {
+		_, bus, _ := net.SplitHostPort(redistest.FreeAddress(t))
+		nodes[i], buses[i] = redistest.Start(t, "cluster-enabled yes", "cluster-port "+bus), bus
+	}
+	host, port, _ := net.SplitHostPort(nodes[1].Addr)
+	nodes[0].Do("CLUSTER MEET " + host + " " + port + " " + buses[1])
+	a := start(t, "redis://"+nodes[0].Addr+"?addr="+nodes[1].Addr, nodeOptions{})
+	b := start(t, "redis://"+nodes[1].Addr+"?addr="+nodes[0].Addr, nodeOptions{})
+	a.awaitProven()
+	b.awaitProven()
+	passes(a, 1, b)
+	passes(b, 1000, a)
+	nodes[0].Kill() // the other one is enough
+	a.awaitUnproven()
+	a.awaitProven()
+	passes(a, 2000, b)
+}
+
+// A13 for the package: neither goroutines nor descriptors grow, and the log stays short.
+func TestManyReconnects(t *testing.T) {
+	server := redistest.Start(t)
+	between := redistest.NewProxy(t, server.Addr)
+	n := start(t, "redis://"+between.Addr, nodeOptions{})
+	n.awaitProven()
+	between.Cut()
+	n.await("it came back once", func() bool { return n.Stats().Losses >= 1 && n.Proven() })
+	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
+	for round := uint64(2); round <= 40; round++ {
+		between.Cut()
+		n.await("it came back", func() bool { return n.Stats().Losses >= round && n.Proven() })
+	}
+	n.await("goroutines ended", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
+	n.await("descriptors were closed", func() bool { return openFiles(t) <= descriptors+6 })
+	if got := n.log.count("\n"); got > 4 {
+		t.Errorf("40 losses gave %d lines of log:\n%s", got, n.log)
+	}
+}
+
+// A relay that was told to stop does so also while an attempt to connect hangs.
+func TestStopsWhileConnecting(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Freeze()
+	n := start(t, "redis://"+server.Addr, nodeOptions{})
+	n.await("it tried", func() bool { return n.log.count("Redis is away") > 0 })
+	n.stop()
+	server.Thaw()
+}
+
+func TestParseAddress(t *testing.T) {
+	t.Parallel()
+	authority := newAuthority(t)
+	nothing := filepath.Join(t.TempDir(), "nothing")
+	if err := os.WriteFile(nothing, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, good := range []struct{ url, caFile, hosts string }{
+		{"redis://localhost", "", "localhost:6379"},
+		{"redis://user:p%40ss@cache:7000/3", "", "cache:7000"},
+		{"rediss://cache", authority.file, "cache:6379"},
+		{"valkey://a:1?addr=b:2&addr=c", "", "a:1, b:2, a:6379"},
+		{"valkeys://cache", "", "cache:6379"},
+		{"unix:///run/redis.sock?db=1", "", "/run/redis.sock"},
+		{"redis://s1:26379?master_set=m&addr=s2:26379&sentinel_password=x", "", "s1:26379, s2:26379"},
+		{"redis://[::1]:7000", "", "[::1]:7000"},
+	} {
+		if a, err := relay.ParseAddress(good.url, good.caFile); err != nil || a.String() != good.hosts {
+			t.Errorf("%s: %v, %v", good.url, a, err)
+		}
+	}
+	for _, bad := range []struct{ url, caFile, says string }{
+		{"http://cache", "", "REDIS_URL"},
+		{"cache:6379", "", "REDIS_URL"},
+		{"redis://", "", "names no host"},
+		{"unix://", "", "names no host"},
+		{"redis://user:s3cret@cache:port", "", "REDIS_URL"},
+		{"redis://user:s3cret%zz@cache", "", "REDIS_URL"},
+		{"redis://cache/name", "", "REDIS_URL"},
+		{"redis://cache?master=m", "", "master_set"},
+		{"redis://cache", authority.file, "rediss"},
+		{"rediss://cache", "/does/not/exist", "REDIS_CA_FILE"},
+		{"rediss://cache", nothing, "REDIS_CA_FILE"},
+	} {
+		_, err := relay.ParseAddress(bad.url, bad.caFile)
+		if err == nil || !strings.Contains(err.Error(), bad.says) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", bad.url, err)
+		}
+	}
+}
+
+func openFiles(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("this system does not list open files")
+	}
+	return len(entries)
+}
+
+// authority signs certificates for 127.0.0.1.
+type authority struct {
+	file string // its own certificate
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{dir: t.TempDir()}
+	a.cert, a.key = a.make(t, nil, nil)
+	a.file = a.write(t, "ca.pem", "CERTIFICATE", a.cert.Raw)
+	return a
+}
+
+// issue returns the files of a certificate and its key.
+func (a *authority) issue(t testing.TB) (certFile, keyFile string) {
+	t.Helper()
+	cert, key := a.make(t, a.cert, a.key)
+	raw, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.write(t, "cert.pem", "CERTIFICATE", cert.Raw), a.write(t, "key.pem", "PRIVATE KEY", raw)
+}
+
+func (a *authority) make(t testing.TB, by *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: fmt.Sprint("test ", by != nil)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+	}
+	if by == nil {
+		by, signer, template.IsCA, template.KeyUsage = template, key, true, x509.KeyUsageCertSign
+	} else {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, by, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
+}
+
+func (a *authority) write(t testing.TB, name, kind string, raw []byte) string {
+	t.Helper()
+	file := filepath.Join(a.dir, name)
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

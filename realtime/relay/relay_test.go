@@ -1,0 +1,237 @@
+package relay_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db/seal"
+	"github.com/hangarshare/hangarshare-realtime/realtime/relay"
+	"github.com/hangarshare/hangarshare-realtime/realtime/relay/redistest"
+)
+
+func TestParcelsReachEverybody(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "unix://"+server.Socket, nodeOptions{})
+	a.awaitProven()
+	b.awaitProven()
+	for number := range int64(500) {
+		a.send(number + 1)
+	}
+	for _, n := range []*node{a, b} {
+		n.await("all parcels came", func() bool { return n.has(500) })
+		for number := range int64(500) {
+			if n.parcels[number+1] != 1 {
+				t.Errorf("parcel %d came %d times", number+1, n.parcels[number+1])
+			}
+		}
+	}
+	a.note(func() { a.state.Head, a.state.Leading = 77, true })
+	b.await("the head is heard", func() bool { b.mu.Lock(); defer b.mu.Unlock(); return b.heads[77] })
+	members := b.Members()
+	if len(members) != 1 || !members[0].Leading || members[0].Head != 77 {
+		t.Errorf("the members heard are %+v", members)
+	}
+	a.stop()
+	b.await("the other is gone", func() bool { return len(b.Members()) == 0 })
+	if got := server.Do("DBSIZE"); got != ":0" {
+		t.Errorf("Redis holds keys: %s", got)
+	}
+}
+
+func TestLargeParcels(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{})
+	a.awaitProven()
+	b.awaitProven()
+	publish := func(number int64, size int) bool {
+		sealed, err := a.keys.Seal(seal.Parcel, a.state.Epoch, number, make([]byte, size), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Publish(sealed)
+	}
+	if !publish(1, 256<<10) {
+		t.Error("a parcel of 256 KiB is refused")
+	}
+	if publish(2, 256<<10+1) {
+		t.Error("a parcel of more is taken")
+	}
+	b.await("the parcel came", func() bool { return b.has(1) })
+}
+
+// Nobody waits for Redis: what has no room is dropped at once.
+func TestPublishNeverWaits(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a := start(t, "redis://"+server.Addr, nodeOptions{})
+	a.awaitProven()
+	server.Freeze()
+	sealed, err := a.keys.Seal(seal.Parcel, a.state.Epoch, 1, make([]byte, 200<<10), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for range 10_000 {
+		if !a.Publish(sealed) {
+			refused++
+		}
+	}
+	if refused < 9_000 || a.Stats().Dropped != uint64(refused) {
+		t.Errorf("of 10,000 parcels to a frozen Redis %d were refused, and %d counted", refused, a.Stats().Dropped)
+	}
+	server.Thaw()
+	a.awaitProven()
+	passes(a, 1_000_000, a)
+}
+
+func TestRedisGoesAndComes(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(*redistest.Server){
+		"killed and restarted empty": func(s *redistest.Server) { s.Kill(); s.Start() },
+		"FLUSHALL":                   func(s *redistest.Server) { s.Do("FLUSHALL") },
+		"maxmemory": func(s *redistest.Server) {
+			s.Do("CONFIG SET maxmemory 1mb")
+			s.Do("CONFIG SET maxmemory-policy noeviction")
+		},
+		"connections killed": func(s *redistest.Server) { s.Do("CLIENT KILL TYPE normal"); s.Do("CLIENT KILL TYPE pubsub") },
+		"DEBUG SLEEP":        func(s *redistest.Server) { s.Do("DEBUG SLEEP 3") },
+		"frozen": func(s *redistest.Server) {
+			s.Freeze()
+			time.Sleep(4 * time.Second) // the fault itself
+			s.Thaw()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, "enable-debug-command yes")
+			a, b := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{})
+			a.awaitProven()
+			b.awaitProven()
+			passes(a, 1, b)
+			losses := a.Stats().Losses
+			fault(server)
+			harmless := name == "FLUSHALL" || name == "maxmemory"
+			if !harmless {
+				a.await("the fault was noticed", func() bool { return a.Stats().Losses > losses })
+			}
+			a.awaitProven()
+			b.awaitProven()
+			passes(a, 1000, b)
+			passes(b, 2000, a)
+			if harmless && a.Stats().Losses != losses {
+				t.Errorf("Redis counted as away; the log:\n%s", a.log)
+			}
+		})
+	}
+}
+
+// A Redis that stands still is noticed by the heartbeat, long before a connection shows it.
+func TestFrozenRedisIsNoticedSoon(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a := start(t, "redis://"+server.Addr, nodeOptions{})
+	a.awaitProven()
+	server.Freeze()
+	began := time.Now()
+	a.awaitUnproven()
+	t.Logf("noticed after %v", time.Since(began))
+	server.Thaw()
+	began = time.Now()
+	a.awaitProven()
+	t.Logf("proven again after %v", time.Since(began))
+	if a.ProvenFor() <= 0 || a.ProvenFor() > patience {
+		t.Errorf("proven for %v", a.ProvenFor())
+	}
+}
+
+func TestChannelsDiffer(t *testing.T) {
+	t.Parallel()
+	keys := keyring(t)
+	other, err := seal.New([]byte(strings.Repeat("x", seal.SecretSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	channels := map[string]bool{}
+	for _, channel := range []string{relay.Channel(keys, "realtime"), relay.Channel(keys, "other"), relay.Channel(other, "realtime")} {
+		if !strings.HasPrefix(channel, "hangarshare:") {
+			t.Errorf("the channel %q is outside of hangarshare:*", channel)
+		}
+		channels[channel] = true
+	}
+	if len(channels) != 3 {
+		t.Errorf("of three channels some are one: %v", channels)
+	}
+}
+
+// Two listen for all: the server that numbers the log, and the lowest of the others.
+func TestRelieved(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var nodes []*node
+	for range 4 {
+		nodes = append(nodes, start(t, "redis://"+server.Addr, nodeOptions{}))
+	}
+	relieved := func() (count int) {
+		for _, n := range nodes {
+			if n.Relieved() {
+				count++
+			}
+		}
+		return count
+	}
+	leader := nodes[0]
+	for _, n := range nodes {
+		n.await("all others are heard", func() bool { return len(n.Members()) == 3 })
+	}
+	if relieved() != 0 {
+		t.Error("servers rely on others, and none numbers the log")
+	}
+	deaf := redistest.NewProxy(t, server.Addr) // what it says passes, what it hears does not
+	deaf.Set(redistest.Fault{Lie: func([]byte) [][]byte { return nil }})
+	unproven := newNode(t, "redis://"+deaf.Addr, nodeOptions{})
+	unproven.state.Leading = true
+	unproven.run()
+	leader.await("it is heard", func() bool {
+		return slices.ContainsFunc(leader.Members(), func(m relay.Member) bool { return m.Leading && !m.Proven })
+	})
+	if relieved() != 0 {
+		t.Error("servers rely on one that cannot know whether Redis takes what it publishes")
+	}
+	unproven.stop()
+	leader.await("it is gone", func() bool { return len(leader.Members()) == 3 })
+	leader.note(func() { leader.state.Leading = true })
+	leader.await("two are relieved", func() bool { return relieved() == 2 })
+	if leader.Relieved() {
+		t.Error("the server that numbers the log is relieved of listening")
+	}
+	late := redistest.NewProxy(t, server.Addr)
+	late.Set(redistest.Fault{Delay: 200 * time.Millisecond})
+	slow := start(t, "redis://"+late.Addr, nodeOptions{})
+	slow.await("it hears the others", func() bool { return slow.Proven() && len(slow.Members()) == 4 })
+	if slow.Relieved() {
+		t.Error("a server relies on a Redis that is slower than PostgreSQL")
+	}
+	slow.stop()
+	leader.stop()
+	leader.await("everybody listens again", func() bool { return relieved() == 0 })
+}
+
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b, c := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{})
+	a.note(func() { a.counts = map[string]int{"user 1": 30, "user 2": 7} })
+	b.note(func() { b.counts = map[string]int{"user 1": 12} })
+	c.await("both counts came", func() bool { return c.Elsewhere("user 1") == 42 && c.Elsewhere("user 2") == 7 })
+	if got := c.Elsewhere("user 3"); got != 0 {
+		t.Errorf("a user of whom nobody spoke counts %d", got)
+	}
+	b.note(func() { b.counts = nil })
+	c.await("a count ended", func() bool { return c.Elsewhere("user 1") == 30 })
+	server.Kill()
+	c.await("counts are forgotten", func() bool { return c.Elsewhere("user 1") == 0 })
+}
