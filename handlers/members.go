@@ -1,36 +1,22 @@
 package handlers
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
-// maxBody is the most bytes of a request's body that are read.
-const maxBody = 4 << 10
-
-// Register keeps who may see an account besides its own user. ErrNotFound and ErrConflict are db's.
-type Register interface {
-	Members(ctx context.Context, ownerID string) ([]db.Member, error)
-	Member(ctx context.Context, ownerID, userID string) (db.Member, error)
-	AddMember(ctx context.Context, ownerID, email string, role db.Role) (db.Member, error)
-	ChangeMember(ctx context.Context, ownerID, userID string, was, role db.Role) (db.Member, error)
-	RemoveMember(ctx context.Context, ownerID, userID string, was db.Role) error
-}
-
-// Members serves an account's members. An owner decides about everybody, a manager about viewers, and everybody may leave.
+// Members serves an account's members and invitations. An owner decides about everybody, a manager
+// about viewers, and everybody may leave.
 type Members struct {
-	Accounts Accounts
-	Register Register
-	Log      *slog.Logger
+	Directory Directory
+	Register  *db.Store
+	Log       *slog.Logger
 }
 
-// member is a member as clients get him.
+// member is a member as clients get them.
 type member struct {
 	UserID string  `json:"userId"`
 	Name   string  `json:"name"`
@@ -47,181 +33,150 @@ func memberOf(m db.Member) member {
 	return out
 }
 
-// position is who asks about which account, and what he may do there.
-type position struct {
+// grant is who asks about which account, and what they may do there.
+type grant struct {
 	viewer  Viewer
 	ownerID string
 	role    db.Role
 }
 
-// may reports whether he may give a role to somebody, or take it away.
-func (p position) may(role db.Role) bool {
-	return p.role == db.RoleOwner || p.role == db.RoleManager && role == db.RoleViewer
+// may reports whether they may give a role to another user, or take it away.
+func (g grant) may(role db.Role) bool {
+	return g.role == db.RoleOwner || g.role == db.RoleManager && role == db.RoleViewer
 }
 
-func (m *Members) admit(r *http.Request) (position, *refusal) {
-	viewer, refused := known(r.Context())
-	if refused != nil {
-		return position{}, refused
+// authorize returns what the caller may do in the account in the path.
+func (m *Members) authorize(r *http.Request) (grant, error) {
+	viewer, err := RequireViewer(r.Context())
+	if err != nil {
+		return grant{}, err
 	}
-	id, role, refused := access(r.Context(), m.Accounts, viewer, r.PathValue("ownerId"))
-	return position{viewer, id, role}, refused
+	id, role, err := ResolveRole(r.Context(), m.Directory, viewer, r.PathValue("ownerId"))
+	return grant{viewer, id, role}, err
+}
+
+// manage is authorize for what viewers may not do; forbidden says so to them.
+func (m *Members) manage(r *http.Request, forbidden string) (grant, error) {
+	g, err := m.authorize(r)
+	if err == nil && g.role == db.RoleViewer {
+		err = Forbidden(forbidden, "")
+	}
+	return g, err
 }
 
 // List answers with all members, the account's own user first.
 func (m *Members) List(w http.ResponseWriter, r *http.Request) {
-	p, refused := m.admit(r)
-	if refused == nil && p.role == db.RoleViewer {
-		refused = forbidden("only owners and managers may see who else sees this account")
-	}
-	if refused != nil {
-		respondRefusal(r.Context(), w, m.Log, refused)
+	g, err := m.manage(r, "only owners and managers may see who else sees this account")
+	if err != nil {
+		RespondError(w, r, m.Log, err)
 		return
 	}
-	members, err := m.Register.Members(r.Context(), p.ownerID)
+	members, err := m.Register.Members(r.Context(), g.ownerID)
 	if err != nil {
-		respondRefusal(r.Context(), w, m.Log, refuse(err, ""))
+		RespondError(w, r, m.Log, err)
 		return
 	}
 	list := make([]member, 0, len(members))
 	for _, one := range members {
 		list = append(list, memberOf(one))
 	}
-	RespondJSON(w, http.StatusOK, map[string]any{"members": list})
-}
-
-// Add makes the user with an e-mail address a member.
-func (m *Members) Add(w http.ResponseWriter, r *http.Request) {
-	p, refused := m.admit(r)
-	var body struct {
-		Email string
-		Role  db.Role
-	}
-	if refused == nil {
-		refused = readMember(w, r, &body)
-	}
-	email := strings.TrimSpace(body.Email)
-	switch {
-	case refused != nil:
-	case email == "" || strings.ContainsRune(email, 0):
-		refused = invalid("email", "email must be the e-mail address of a user")
-	default:
-		refused = p.check(body.Role)
-	}
-	if refused != nil {
-		respondRefusal(r.Context(), w, m.Log, refused)
-		return
-	}
-	added, err := m.Register.AddMember(r.Context(), p.ownerID, email, body.Role)
-	switch {
-	case errors.Is(err, db.ErrNotFound):
-		refused = &refusal{status: http.StatusNotFound, detail: "no user has this e-mail address: he must register first", field: "email"}
-	case errors.Is(err, db.ErrConflict):
-		refused = &refusal{status: http.StatusConflict, detail: "this user is a member already: change his role instead", field: "email"}
-	case err != nil:
-		refused = refuse(err, "")
-	}
-	m.answer(w, r, refused, http.StatusCreated, added)
+	respondPrivate(w, r, m.Log, map[string]any{"members": list})
 }
 
 // Change gives a member another role.
 func (m *Members) Change(w http.ResponseWriter, r *http.Request) {
-	p, refused := m.admit(r)
-	var body struct{ Role db.Role }
-	if refused == nil {
-		refused = readMember(w, r, &body)
+	changed, err := m.change(w, r)
+	if err != nil {
+		RespondError(w, r, m.Log, err)
+		return
 	}
-	if refused == nil {
-		refused = p.check(body.Role)
-	}
-	var found db.Member
-	if refused == nil {
-		found, refused = m.find(r, p)
-	}
-	if refused == nil && !p.may(found.Role) {
-		refused = forbidden("only owners may change owners and managers")
-	}
-	if refused == nil && found.Role != body.Role {
-		var err error
-		if found, err = m.Register.ChangeMember(r.Context(), p.ownerID, found.UserID, found.Role, body.Role); err != nil {
-			refused = missing(err)
-		}
-	}
-	m.answer(w, r, refused, http.StatusOK, found)
+	RespondJSON(w, http.StatusOK, memberOf(changed))
 }
 
-// Remove takes a member out of the account. His streams of it end.
+func (m *Members) change(w http.ResponseWriter, r *http.Request) (db.Member, error) {
+	g, err := m.authorize(r)
+	if err != nil {
+		return db.Member{}, err
+	}
+	var body struct{ Role db.Role }
+	if err := readBody(w, r, &body, `{"role":"viewer"}`); err != nil {
+		return db.Member{}, err
+	}
+	if err := g.check(body.Role); err != nil {
+		return db.Member{}, err
+	}
+	found, err := m.find(r, g)
+	switch {
+	case err != nil:
+		return found, err
+	case !g.may(found.Role):
+		return found, Forbidden("only owners may change owners and managers", "")
+	case found.Role == body.Role:
+		return found, nil
+	}
+	changed, err := m.Register.ChangeMember(r.Context(), g.ownerID, found.UserID, found.Role, body.Role)
+	return changed, missing(err)
+}
+
+// Remove takes a member out of the account. Their streams of it end.
 func (m *Members) Remove(w http.ResponseWriter, r *http.Request) {
-	p, refused := m.admit(r)
-	if refused == nil && p.role == db.RoleViewer && r.PathValue("userId") != p.viewer.UserID {
-		refused = forbidden("only owners and managers may remove others")
-	}
-	var found db.Member
-	if refused == nil {
-		found, refused = m.find(r, p)
-	}
-	if refused == nil && !p.may(found.Role) && found.UserID != p.viewer.UserID {
-		refused = forbidden("only owners may remove owners and managers")
-	}
-	if refused == nil {
-		if err := m.Register.RemoveMember(r.Context(), p.ownerID, found.UserID, found.Role); err != nil {
-			refused = missing(err)
-		}
-	}
-	if refused != nil {
-		respondRefusal(r.Context(), w, m.Log, refused)
+	if err := m.remove(r); err != nil {
+		RespondError(w, r, m.Log, err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// check refuses a role that does not exist, or that he may not give.
-func (p position) check(role db.Role) *refusal {
+func (m *Members) remove(r *http.Request) error {
+	g, err := m.authorize(r)
+	if err != nil {
+		return err
+	}
+	if g.role == db.RoleViewer && r.PathValue("userId") != g.viewer.UserID {
+		return Forbidden("only owners and managers may remove others", "")
+	}
+	found, err := m.find(r, g)
+	if err != nil {
+		return err
+	}
+	if !g.may(found.Role) && found.UserID != g.viewer.UserID {
+		return Forbidden("only owners may remove owners and managers", "")
+	}
+	return missing(m.Register.RemoveMember(r.Context(), g.ownerID, found.UserID, found.Role))
+}
+
+// check refuses a role that does not exist, or that the caller may not give.
+func (g grant) check(role db.Role) error {
 	switch role {
 	case db.RoleOwner, db.RoleManager, db.RoleViewer:
 	default:
-		return invalid("role", "role must be owner, manager or viewer")
+		return Invalid("role", "role must be owner, manager or viewer")
 	}
 	switch {
-	case p.role == db.RoleViewer:
-		return forbidden("only owners and managers may change who sees this account")
-	case !p.may(role):
-		return forbidden("only owners may make others owners or managers")
+	case g.role == db.RoleViewer:
+		return Forbidden("only owners and managers may change who sees this account", "")
+	case !g.may(role):
+		return Forbidden("only owners may make others owners or managers", "")
 	}
 	return nil
 }
 
-// find returns the member in the path. The account's own user is none whom one could change.
-func (m *Members) find(r *http.Request, p position) (db.Member, *refusal) {
-	found, err := m.Register.Member(r.Context(), p.ownerID, r.PathValue("userId"))
+// find returns the member in the path. The account's own user is none that could be changed.
+func (m *Members) find(r *http.Request, g grant) (db.Member, error) {
+	found, err := m.Register.Member(r.Context(), g.ownerID, r.PathValue("userId"))
 	if err != nil {
 		return found, missing(err)
 	}
 	if found.Since.IsZero() {
-		return found, &refusal{status: http.StatusConflict, detail: "the account belongs to this user: the portal decides about that"}
+		return found, conflict("the account belongs to this user: the portal decides about that")
 	}
 	return found, nil
 }
 
-// missing refuses what concerns a member who is not there, or not as he was a moment ago.
-func missing(err error) *refusal {
+// missing words an error that concerns a member who is gone, or has changed a moment ago.
+func missing(err error) error {
 	if errors.Is(err, db.ErrNotFound) {
-		return &refusal{status: http.StatusNotFound, detail: "this user is no member of the account, or was changed by somebody else just now"}
+		return notFound("this user is no member of the account, or was changed by somebody else just now")
 	}
-	return refuse(err, "")
-}
-
-func readMember(w http.ResponseWriter, r *http.Request, body any) *refusal {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(body); err != nil {
-		return invalid("body", `the body must be {"email":"…","role":"viewer"}, or {"role":"viewer"} for one who is a member`)
-	}
-	return nil
-}
-
-func (m *Members) answer(w http.ResponseWriter, r *http.Request, refused *refusal, status int, one db.Member) {
-	if refused != nil {
-		respondRefusal(r.Context(), w, m.Log, refused)
-		return
-	}
-	RespondJSON(w, status, memberOf(one))
+	return err
 }

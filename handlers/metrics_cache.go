@@ -1,0 +1,132 @@
+package handlers
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+// metricsCacheSize is how many answers are cached: at some 500 bytes each, 8 MB.
+const metricsCacheSize = 1 << 14
+
+// MetricsCache holds answers about owners' numbers that are still true, as of its
+// Invalidator's last Sync.
+type MetricsCache struct {
+	hits hits
+
+	mu      sync.Mutex                           // guards what follows
+	entries *simplelru.LRU[string, metricsEntry] // by owner
+	hangars map[string]string                    // the owner whose answer a hangar is in
+	pending map[string]*pendingMetrics           // by owner
+}
+
+// metricsEntry is an answer and when it is true, if there is no news.
+type metricsEntry struct {
+	answer
+	from     time.Time
+	validity db.Validity
+}
+
+// pendingMetrics is an entry that is being computed, and what has changed since that began.
+type pendingMetrics struct {
+	cache   *MetricsCache
+	ownerID string
+	owner   bool            // the owner's rows changed; guarded by the cache's lock, as the next
+	hangars map[string]bool // those of these hangars did
+}
+
+// NewMetricsCache returns an empty cache, subscribed to an Invalidator.
+func NewMetricsCache(invalidator *Invalidator) *MetricsCache {
+	c := &MetricsCache{hangars: make(map[string]string), pending: make(map[string]*pendingMetrics)}
+	entries, err := simplelru.NewLRU(metricsCacheSize, func(ownerID string, entry metricsEntry) {
+		for _, id := range entry.validity.Hangars {
+			if c.hangars[id] == ownerID {
+				delete(c.hangars, id)
+			}
+		}
+	})
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	c.entries = entries
+	invalidator.subscribe(c.invalidate)
+	return c
+}
+
+// invalidate drops what news makes doubtful.
+func (c *MetricsCache) invalidate(n db.Changes) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n.Everything {
+		c.entries.Purge()
+		for _, p := range c.pending {
+			p.owner = true
+		}
+	}
+	for _, id := range n.Owners {
+		c.entries.Remove(id)
+		if p := c.pending[id]; p != nil {
+			p.owner = true
+		}
+	}
+	for _, id := range n.Hangars {
+		c.entries.Remove(c.hangars[id])
+		for _, p := range c.pending {
+			p.hangars[id] = true
+		}
+	}
+}
+
+// get returns the answer for an owner that is true at the instant now.
+func (c *MetricsCache) get(ownerID string, now time.Time) (answer, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entry, ok := c.entries.Get(ownerID)
+	ok = ok && !now.Before(entry.from) && now.Before(entry.validity.Until)
+	c.hits.count(ok)
+	return entry.answer, ok
+}
+
+// begin returns an entry for an owner that is about to be computed: news from now on counts against
+// it. It must not be called for one owner twice at the same time, and end must follow.
+func (c *MetricsCache) begin(ownerID string) *pendingMetrics {
+	p := &pendingMetrics{cache: c, ownerID: ownerID, hangars: make(map[string]bool)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending[ownerID] = p
+	return p
+}
+
+// put caches an answer for as long as it is valid, unless there was news of what is in it.
+func (p *pendingMetrics) put(entry metricsEntry) {
+	c := p.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed := func(id string) bool { return p.hangars[id] }
+	if p.owner || slices.ContainsFunc(entry.validity.Hangars, changed) {
+		return
+	}
+	if limit := entry.from.Add(maxCacheAge); entry.validity.Until.After(limit) {
+		entry.validity.Until = limit
+	}
+	c.entries.Remove(p.ownerID)
+	if !entry.from.Before(entry.validity.Until) {
+		return
+	}
+	c.entries.Add(p.ownerID, entry)
+	for _, id := range entry.validity.Hangars {
+		c.hangars[id] = p.ownerID
+	}
+}
+
+// end says that nothing is computed any more. It is deferred, so that a panic leaves
+// nothing behind.
+func (p *pendingMetrics) end() {
+	p.cache.mu.Lock()
+	defer p.cache.mu.Unlock()
+	delete(p.cache.pending, p.ownerID)
+}
