@@ -29,14 +29,18 @@ type ACMEOptions struct {
 	Log       *slog.Logger
 }
 
-// ACME gets certificates from an authority and renews them (RFC 8555). It proves that a host is ours on the connections of
-// the server itself (TLS-ALPN-01, RFC 8737): the authority connects to the host at port 443.
+// ACME gets certificates from an authority and renews them (RFC 8555). It proves that a
+// host is ours on the connections of the server itself (TLS-ALPN-01, RFC 8737): the
+// authority connects to the host at port 443.
 type ACME struct {
 	hosts   []string
 	manager *autocert.Manager
 	log     *slog.Logger
 	failed  rate.Sometimes
 	stopped chan struct{} // closed when nothing more is to be asked of the authority
+
+	mu   sync.Mutex           // guards what follows
+	ends map[string]time.Time // when the certificates end that were presented, by host
 }
 
 // authorityTimeout bounds every question to the authority, and so how long a stop waits for one.
@@ -60,7 +64,8 @@ func (u untilStopped) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// NewACME checks the options and makes the folder. Certificates are obtained by Run, or by the first connection.
+// NewACME checks the options and makes the folder. Certificates are obtained by Run, or
+// by the first connection.
 func NewACME(o ACMEOptions) (*ACME, error) {
 	for _, host := range o.Hosts {
 		if strings.ContainsAny(host, "*/: ") || !strings.Contains(host, ".") || net.ParseIP(host) != nil {
@@ -78,7 +83,7 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 	}
 	stopped := make(chan struct{})
 	asker := &http.Client{Timeout: authorityTimeout, Transport: untilStopped{http.DefaultTransport, stopped}}
-	return &ACME{
+	return &ACME{ends: make(map[string]time.Time),
 		hosts: o.Hosts, log: o.Log, failed: rate.Sometimes{First: 1, Interval: time.Minute}, stopped: stopped,
 		manager: &autocert.Manager{
 			Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(o.Dir), HostPolicy: autocert.HostWhitelist(o.Hosts...),
@@ -87,17 +92,19 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 	}, nil
 }
 
-// Config returns a configuration for a server that presents the certificates and answers the authority's challenges.
+// Config returns a configuration for a server that presents the certificates and answers
+// the authority's challenges.
 func (a *ACME) Config() *tls.Config {
 	return &tls.Config{
 		GetCertificate: a.certificate,
 		NextProtos:     append(append([]string{}, protocols...), acme.ALPNProto),
 		MinVersion:     tls.VersionTLS12,
+		CipherSuites:   cipherSuites,
 	}
 }
 
-// Run implements Part: it sees to it that there is a certificate for every host before somebody asks, and tells when there
-// is none. Renewing is the library's.
+// Run implements Service: it sees to it that there is a certificate for every host before a client
+// asks, and tells when there is none. Renewing is the library's.
 func (a *ACME) Run(ctx context.Context) error {
 	var obtaining sync.WaitGroup
 	obtaining.Go(a.obtain)
@@ -117,10 +124,15 @@ func (a *ACME) obtain() {
 	}
 }
 
-// certificate returns a host's certificate, and tells the operator now and then why there is none. What strangers ask for
-// is not his concern.
+// certificate returns a host's certificate, and tells the operator now and then why there is none.
+// What strangers ask for is no fault of the operator's.
 func (a *ACME) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	certificate, err := a.manager.GetCertificate(hello)
+	if err == nil && certificate.Leaf != nil && slices.Contains(a.hosts, hello.ServerName) {
+		a.mu.Lock()
+		a.ends[hello.ServerName] = certificate.Leaf.NotAfter
+		a.mu.Unlock()
+	}
 	challenge := slices.Contains(hello.SupportedProtos, acme.ALPNProto)
 	if err != nil && !challenge && !errors.Is(err, errStopped) && a.manager.HostPolicy(context.Background(), hello.ServerName) == nil {
 		a.failed.Do(func() {

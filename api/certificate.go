@@ -13,15 +13,16 @@ import (
 	"time"
 )
 
-// certificatePoll is how often certificate files are read. They are few and short, and reading them finds every way of
-// changing them: written over, renamed into place, or behind a symbolic link that points elsewhere now.
+// certificatePoll is how often certificate files are read. They are few and short, and reading them
+// finds every way of changing them: written over, renamed into place, or behind a symbolic link
+// that points elsewhere now.
 const certificatePoll = 5 * time.Second
 
 // protocols are what a client may ask for by ALPN (RFC 7301).
 var protocols = []string{"h2", "http/1.1"}
 
-// CertificateFiles is a certificate chain and its key in files. While it runs, a new pair in them replaces the old one for
-// the connections that come; a bad one does not.
+// CertificateFiles is a certificate chain and its key in files. While it runs, a new pair in them
+// replaces the old one for the connections that come; a bad one does not.
 type CertificateFiles struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -51,10 +52,19 @@ func (c *CertificateFiles) Config() *tls.Config {
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
 		NextProtos:     protocols,
 		MinVersion:     tls.VersionTLS12,
+		CipherSuites:   cipherSuites,
 	}
 }
 
-// Run implements Part: it looks for a new pair until ctx ends.
+// cipherSuites are those of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325,
+// section 4.2): none that encrypts in CBC mode. Those of TLS 1.3 are the library's.
+var cipherSuites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
+// Run implements Service: it looks for a new pair until ctx ends.
 func (c *CertificateFiles) Run(ctx context.Context) error {
 	ticker := time.NewTicker(c.poll)
 	defer ticker.Stop()
@@ -69,12 +79,12 @@ func (c *CertificateFiles) Run(ctx context.Context) error {
 	}
 }
 
-// bad is a pair that could not be taken. It is told about once, and only when it is still there at the next look: files
-// that are being replaced do not fit for a moment.
+// bad is a pair that could not be taken. It is told about once, and only when it is still there at
+// the next look: files that are being replaced do not fit for a moment.
 type bad struct {
-	sum  [sha256.Size]byte
-	text string
-	told bool
+	sum      [sha256.Size]byte
+	text     string
+	reported bool
 }
 
 func (c *CertificateFiles) reload(before bad) bad {
@@ -88,10 +98,10 @@ func (c *CertificateFiles) reload(before bad) bad {
 	if err != nil {
 		now := bad{sum: sum, text: err.Error()}
 		if now.sum == before.sum && now.text == before.text {
-			if !before.told {
+			if !before.reported {
 				c.log.Error("the new certificate is bad: the old one stays in use", "error", err)
 			}
-			now.told = true
+			now.reported = true
 		}
 		return now
 	}

@@ -142,7 +142,8 @@ func (w *watched) run(t *testing.T) {
 // serial connects and returns the number of the certificate that it is shown.
 func (w *watched) serial(t *testing.T) (int64, *tls.Conn) {
 	t.Helper()
-	conn, err := tls.Dial("tcp", w.address, &tls.Config{InsecureSkipVerify: true}) // only its number matters
+	// only its number matters
+	conn, err := tls.Dial("tcp", w.address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,8 @@ func TestNewCertificateIsTaken(t *testing.T) {
 	}
 }
 
-// TestCertificateBehindSwappedLink changes the pair as Kubernetes does: a link to a folder is renamed into place.
+// TestCertificateBehindSwappedLink changes the pair as Kubernetes does: a link to a
+// folder is renamed into place.
 func TestCertificateBehindSwappedLink(t *testing.T) {
 	t.Parallel()
 	dir, ends := t.TempDir(), time.Now().Add(time.Hour)

@@ -12,12 +12,16 @@ import (
 	"strings"
 )
 
-// Proxies are the addresses whose word is believed about whom they speak for.
-type Proxies []netip.Prefix
+// Networks are addresses that a setting names: TRUSTED_PROXIES, LIMIT_EXEMPT.
+type Networks []netip.Prefix
 
-// ParseProxies reads addresses and CIDR prefixes (RFC 4632, RFC 4291 section 2.3). An error names the one that is neither.
-func ParseProxies(list []string) (Proxies, error) {
-	proxies := make(Proxies, 0, len(list))
+// Loopback is this machine itself (RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3).
+var Loopback = Networks{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+// ParseNetworks reads addresses and CIDR prefixes (RFC 4632, RFC 4291 section 2.3). An error names
+// the one that is neither.
+func ParseNetworks(list []string) (Networks, error) {
+	networks := make(Networks, 0, len(list))
 	for _, text := range list {
 		text = strings.TrimSpace(text)
 		prefix, err := netip.ParsePrefix(text)
@@ -35,23 +39,28 @@ func ParseProxies(list []string) (Proxies, error) {
 		if prefix != prefix.Masked() {
 			return nil, fmt.Errorf("%q has bits beyond its prefix: write %s", text, prefix.Masked())
 		}
-		proxies = append(proxies, prefix)
+		networks = append(networks, prefix)
 	}
-	return proxies, nil
+	return networks, nil
 }
 
-func (p Proxies) contain(address netip.Addr) bool {
+func (p Networks) contain(address netip.Addr) bool {
 	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(address) })
 }
 
 // client is where a request comes from.
 type client struct {
-	// key names the address in limits: an IPv4 address, an IPv6 /64, or a proxy that speaks for somebody unknown.
+	// key names the address in limits: an IPv4 address, an IPv6 /64, or a proxy that
+	// speaks for an unknown client.
 	key string
-	// own says that a program of this machine asks, for itself.
-	own bool
+	// exempt says that the address is one of LIMIT_EXEMPT, and speaks for itself.
+	exempt bool
 	// secure says that the client's connection, to us or to a trusted proxy, is encrypted.
 	secure bool
+	// address is the client's, "" where a proxy does not say whose; port is its own, 0 behind a
+	// proxy.
+	address string
+	port    int
 }
 
 type clientKey struct{}
@@ -62,25 +71,26 @@ func clientOf(ctx context.Context) client {
 	return c
 }
 
-// clientAddress returns the name under which limits count a request's address: an IPv4 address or an IPv6 /64.
-func clientAddress(r *http.Request) string { return clientOf(r.Context()).key }
-
 // secure reports whether the client reached us, or a trusted proxy before us, by HTTPS.
 func (s *Server) secure(r *http.Request) bool { return clientOf(r.Context()).secure }
 
-// forwardingHeaders are what proxies tell about their clients in, in the order in which they are asked.
+// forwardingHeaders are what proxies tell about their clients in, in the order in which
+// they are asked.
 var forwardingHeaders = []string{"X-Forwarded-For", "Forwarded", "X-Real-IP"}
 
-// identify finds out where a request comes from, and sees to it that Host is the one that the client asked for. Headers
-// count only when the peer is one of TRUSTED_PROXIES.
+// identify finds out where a request comes from, and sees to it that Host is the one that
+// the client asked for. Headers count only when the peer is one of TRUSTED_PROXIES. A
+// peer that is none and sends them speaks for others, and so does a proxy that sends
+// none: LIMIT_EXEMPT does not count for them.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer := peerOf(r.RemoteAddr)
-		c := client{key: limitKey(peer), secure: r.TLS != nil}
+		c := client{key: limitKey(peer), secure: r.TLS != nil, address: peer.String(), port: portOf(r.RemoteAddr)}
 		forwarded := slices.ContainsFunc(forwardingHeaders, func(name string) bool { return r.Header.Get(name) != "" })
 		host := r.Host
 		switch {
 		case s.TrustedProxies.contain(peer):
+			c.address, c.port = "", 0
 			spoken, err := s.TrustedProxies.spokenFor(r.Header)
 			switch {
 			case err != nil:
@@ -89,20 +99,23 @@ func (s *Server) identify(next http.Handler) http.Handler {
 					s.Log.Warn("a trusted proxy does not say clearly for whom it speaks", "proxy", peer.String(), "error", err)
 				})
 			case spoken.IsValid():
-				c.key = limitKey(spoken)
+				c.key, c.exempt = limitKey(spoken), s.LimitExempt.contain(spoken)
+				c.address = spoken.String()
 			}
 			proto, named := outside(r.Header)
 			c.secure = c.secure || strings.EqualFold(proto, "https")
 			if named != "" {
 				host = named
 			}
-		case forwarded && peer.IsLoopback():
-			s.undeclared.Do(func() {
-				s.Log.Warn("requests come through a proxy on this machine that is not in TRUSTED_PROXIES: "+
-					"all its clients share the limits of one address", "proxy", peer.String())
-			})
+		case forwarded:
+			if peer.IsLoopback() {
+				s.undeclared.Do(func() {
+					s.Log.Warn("requests come through a proxy on this machine that is not in TRUSTED_PROXIES: "+
+						"all its clients share the limits of one address", "proxy", peer.String())
+				})
+			}
 		default:
-			c.own = peer.IsLoopback()
+			c.exempt = s.LimitExempt.contain(peer)
 		}
 		r = r.WithContext(context.WithValue(r.Context(), clientKey{}, c))
 		r.Host = host
@@ -110,7 +123,17 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	})
 }
 
-// peerOf returns the address of a connection's other end, without zone; the zero address if it has none.
+// portOf returns the port of a connection's other end, 0 where there is none.
+func portOf(remote string) int {
+	end, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return 0
+	}
+	return int(end.Port())
+}
+
+// peerOf returns the address of a connection's other end, without zone; the zero address
+// if it has none.
 func peerOf(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
@@ -119,7 +142,8 @@ func peerOf(remote string) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// limitKey names an address in limits: of IPv6 the /64, since whoever has one address there has all of them (RFC 6177).
+// limitKey names an address in limits: of IPv6 the /64, since a host that has one address
+// there has all of them (RFC 6177).
 func limitKey(address netip.Addr) string {
 	if !address.Is6() {
 		return address.String()
@@ -133,10 +157,11 @@ func limitKey(address netip.Addr) string {
 
 var errProxiesDisagree = errors.New("its headers name several clients: let the proxy overwrite or remove X-Forwarded-For, Forwarded and X-Real-IP")
 
-// spokenFor returns the client that a trusted proxy speaks for: in each header the rightmost address that is no trusted
-// proxy, since what is left of it anybody may have written. It is the zero address when only trusted ones are named, and an
-// error when a header is malformed or two of them differ: one of them the client may have sent himself.
-func (p Proxies) spokenFor(h http.Header) (netip.Addr, error) {
+// spokenFor returns the client that a trusted proxy speaks for: in each header the rightmost
+// address that is no trusted proxy, since what is left of it anybody may have written. It is the
+// zero address when only trusted ones are named, and an error when a header is malformed or two of
+// them differ: one of them the client may have sent itself.
+func (p Networks) spokenFor(h http.Header) (netip.Addr, error) {
 	var found netip.Addr
 	for _, name := range forwardingHeaders {
 		nodes, err := forwardedNodes(name, h.Values(name))
@@ -188,7 +213,8 @@ func listed(values []string) []string {
 	return members
 }
 
-// forwardedElements reads the header Forwarded (RFC 7239, section 4). Its parameters are written like those of a media type.
+// forwardedElements reads the header Forwarded (RFC 7239, section 4). Its parameters are written
+// like those of a media type.
 func forwardedElements(values []string) ([]map[string]string, error) {
 	var elements []map[string]string
 	for _, text := range listed(values) {
@@ -215,7 +241,8 @@ func parseNode(node string) (netip.Addr, error) {
 	return address.Unmap().WithZone(""), nil
 }
 
-// outside returns scheme and host that the nearest proxy says it was asked by; empty where it does not say.
+// outside returns scheme and host that the nearest proxy says it was asked by; empty
+// where it does not say.
 func outside(h http.Header) (proto, host string) {
 	last := func(values []string) string {
 		if members := listed(values); len(members) > 0 {

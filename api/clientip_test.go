@@ -6,14 +6,20 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 )
 
-// TestClientAddress asks from many places, with headers that are honest, forged, malformed and contradictory.
+// TestClientAddress asks from many places, with headers that are honest, forged,
+// malformed and contradictory.
 func TestClientAddress(t *testing.T) {
 	t.Parallel()
-	proxies, err := ParseProxies([]string{"10.0.0.0/8", "127.0.0.1", " 2001:db8:f::/48"})
+	proxies, err := ParseNetworks([]string{"10.0.0.0/8", "127.0.0.1", " 2001:db8:f::/48"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exempt, err := ParseNetworks([]string{"192.0.2.0/24", "127.0.0.0/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +40,11 @@ func TestClientAddress(t *testing.T) {
 		"a stranger who forges":          {"203.0.113.9:1", header("X-Forwarded-For", "198.51.100.1", "X-Real-IP", "198.51.100.1", "Forwarded", "for=198.51.100.1;proto=https;host=evil", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil"), client{key: "203.0.113.9"}, "own"},
 		"IPv6 counts by /64":             {"[2001:db8:1:2:3:4:5:6]:1", header(), client{key: "2001:db8:1:2::/64"}, "own"},
 		"IPv4 as IPv6":                   {"[::ffff:203.0.113.9]:1", header(), client{key: "203.0.113.9"}, "own"},
-		"a program of this machine":      {"[::1]:1", header(), client{key: "::/64", own: true}, "own"},
+		"a program of this machine":      {"[::1]:1", header(), client{key: "::/64"}, "own"},
+		"an exempt address":              {"192.0.2.7:1", header(), client{key: "192.0.2.7", exempt: true}, "own"},
+		"one that speaks for another":    {"192.0.2.7:1", header("X-Forwarded-For", "203.0.113.9"), client{key: "192.0.2.7"}, "own"},
+		"an exempt one behind a proxy":   {"10.1.1.1:1", header("X-Forwarded-For", "192.0.2.7"), client{key: "192.0.2.7", exempt: true}, "own"},
+		"a proxy that is exempt itself":  {"127.0.0.1:1", header(), client{key: "127.0.0.1"}, "own"},
 		"an undeclared proxy here":       {"[::1]:1", header("X-Forwarded-For", "203.0.113.9"), client{key: "::/64"}, "own"},
 		"a declared proxy here":          {"127.0.0.1:1", header("X-Forwarded-For", "203.0.113.9"), client{key: "203.0.113.9"}, "own"},
 		"for a program here":             {"127.0.0.1:1", header("X-Forwarded-For", "127.0.0.1"), client{key: "127.0.0.1"}, "own"},
@@ -61,16 +71,20 @@ func TestClientAddress(t *testing.T) {
 	} {
 		var got client
 		var host string
-		s := &Server{TrustedProxies: proxies, Log: slog.New(slog.DiscardHandler)}
+		s := &Server{TrustedProxies: proxies, LimitExempt: exempt, Log: slog.New(slog.DiscardHandler)}
 		handler := s.identify(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			got, host = clientOf(r.Context()), r.Host
-			if s.secure(r) != got.secure || clientAddress(r) != got.key {
-				t.Errorf("%s: secure %t, address %s", name, s.secure(r), clientAddress(r))
+			if s.secure(r) != got.secure || clientOf(r.Context()).key != got.key {
+				t.Errorf("%s: secure %t, address %s", name, s.secure(r), clientOf(r.Context()).key)
 			}
 		}))
 		request := httptest.NewRequest(http.MethodGet, "/", nil)
 		request.RemoteAddr, request.Header, request.Host = test.peer, test.header, "own"
 		handler.ServeHTTP(httptest.NewRecorder(), request)
+		if ip, err := netip.ParseAddr(test.want.key); err == nil && got.address != "" && got.address != ip.String() {
+			t.Errorf("%s: the client's address is %q, want %s", name, got.address, ip)
+		}
+		got.address, got.port = "", 0
 		if got != test.want || host != test.host {
 			t.Errorf("%s: %+v for host %s, want %+v for %s", name, got, host, test.want, test.host)
 		}
@@ -91,7 +105,7 @@ func TestOwnTLSIsSecure(t *testing.T) {
 
 func TestBadlySetUpProxiesAreToldOnce(t *testing.T) {
 	t.Parallel()
-	proxies, err := ParseProxies([]string{"10.0.0.1"})
+	proxies, err := ParseNetworks([]string{"10.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +130,7 @@ func TestBadlySetUpProxiesAreToldOnce(t *testing.T) {
 func TestTrustedProxiesThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "proxy.example", "10.0.0.1/8", "10.0.0.0/33", "fe80::1%eth0", "::ffff:10.0.0.0/104", "10.0.0.1:80"} {
-		if _, err := ParseProxies([]string{text}); err == nil {
+		if _, err := ParseNetworks([]string{text}); err == nil {
 			t.Errorf("%q is taken for a proxy", text)
 		}
 	}

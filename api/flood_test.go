@@ -17,8 +17,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// TestRapidReset opens and cancels requests on one HTTP/2 connection without end (CVE-2023-44487): no more of them are
-// served at a time than one connection may have, the connection ends, and others are served.
+// TestRapidReset opens and cancels requests on one HTTP/2 connection without end
+// (CVE-2023-44487): no more of them are served at a time than one connection may have,
+// the connection ends, and others are served.
 func TestRapidReset(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, 1, time.Now().Add(time.Hour))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,131 +13,220 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hangarshare/hangarshare-realtime/handlers"
+	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
 
 const (
-	// maxPaces bounds how many users, and how many addresses, requests are counted for: some 20 MB each. Beyond it the one
-	// that has been silent for longest is forgotten.
-	maxPaces = 1 << 16
-	// placeRetry is how long whoever found no place for a connection is told to wait.
-	placeRetry = 10 * time.Second
+	// maxBuckets bounds how many users, and how many addresses, requests are counted for: some 20
+	// MB each. Beyond it the one that has been silent for longest is forgotten.
+	maxBuckets = 1 << 16
+	// limitRetry is how long a client is told to wait for whose connection there is no room.
+	limitRetry = 10 * time.Second
+	// anonymousShare is what part of Connections there may be of WebSockets without a token, beside
+	// those: one of so many. A whole IPv6 /48, which is what a household or a company is given (RFC
+	// 6177), may have siteShare times as many of them as an address.
+	anonymousShare = 20
+	siteShare      = 4
 )
 
-// Limits are how much may be asked for. Zero is no limit.
+// Limits are how much may be asked for. Zero is no limit. A field is named as its setting is.
 type Limits struct {
-	Connections                 int // streams open at once, of everybody
-	ConnectionsPerUser          int
-	ConnectionsPerAddress       int // also of connections that have sent no request yet
-	UnauthenticatedPerAddress   int // WebSockets that have sent no token yet
-	RequestsPerMinutePerUser    int
-	RequestsPerMinutePerAddress int
+	MaxConnections               int // streams open at once, of everybody
+	MaxConnectionsPerUser        int
+	MaxConnectionsPerAddress     int // also of connections that carry no stream
+	MaxUnauthenticatedPerAddress int // WebSockets that have sent no token yet
+	RequestsPerMinutePerUser     int
+	RequestsPerMinutePerAddress  int
+	MaxConnectionsWithoutStream  int // of everybody
 }
 
-// Gate counts connections and requests against Limits. An address is an IPv4 address or an IPv6 /64. What programs of this
-// machine ask for counts only in total, and where nobody has said who he is.
-type Gate struct {
-	limits           Limits
-	users, addresses *paces
+// totalKey is the key under which everything of a kind is counted: no address.
+const totalKey = "*"
 
-	mu                                    sync.Mutex // guards what follows
-	total                                 int
-	ofUser, ofAddress, ofStranger, ofPeer map[string]int
+// counter counts by key: by user, by address, or everything under totalKey.
+type counter map[string]int
+
+// Limiter counts connections and requests against Limits. An address is an IPv4 address or an IPv6
+// /64. What exempt addresses ask for counts only in total, and where no token was sent.
+type Limiter struct {
+	limits                  Limits
+	userRates, addressRates *rateLimits
+	// Others count what users and addresses have open on other servers. May be nil.
+	Others Others
+
+	refused labelled // by limit
+
+	mu        sync.Mutex // guards what follows
+	streams   counter    // streams of everybody
+	ofUser    counter
+	ofAddress counter
+	anonymous counter // WebSockets that have sent no token: by address, and in total
+	peers     counter // connections that carry no stream, by address
 }
 
-// NewGate returns a Gate.
-func NewGate(limits Limits) *Gate {
-	return &Gate{
-		limits: limits,
-		users:  newPaces(limits.RequestsPerMinutePerUser), addresses: newPaces(limits.RequestsPerMinutePerAddress),
-		ofUser: make(map[string]int), ofAddress: make(map[string]int), ofStranger: make(map[string]int), ofPeer: make(map[string]int),
-	}
+// Others are the other servers of an installation, as far as they are heard.
+type Others interface {
+	// Elsewhere returns how many connections they have under a key of Shared.
+	Elsewhere(key string) int
 }
 
-// place is one of the counts that a connection takes part in.
-type place struct {
-	count map[string]int
-	key   string
-	limit int
-	full  string // what whoever finds no place is told
-}
+// The keys of Shared begin with what they count by.
+const (
+	sharedUser    = "user "
+	sharedAddress = "address "
+)
 
-// Connect implements handlers.Admission.
-func (g *Gate) Connect(ctx context.Context, userID string) (leave func(), err *handlers.TooMany) {
-	c := clientOf(ctx)
-	if c.own {
-		return g.take()
-	}
-	return g.take(
-		place{g.ofUser, userID, g.limits.ConnectionsPerUser, "you have too many connections open: close some and try again"},
-		place{g.ofAddress, c.key, g.limits.ConnectionsPerAddress, "too many connections from your network: try again later"})
-}
-
-// Knock implements handlers.Admission.
-func (g *Gate) Knock(ctx context.Context) (leave func(), err *handlers.TooMany) {
-	return g.take(place{g.ofStranger, clientOf(ctx).key, g.limits.UnauthenticatedPerAddress,
-		"too many connections from your network have not sent a token: try again shortly"})
-}
-
-// take takes a place in total and in each of places, or in none.
-func (g *Gate) take(places ...place) (leave func(), err *handlers.TooMany) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.limits.Connections > 0 && g.total >= g.limits.Connections {
-		return nil, &handlers.TooMany{Detail: "the server has as many connections as it takes: try again later", RetryAfter: placeRetry}
-	}
-	for _, p := range places {
-		if p.limit > 0 && p.count[p.key] >= p.limit {
-			return nil, &handlers.TooMany{Detail: p.full, RetryAfter: placeRetry}
+// Shared returns what other servers need to know, of which there are so many with this one: how
+// many connections a user or an address has here, where that is more than a quarter of a server's
+// share. What nobody tells lets a user have a quarter more than the limit at most.
+func (l *Limiter) Shared(servers int) map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	shared := map[string]int{}
+	for prefix, one := range map[string]limit{
+		sharedUser:    {counter: l.ofUser, most: l.limits.MaxConnectionsPerUser},
+		sharedAddress: {counter: l.ofAddress, most: l.limits.MaxConnectionsPerAddress},
+	} {
+		for key, count := range one.counter {
+			if one.most > 0 && 4*servers*count > one.most {
+				shared[prefix+key] = count
+			}
 		}
 	}
-	g.total++
-	for _, p := range places {
-		p.count[p.key]++
-	}
-	return sync.OnceFunc(func() { g.release(places) }), nil
+	return shared
 }
 
-func (g *Gate) release(places []place) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.total--
-	for _, p := range places {
-		decrement(p.count, p.key)
+// NewLimiter returns a Limiter.
+func NewLimiter(limits Limits) *Limiter {
+	return &Limiter{
+		limits: limits, refused: newLabelled(limitNames), userRates: newRateLimits(limits.RequestsPerMinutePerUser),
+		addressRates: newRateLimits(limits.RequestsPerMinutePerAddress),
+		streams:      make(counter), ofUser: make(counter), ofAddress: make(counter),
+		anonymous: make(counter), peers: make(counter),
 	}
 }
 
-// watch returns a hook for http.Server.ConnState: it closes a new connection of an address that has too many which carry no
-// stream, so that nobody can hold all of the server's files with connections that say nothing. A trusted proxy's are those
-// of many clients.
-func (g *Gate) watch(trusted Proxies) func(net.Conn, http.ConnState) {
+// limit is the most that one key of a counter may have. 0 is no limit.
+type limit struct {
+	counter counter
+	key     string
+	most    int
+	reached string // what is answered beyond it, with the setting's name
+	shared  string // the key by which other servers count too; empty where they do not
+}
+
+// Acquire implements stream.Limiter.
+func (l *Limiter) Acquire(ctx context.Context, userID string) (release func(), err *handlers.LimitError) {
+	c := clientOf(ctx)
+	limits := []limit{{l.streams, totalKey, l.limits.MaxConnections,
+		"the server has as many connections as it takes: try again later (MAX_CONNECTIONS)", ""}}
+	if !c.exempt {
+		limits = append(limits,
+			limit{l.ofUser, userID, l.limits.MaxConnectionsPerUser,
+				"you have too many connections open: close some and try again (MAX_CONNECTIONS_PER_USER)", sharedUser + userID},
+			limit{l.ofAddress, c.key, l.limits.MaxConnectionsPerAddress,
+				"too many connections from your network: try again later (MAX_CONNECTIONS_PER_ADDRESS)", sharedAddress + c.key})
+	}
+	return withStream(ctx)(l.acquire(limits))
+}
+
+// AcquireAnonymous implements stream.Limiter. Connections without a token are counted apart: they
+// leave no less for those with one.
+func (l *Limiter) AcquireAnonymous(ctx context.Context) (release func(), err *handlers.LimitError) {
+	const reached = "too many connections from your network have not sent a token: try again shortly (MAX_UNAUTHENTICATED_PER_ADDRESS)"
+	most := 0
+	if l.limits.MaxConnections > 0 {
+		most = max(1, l.limits.MaxConnections/anonymousShare)
+	}
+	key, perAddress := clientOf(ctx).key, l.limits.MaxUnauthenticatedPerAddress
+	limits := []limit{
+		{l.anonymous, totalKey, most, "too many connections have not sent a token: try again shortly (MAX_CONNECTIONS)", ""},
+		{l.anonymous, key, perAddress, reached, ""},
+	}
+	if site := siteKey(key); site != "" {
+		limits = append(limits, limit{l.anonymous, site, siteShare * perAddress, reached, ""})
+	}
+	return l.acquire(limits)
+}
+
+// siteKey names the IPv6 /48 of an address in limits; "" where it has none.
+func siteKey(key string) string {
+	prefix, err := netip.ParsePrefix(key)
+	if err != nil {
+		return ""
+	}
+	site, err := prefix.Addr().Prefix(48)
+	if err != nil || !prefix.Addr().Is6() {
+		return ""
+	}
+	return site.String()
+}
+
+// acquire counts one more against each of limits, or none where one of them is reached.
+func (l *Limiter) acquire(limits []limit) (release func(), err *handlers.LimitError) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range limits {
+		if one.most > 0 && one.counter[one.key]+l.elsewhere(one.shared) >= one.most {
+			return nil, l.refuse(one.reached, limitRetry)
+		}
+	}
+	for _, one := range limits {
+		one.counter[one.key]++
+	}
+	return sync.OnceFunc(func() { l.release(limits) }), nil
+}
+
+// elsewhere returns how many connections the other servers have under a key.
+func (l *Limiter) elsewhere(key string) int {
+	if key == "" || l.Others == nil {
+		return 0
+	}
+	return l.Others.Elsewhere(key)
+}
+
+func (l *Limiter) release(limits []limit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range limits {
+		one.counter.decrement(one.key)
+	}
+}
+
+// countPeers returns a hook for http.Server.ConnState: it closes a new connection of an address
+// that has too many which carry no stream. A trusted proxy's are those of many clients, and those
+// of exempt addresses count only in total.
+func (l *Limiter) countPeers(uncounted ...Networks) func(net.Conn, http.ConnState) {
 	return func(conn net.Conn, state http.ConnState) {
 		peer := peerOf(conn.RemoteAddr().String())
-		if peer.IsLoopback() || trusted.contain(peer) || g.limits.ConnectionsPerAddress <= 0 {
+		free := slices.ContainsFunc(uncounted, func(n Networks) bool { return n.contain(peer) })
+		if free || l.limits.MaxConnectionsPerAddress <= 0 {
 			return
 		}
 		key := limitKey(peer)
-		g.mu.Lock()
-		defer g.mu.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		switch state {
 		case http.StateNew:
-			if g.ofPeer[key]++; g.ofPeer[key] > g.limits.ConnectionsPerAddress {
-				defer conn.Close() // StateClosed follows
+			if l.peers[key]++; l.peers[key] > l.limits.MaxConnectionsPerAddress {
+				defer abort(conn) // StateClosed follows
 			}
 		case http.StateHijacked, http.StateClosed:
-			decrement(g.ofPeer, key)
+			l.peers.decrement(key)
 		}
 	}
 }
 
 // decrement forgets a key that counts nothing any more.
-func decrement(count map[string]int, key string) {
-	if count[key]--; count[key] <= 0 {
-		delete(count, key)
+func (c counter) decrement(key string) {
+	if c[key]--; c[key] <= 0 {
+		delete(c, key)
 	}
 }
 
-// paces are the request rates of many keys: for each a bucket that holds a minute's requests and fills evenly.
-type paces struct {
+// rateLimits are the request rates of many keys: for each a bucket that holds a minute's
+// requests and fills evenly.
+type rateLimits struct {
 	limit rate.Limit
 	burst int
 
@@ -143,20 +234,20 @@ type paces struct {
 	seen *simplelru.LRU[string, *rate.Limiter]
 }
 
-// newPaces returns paces, nil for no limit.
-func newPaces(perMinute int) *paces {
+// newRateLimits returns rateLimits, nil for no limit.
+func newRateLimits(perMinute int) *rateLimits {
 	if perMinute <= 0 {
 		return nil
 	}
-	seen, err := simplelru.NewLRU[string, *rate.Limiter](maxPaces, nil)
+	seen, err := simplelru.NewLRU[string, *rate.Limiter](maxBuckets, nil)
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
-	return &paces{limit: rate.Limit(float64(perMinute) / time.Minute.Seconds()), burst: perMinute, seen: seen}
+	return &rateLimits{limit: rate.Limit(float64(perMinute) / time.Minute.Seconds()), burst: perMinute, seen: seen}
 }
 
 // count counts a request of a key, or says how long it must wait.
-func (p *paces) count(key string, now time.Time) (wait time.Duration) {
+func (p *rateLimits) count(key string, now time.Time) (wait time.Duration) {
 	if p == nil {
 		return 0
 	}
@@ -175,9 +266,10 @@ func (p *paces) count(key string, now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// forget removes the two keys that have been silent for longest, where their buckets are full again: they are as if they
-// had never been. Two for one that comes: the keys become fewer than those that were seen within a minute.
-func (p *paces) forget(now time.Time) {
+// forget removes the two keys that have been silent for longest, where their buckets are full
+// again: they are as if they had never been. Two for one that comes: the keys become fewer than
+// those that were seen within a minute.
+func (p *rateLimits) forget(now time.Time) {
 	for range 2 {
 		_, bucket, ok := p.seen.GetOldest()
 		if !ok || bucket.TokensAt(now) < float64(p.burst) {
@@ -191,12 +283,12 @@ func (p *paces) forget(now time.Time) {
 func (s *Server) limitAddresses(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := clientOf(r.Context())
-		if s.Gate == nil || c.own {
+		if s.Limiter == nil || c.exempt {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if wait := s.Gate.addresses.count(c.key, time.Now()); wait > 0 {
-			s.tooMany(w, r, &handlers.TooMany{Detail: "too many requests from your network: wait before the next", RetryAfter: wait})
+		if wait := s.Limiter.addressRates.count(c.key, time.Now()); wait > 0 {
+			s.tooMany(w, r, s.Limiter.refuse("too many requests from your network: wait before the next (REQUESTS_PER_MINUTE_PER_ADDRESS)", wait))
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -207,22 +299,33 @@ func (s *Server) limitAddresses(next http.Handler) http.Handler {
 func (s *Server) limitUsers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		viewer, known := handlers.ViewerFrom(r.Context())
-		if s.Gate == nil || !known || viewer.UserID == "" || clientOf(r.Context()).own {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if wait := s.Gate.users.count(viewer.UserID, time.Now()); wait > 0 {
-			s.tooMany(w, r, &handlers.TooMany{Detail: "too many requests: wait before the next", RetryAfter: wait})
-			return
+		if known && viewer.UserID != "" {
+			if over := s.limitUser(r, viewer.UserID); over != nil {
+				s.tooMany(w, r, over)
+				return
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// tooMany refuses a request: by 429, or, for a stream of a browser, which could not read that, by 4429 in the stream.
-func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, why *handlers.TooMany) {
-	if isStream(r) && r.Header.Get("Authorization") == "" && (isUpgrade(r) || r.Header.Get("Accept") == "text/event-stream") {
-		s.Stream.TurnAway(w, r, why)
+// limitUser counts a request of a user, or says that they have sent too many.
+func (s *Server) limitUser(r *http.Request, userID string) *handlers.LimitError {
+	if s.Limiter == nil || clientOf(r.Context()).exempt {
+		return nil
+	}
+	wait := s.Limiter.userRates.count(userID, time.Now())
+	if wait <= 0 {
+		return nil
+	}
+	return s.Limiter.refuse("too many requests: wait before the next (REQUESTS_PER_MINUTE_PER_USER)", wait)
+}
+
+// tooMany refuses a request: by 429, or, for a stream of a browser, which could not read
+// that, by 4429 in the stream.
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, why *handlers.LimitError) {
+	if isStream(r) && !credentialOf(r).fromHeader && (stream.IsUpgrade(r) || r.Header.Get("Accept") == "text/event-stream") {
+		s.Stream.RefuseOverLimit(w, r, why)
 		return
 	}
 	why.Respond(w)

@@ -9,19 +9,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hangarshare/hangarshare-realtime/handlers"
+	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
 
 func from(key string) context.Context {
 	return context.WithValue(context.Background(), clientKey{}, client{key: key})
 }
 
-func TestGateCounts(t *testing.T) {
+func TestLimiterCounts(t *testing.T) {
 	t.Parallel()
-	g := NewGate(Limits{Connections: 5, ConnectionsPerUser: 2, ConnectionsPerAddress: 3, UnauthenticatedPerAddress: 1})
+	l := NewLimiter(Limits{MaxConnections: 5, MaxConnectionsPerUser: 2, MaxConnectionsPerAddress: 3, MaxUnauthenticatedPerAddress: 1})
 	enter := func(user, address string, wanted bool) (leave func()) {
 		t.Helper()
-		leave, err := g.Connect(from(address), user)
+		leave, err := l.Acquire(from(address), user)
 		if (err == nil) != wanted {
 			t.Errorf("%s from %s: %v, wanted in: %t", user, address, err, wanted)
 		}
@@ -37,63 +37,104 @@ func TestGateCounts(t *testing.T) {
 	first() // leaving twice frees one place
 	enter("davi", "a", true)
 	enter("eva", "a", false)
-	knocked, err := g.Knock(from("k"))
+	knocked, err := l.AcquireAnonymous(from("k"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Knock(from("l")); err == nil {
+	if _, err := l.AcquireAnonymous(from("l")); err == nil {
 		t.Error("one more than all may have is let in")
 	}
 	knocked()
-	own := context.WithValue(context.Background(), clientKey{}, client{key: "a", own: true})
-	leave, err := g.Connect(own, "ana")
+	exempt := context.WithValue(context.Background(), clientKey{}, client{key: "a", exempt: true})
+	leave, err := l.Acquire(exempt, "ana")
 	if err != nil {
-		t.Errorf("a program of this machine is held to an address's limit: %v", err)
+		t.Errorf("an exempt address is held to an address's limit: %v", err)
 	}
-	if _, err := g.Connect(own, "ana"); err == nil {
-		t.Error("a program of this machine is not counted in total")
+	if _, err := l.Acquire(exempt, "ana"); err == nil {
+		t.Error("an exempt address is not counted in total")
 	}
 	leave()
-	if _, err := g.Knock(own); err != nil {
+	if _, err := l.AcquireAnonymous(exempt); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Knock(from("a")); err == nil || err.RetryAfter <= 0 {
+	if _, err := l.AcquireAnonymous(from("a")); err == nil || err.RetryAfter <= 0 {
 		t.Errorf("a second stranger from one address: %v", err)
 	}
 }
 
-// TestGateForgetsWhoIsGone has many users come and go at once: nothing of them stays, and no limit is passed meanwhile.
+// TestAnonymousConnectionsCountApart has sockets without a token fill all that they may have, from
+// one network and from many: those with a token do not notice.
+func TestAnonymousConnectionsCountApart(t *testing.T) {
+	t.Parallel()
+	l := NewLimiter(Limits{MaxConnections: 400, MaxUnauthenticatedPerAddress: 3})
+	knock := func(address string) error {
+		leave, over := l.AcquireAnonymous(from(address))
+		if over != nil {
+			return over
+		}
+		t.Cleanup(leave)
+		return nil
+	}
+	in := 0
+	for i := range 100 { // a site has 65,536 networks
+		if knock(fmt.Sprintf("2001:db8:1:%x::/64", i)) == nil {
+			in++
+		}
+	}
+	if in != 3*siteShare {
+		t.Errorf("%d sockets of one IPv6 /48 are let in, want %d", in, 3*siteShare)
+	}
+	for i := range 100 {
+		if knock(fmt.Sprintf("203.0.113.%d", i)) == nil {
+			in++
+		}
+	}
+	if in != 400/anonymousShare {
+		t.Errorf("%d sockets without a token are let in, want %d", in, 400/anonymousShare)
+	}
+	for i := range 400 {
+		if _, err := l.Acquire(from("a"), fmt.Sprint(i)); err != nil {
+			t.Fatalf("connection %d with a token finds no place: %v", i, err)
+		}
+	}
+	if err := knock("203.0.113.200"); err == nil {
+		t.Error("one stranger more is let in")
+	}
+}
+
+// TestGateForgetsWhoIsGone has many users come and go at once: nothing of them stays, and
+// no limit is passed meanwhile.
 func TestGateForgetsWhoIsGone(t *testing.T) {
 	t.Parallel()
-	g := NewGate(Limits{Connections: 50, ConnectionsPerUser: 3, ConnectionsPerAddress: 10, UnauthenticatedPerAddress: 2})
+	l := NewLimiter(Limits{MaxConnections: 50, MaxConnectionsPerUser: 3, MaxConnectionsPerAddress: 10, MaxUnauthenticatedPerAddress: 2})
 	var all sync.WaitGroup
 	for n := range 16 {
 		all.Go(func() {
 			for i := range 500 {
 				ctx := from(fmt.Sprint("address", (n+i)%7))
-				if leave, err := g.Connect(ctx, fmt.Sprint("user", i%11)); err == nil {
-					g.mu.Lock()
-					if g.total > 50 || g.ofUser[fmt.Sprint("user", i%11)] > 3 {
+				if leave, err := l.Acquire(ctx, fmt.Sprint("user", i%11)); err == nil {
+					l.mu.Lock()
+					if l.streams[totalKey] > 50 || l.ofUser[fmt.Sprint("user", i%11)] > 3 {
 						t.Error("a limit is passed")
 					}
-					g.mu.Unlock()
+					l.mu.Unlock()
 					leave()
 				}
-				if leave, err := g.Knock(ctx); err == nil {
+				if leave, err := l.AcquireAnonymous(ctx); err == nil {
 					leave()
 				}
 			}
 		})
 	}
 	all.Wait()
-	if g.total != 0 || len(g.ofUser)+len(g.ofAddress)+len(g.ofStranger) != 0 {
-		t.Errorf("left behind: %d, %v %v %v", g.total, g.ofUser, g.ofAddress, g.ofStranger)
+	if len(l.streams)+len(l.ofUser)+len(l.ofAddress)+len(l.anonymous) != 0 {
+		t.Errorf("left behind: %v %v %v %v", l.streams, l.ofUser, l.ofAddress, l.anonymous)
 	}
 }
 
 func TestPaces(t *testing.T) {
 	t.Parallel()
-	p := newPaces(60)
+	p := newRateLimits(60)
 	now := time.Now()
 	for i := range 60 {
 		if wait := p.count("a", now); wait != 0 {
@@ -111,23 +152,23 @@ func TestPaces(t *testing.T) {
 	if wait := p.count("a", now.Add(time.Second)); wait != 0 {
 		t.Errorf("a second later it must wait %s", wait)
 	}
-	if wait := newPaces(0).count("a", now); wait != 0 {
+	if wait := newRateLimits(0).count("a", now); wait != 0 {
 		t.Errorf("without a limit it must wait %s", wait)
 	}
 }
 
 func TestPacesAreBounded(t *testing.T) {
 	t.Parallel()
-	p := newPaces(60)
+	p := newRateLimits(60)
 	now := time.Now()
-	for i := range 2 * maxPaces {
+	for i := range 2 * maxBuckets {
 		p.count(fmt.Sprint(i), now)
 	}
-	if n := p.seen.Len(); n != maxPaces {
-		t.Errorf("%d keys are kept, want %d", n, maxPaces)
+	if n := p.seen.Len(); n != maxBuckets {
+		t.Errorf("%d keys are kept, want %d", n, maxBuckets)
 	}
 	later := now.Add(time.Hour)
-	for range maxPaces {
+	for range maxBuckets {
 		p.count("one", later)
 	}
 	if n := p.seen.Len(); n != 1 {
@@ -151,12 +192,12 @@ func (r *remote) Close() error { r.closed = true; return nil }
 
 func TestSilentConnectionsAreCounted(t *testing.T) {
 	t.Parallel()
-	proxies, err := ParseProxies([]string{"10.0.0.1"})
+	proxies, err := ParseNetworks([]string{"10.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := NewGate(Limits{ConnectionsPerAddress: 2})
-	watch := g.watch(proxies)
+	l := NewLimiter(Limits{MaxConnectionsPerAddress: 2})
+	watch := l.countPeers(proxies, Loopback)
 	open := func(address string, wanted bool) *remote {
 		t.Helper()
 		r := &remote{address: address}
@@ -178,9 +219,9 @@ func TestSilentConnectionsAreCounted(t *testing.T) {
 		open(fmt.Sprint("10.0.0.1:", port+1), true)
 		open(fmt.Sprint("127.0.0.1:", port+1), true)
 	}
-	if len(g.ofPeer) != 2 {
-		t.Errorf("counted are %v", g.ofPeer)
+	if len(l.peers) != 2 {
+		t.Errorf("counted are %v", l.peers)
 	}
 }
 
-var _ handlers.Admission = (*Gate)(nil)
+var _ stream.Limiter = (*Limiter)(nil)

@@ -7,15 +7,15 @@ import (
 	"net/http"
 
 	"github.com/oasdiff/yaml3"
+
+	"github.com/hangarshare/hangarshare-realtime/handlers"
 )
 
 // openAPI serves the description as it was written.
-func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
-	respondDescription(w, "application/yaml", s.OpenAPI)
-}
+func (s *Server) openAPI() http.HandlerFunc { return describe("application/yaml", s.OpenAPI) }
 
-// openAPIJSON serves the description for programs that read no YAML, the page at /docs among them. It is converted here,
-// once; a description that is no YAML is a mistake in the program itself.
+// openAPIJSON serves the description for programs that read no YAML, the page at /docs among them.
+// It is converted here, once; a description that is no YAML is a mistake in the program itself.
 func (s *Server) openAPIJSON() http.HandlerFunc {
 	var document yaml.Node
 	if err := yaml.Unmarshal(s.OpenAPI, &document); err != nil {
@@ -25,15 +25,12 @@ func (s *Server) openAPIJSON() http.HandlerFunc {
 	if err := writeJSON(&text, &document); err != nil {
 		panic(fmt.Sprintf("api: openapi.yaml: %v", err))
 	}
-	return func(w http.ResponseWriter, _ *http.Request) {
-		respondDescription(w, "application/json", text.Bytes())
-	}
+	return describe("application/json", text.Bytes())
 }
 
-func respondDescription(w http.ResponseWriter, contentType string, text []byte) {
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(text)
+func describe(contentType string, text []byte) http.HandlerFunc {
+	content := handlers.NewContent(text)
+	return func(w http.ResponseWriter, r *http.Request) { content.Respond(w, r, contentType) }
 }
 
 // writeJSON writes YAML as JSON in the order in which it was written: people read it.

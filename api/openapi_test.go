@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/api"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
+	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
 
 // description reads and checks the file.
@@ -36,9 +38,9 @@ func description(t *testing.T) (text []byte, document *openapi3.T) {
 
 func router(text []byte) chi.Router {
 	server := &api.Server{
-		Snapshot: &handlers.Snapshot{}, Stream: &handlers.Stream{}, Members: &handlers.Members{},
+		Log: slog.New(slog.DiscardHandler), Snapshot: &handlers.Snapshot{}, Stream: &stream.Server{}, Members: &handlers.Members{}, Feeds: &handlers.Feeds{},
 		Tokens: api.NewTokens([]byte("the secret of the description's test")), Site: http.NotFoundHandler(), OpenAPI: text,
-		Demo: func(context.Context) ([]api.DemoOwner, error) { return nil, nil },
+		Demo: func(context.Context) ([]handlers.DemoOwner, error) { return nil, nil },
 	}
 	return server.Router()
 }

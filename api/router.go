@@ -1,7 +1,8 @@
-// Package api is the surface of the server: routes, who may enter, headers, and the order of start and stop.
+// Package api is the surface of the server: routes, who may enter, headers, and the order
+// of start and stop.
 //
-// It promises that every error is application/problem+json, that no token reaches a log, and that a stop says goodbye to
-// everybody. It knows nothing of SQL, of what events contain, or of frames.
+// It promises that every error is application/problem+json, that no token reaches a log, and that a
+// stop says goodbye to everybody. It knows nothing of SQL, of what events contain, or of frames.
 package api
 
 import (
@@ -11,13 +12,18 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
 
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 )
 
 // Router returns the public routes.
 func (s *Server) Router() chi.Router {
 	r := chi.NewRouter()
-	r.Use(s.identify, s.recoverer, s.securityHeaders, s.keepPace, middleware.GetHead)
+	r.Use(s.identify, s.identifyRequests, s.recoverer, s.securityHeaders)
+	if s.CheckHost {
+		r.Use(s.checkHost)
+	}
+	r.Use(s.requestDeadlines, refuseMalformed, serving, middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		handlers.RespondProblem(w, http.StatusNotFound, "there is nothing at this address: see /docs", "")
 	})
@@ -29,37 +35,49 @@ func (s *Server) Router() chi.Router {
 		r.Method(http.MethodGet, "/client/*", s.Site)
 		r.Method(http.MethodGet, "/docs", s.Site)
 		r.Method(http.MethodGet, "/docs/client", s.Site)
-		r.Get("/openapi.yaml", s.openAPI)
-		r.Get("/openapi.json", s.openAPIJSON())
-		r.Get("/healthz", s.healthz)
+		r.With(compress).Get("/openapi.yaml", s.openAPI())
+		r.With(compress).Get("/openapi.json", s.openAPIJSON())
+		r.With(compress).Get(handlers.FeedPath+"{token}.ics", s.Feeds.Serve)
+		r.Get("/healthz", healthz)
 		r.Get("/readyz", s.readyz)
 	})
 
 	r.Route("/api", func(r chi.Router) {
-		r.Use(s.cors(), privateResource, refuseAddressTokens, s.checkOrigin, s.limitAddresses)
+		r.Use(s.cors(), privateResource, refuseAddressTokens, s.withCredential, s.checkOrigin, s.limitAddresses)
+		signIn := s.signIn()
 		if s.Tokens.signs() {
-			r.Post("/auth/login", s.login)
-			r.Post("/auth/refresh", s.refresh)
+			r.Post("/auth/login", signIn.Login)
+			r.Post("/auth/refresh", signIn.Refresh)
 		}
-		r.Post("/auth/logout", s.logout)
+		r.Post("/auth/logout", signIn.Logout)
 		if s.Demo != nil {
-			r.Post("/auth/demo", s.demo)
+			r.Post("/auth/demo", signIn.SignInToDemo)
 		}
-		r = r.With(s.authenticate, s.limitUsers)
+		r = r.With(s.refuseStopping, s.authenticate, s.limitUsers)
 		r.Get("/ws", s.Stream.ServeWebSocket)
 		r.Get("/sse", s.Stream.ServeEvents)
 		r.Route("/owners/{ownerId}", func(r chi.Router) {
+			r.Use(compress)
 			r.Get("/metrics", s.Snapshot.Metrics)
+			r.Get("/overview", s.Snapshot.Overview)
 			r.Get("/events", s.Snapshot.Events)
 			r.Get("/bookings", s.Snapshot.Bookings)
+			r.Get("/bookings/{bookingId}", s.Snapshot.Booking)
 			r.Get("/listings", s.Snapshot.Listings)
+			r.Get("/calendar", s.Snapshot.Calendar)
+			r.Get("/calendar/feeds", s.Feeds.List)
+			r.Post("/calendar/feeds", s.Feeds.Add)
+			r.Delete("/calendar/feeds/{feedId}", s.Feeds.Revoke)
 			r.Get("/members", s.Members.List)
-			r.Post("/members", s.Members.Add)
-			r.Patch("/members/{userId}", s.Members.Change)
-			r.Delete("/members/{userId}", s.Members.Remove)
+			r.With(s.journaled).Post("/members", s.Members.Invite)
+			r.Get("/invitations", s.Members.ListInvitations)
+			r.With(s.journaled).Delete("/invitations/{invitationId}", s.Members.Withdraw)
+			r.With(s.journaled).Patch("/members/{userId}", s.Members.Change)
+			r.With(s.journaled).Delete("/members/{userId}", s.Members.Remove)
 		})
-		r.Get("/auth/me", s.me)
-		r.Post("/auth/ticket", s.ticket)
+		r.Get("/auth/me", signIn.Me)
+		r.With(s.journaled).Post("/me/invitations/{invitationId}", s.Members.Answer)
+		r.Post("/auth/ticket", signIn.Ticket)
 	})
 	return r
 }
@@ -72,9 +90,34 @@ func (s *Server) cors() func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins:   s.AllowedOrigins,
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:   []string{"Authorization", "Content-Type", "Last-Event-ID"},
-		ExposedHeaders:   []string{"Last-Event-ID", "Retry-After"},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"},
+		ExposedHeaders:   []string{"ETag", "Last-Event-ID", "Retry-After"},
 		AllowCredentials: true,
 		MaxAge:           600,
 	})
+}
+
+// signIn puts together what serves sessions.
+func (s *Server) signIn() *handlers.SignIn {
+	return &handlers.SignIn{
+		Account:   handlers.Account{Directory: s.Directory, Sessions: s.Sessions, Tokens: s.Tokens, Demo: s.Demo, Log: s.Log},
+		Passwords: handlers.NewPasswords(s.Sessions),
+		Cookies:   cookies{s},
+		Devices:   cookies{s},
+		MAC:       handlers.NewMAC(s.Tokens.secret),
+		Recognise: s.recognise,
+		Network: func(r *http.Request) handlers.Network {
+			key := clientOf(r.Context()).key
+			return handlers.Network{Narrow: key, Site: siteKey(key)}
+		},
+		Limit: s.limitUser,
+		Noted: func(r *http.Request, userID string) {
+			kind := db.JournalSignIn
+			if userID == "" {
+				kind = db.JournalFailed
+			}
+			c := clientOf(r.Context())
+			s.Journal.Note(db.Entry{Kind: kind, UserID: userID, Network: c.address, Port: c.port})
+		},
+	}
 }

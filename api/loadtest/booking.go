@@ -32,8 +32,9 @@ func (m *marks) get(id []byte) (time.Time, bool) {
 	return at, ok
 }
 
-// book commits bookings at the wanted rate until ctx ends; done waits for the last of them. A booking that is due while
-// all hands are full is made as soon as one is free: the rate does not fall because the database is slow for a moment.
+// book commits bookings at the wanted rate until ctx ends; done waits for the last of them. A
+// booking that is due while all hands are full is made as soon as one is free: the rate does not
+// fall because the database is slow for a moment.
 func (r *run) book(ctx context.Context, done *sync.WaitGroup) {
 	var next atomic.Int64
 	start := time.Now()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 )
 
@@ -69,7 +70,26 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string {
-	return fmt.Sprintf("%s: %d %s: %s", r.request, r.status, http.StatusText(r.status), r.detail)
+	text := fmt.Sprintf("%s: %d %s: %s", r.request, r.status, http.StatusText(r.status), r.detail)
+	if r.status == http.StatusTooManyRequests {
+		text += "; " + whatToRaise(r.detail)
+	}
+	return text
+}
+
+// limitSetting is a setting's name in what the server says about a limit.
+var limitSetting = regexp.MustCompile(`\b(MAX|REQUESTS)_[A-Z_]+\b`)
+
+// whatToRaise says what the operator of a server can do about a limit that a load test meets.
+func whatToRaise(detail string) string {
+	switch setting := limitSetting.FindString(detail); setting {
+	case "":
+		return "name this machine's address in LIMIT_EXEMPT, or raise MAX_CONNECTIONS… and REQUESTS_PER_MINUTE… of the server"
+	case "MAX_CONNECTIONS", "MAX_UNAUTHENTICATED_PER_ADDRESS":
+		return "raise " + setting + " of the server"
+	default:
+		return "name this machine's address in LIMIT_EXEMPT, or raise " + setting + " of the server"
+	}
 }
 
 // detailOf reads what a problem document says.
@@ -87,8 +107,9 @@ type accounts []struct {
 	OwnerID string `json:"ownerId"`
 }
 
-// SignIn returns whom to connect as: for every token each of its user's owner accounts, or, without tokens, each owner
-// of a demo server. Given owners, it returns only those, and an error for one that is not among them.
+// SignIn returns whom to connect as: for every token each of its user's owner
+// accounts, or, without tokens, each owner of a demo server. Given owners, it
+// returns only those, and an error for one that is not among them.
 func SignIn(ctx context.Context, address string, remote bool, tokens, owners []string) ([]Subscriber, error) {
 	c, err := newClient(address, remote)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 // errHistoryGone says that the server no longer has the events after a position.
 var errHistoryGone = errors.New("history no longer reaches back to where the load test began")
 
-// truth is an owner's history since the first of his connections.
+// truth is an owner's history since the first of its connections.
 type truth struct {
 	after   string // the position before it
 	ids     []string
@@ -37,24 +37,25 @@ func (t *truth) set(after string, ids []string) {
 	}
 }
 
-// compare reads every owner's history, waits until the connections have what was committed by then, and judges them.
+// compare reads every owner's history, waits until the connections have what was
+// committed by then, and judges them.
 func (r *run) compare(ctx context.Context, report *Report) {
-	byOwner := map[*ledger][]*connection{}
+	byOwner := map[*eventIndex][]*connection{}
 	r.mu.Lock()
 	for _, c := range r.connections {
-		byOwner[c.ledger] = append(byOwner[c.ledger], c)
+		byOwner[c.index] = append(byOwner[c.index], c)
 	}
 	r.mu.Unlock()
-	truths := make(map[*ledger]*truth, len(byOwner))
+	truths := make(map[*eventIndex]*truth, len(byOwner))
 	for l := range byOwner {
 		truths[l] = &truth{}
 	}
-	r.eachOwner(byOwner, func(l *ledger, connections []*connection) {
+	r.eachOwner(byOwner, func(l *eventIndex, connections []*connection) {
 		truths[l].err = r.learn(ctx, truths[l], connections)
 	})
 	r.drain(ctx, byOwner, truths)
 	r.closeAll()
-	r.eachOwner(byOwner, func(l *ledger, _ []*connection) {
+	r.eachOwner(byOwner, func(l *eventIndex, _ []*connection) {
 		t := truths[l]
 		if t.err != nil {
 			return
@@ -71,7 +72,7 @@ func (r *run) compare(ctx context.Context, report *Report) {
 	})
 	for l, connections := range byOwner {
 		t := truths[l]
-		places := l.places(t.places)
+		places := l.ranks(t.places)
 		for _, c := range connections {
 			report.add(c, t, places)
 		}
@@ -79,7 +80,7 @@ func (r *run) compare(ctx context.Context, report *Report) {
 }
 
 // eachOwner does something for every owner, some at a time.
-func (r *run) eachOwner(byOwner map[*ledger][]*connection, do func(*ledger, []*connection)) {
+func (r *run) eachOwner(byOwner map[*eventIndex][]*connection, do func(*eventIndex, []*connection)) {
 	var doing sync.WaitGroup
 	slots := make(chan struct{}, auditAtOnce)
 	for l, connections := range byOwner {
@@ -92,10 +93,11 @@ func (r *run) eachOwner(byOwner map[*ledger][]*connection, do func(*ledger, []*c
 	doing.Wait()
 }
 
-// learn reads an owner's history after the earliest of the positions that his connections started after, and finds the
-// place where each begins. Positions are opaque: only history itself says which is the earlier.
+// learn reads an owner's history after the earliest of the positions that its
+// connections started after, and finds the place where each begins. Positions are
+// opaque: only history itself says which is the earlier.
 func (r *run) learn(ctx context.Context, t *truth, connections []*connection) error {
-	who := connections[0].ledger.who
+	who := connections[0].index.who
 	first := slices.MinFunc(connections, func(a, b *connection) int { return a.startAt.Compare(b.startAt) })
 	ids, err := r.api.history(ctx, who, first.start)
 	if err != nil {
@@ -123,8 +125,8 @@ func (r *run) learn(ctx context.Context, t *truth, connections []*connection) er
 	return nil
 }
 
-// locate finds the place of a position that is no event's. It reports whether it was earlier than all, and history now
-// begins there.
+// locate finds the place of a position that is no event's. It reports whether it was earlier than
+// all, and history now begins there.
 func (r *run) locate(ctx context.Context, t *truth, who Subscriber, start string) (earlier bool, err error) {
 	next, err := r.api.events(ctx, who, start, 1)
 	if err != nil {
@@ -150,8 +152,9 @@ func (r *run) locate(ctx context.Context, t *truth, who Subscriber, start string
 	return false, nil
 }
 
-// drain waits, for a while, until every connection has the last event that was committed when the time was over.
-func (r *run) drain(ctx context.Context, byOwner map[*ledger][]*connection, truths map[*ledger]*truth) {
+// drain waits, for a while, until every connection has the last event that was
+// committed when the time was over.
+func (r *run) drain(ctx context.Context, byOwner map[*eventIndex][]*connection, truths map[*eventIndex]*truth) {
 	ctx, cancel := context.WithTimeout(ctx, r.Drain)
 	defer cancel()
 	for ctx.Err() == nil {
@@ -161,7 +164,7 @@ func (r *run) drain(ctx context.Context, byOwner map[*ledger][]*connection, trut
 			if t.err != nil {
 				continue
 			}
-			places := l.places(t.places)
+			places := l.ranks(t.places)
 			missing = missing || slices.ContainsFunc(connections, func(c *connection) bool {
 				if c.over.Load() || c.resynced.Load() || t.begins[c.start] >= t.settled {
 					return false

@@ -24,7 +24,8 @@ const (
 	maxMessage = 1 << 20
 	// writeTimeout bounds the writing of a pong or a goodbye.
 	writeTimeout = time.Second
-	// lostWithoutCode is the close code of a connection that ended without one (RFC 6455, section 7.1.5).
+	// lostWithoutCode is the close code of a connection that ended without one (RFC
+	// 6455, section 7.1.5).
 	lostWithoutCode = 1006
 )
 
@@ -42,13 +43,13 @@ type stream interface {
 type connection struct {
 	run    *run
 	who    Subscriber
-	ledger *ledger
+	index  *eventIndex
 	conn   net.Conn
 	stream stream
 
 	start    string // the position it starts after
 	startAt  time.Time
-	received []uint32     // numbers in the ledger, in the order of their arrival
+	received []uint32     // numbers of the index, in the order of their arrival
 	last     atomic.Int64 // the newest of them; -1 for none
 	over     atomic.Bool  // it has ended
 	resynced atomic.Bool  // the server said that history had a gap
@@ -133,7 +134,8 @@ func (c *connection) handshake() error {
 	if response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
 		return &refusal{"GET " + path, response.StatusCode, detailOf(io.LimitReader(response.Body, maxMessage))}
 	}
-	if len(response.TransferEncoding) > 0 { // through a proxy, or from a server that frames by chunks
+	// through a proxy, or from a server that frames by chunks
+	if len(response.TransferEncoding) > 0 {
 		reader = bufio.NewReaderSize(response.Body, readBuffer)
 	}
 	c.stream = &eventStream{reader: reader}
@@ -244,7 +246,7 @@ func (c *connection) takeEvent(m message) {
 		c.resynced.Store(true) // from here on it cannot be compared
 		return
 	}
-	number := c.ledger.number(m.id, uint32(c.last.Load()+1))
+	number := c.index.number(m.id, uint32(c.last.Load()+1))
 	c.received = append(c.received, number)
 	c.last.Store(int64(number))
 }
@@ -253,7 +255,8 @@ func (c *connection) takeEvent(m message) {
 func (c *connection) leave() {
 	if c.run.Transport == WebSocket && !c.over.Load() {
 		c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		c.conn.Write(clientFrame(opClose, []byte{1000 >> 8, 1000 & 0xFF})) // it is closed in any case
+		// it is closed in any case
+		c.conn.Write(clientFrame(opClose, []byte{1000 >> 8, 1000 & 0xFF}))
 	}
 	c.conn.Close()
 }

@@ -27,13 +27,15 @@ const (
 	fakeOwner = "7"
 )
 
-// fake is a server that misbehaves on purpose. Its history has events e1 to eN; "after-K" is the position behind eK.
+// fake is a server that misbehaves on purpose. Its history has events e1 to eN;
+// "after-K" is the position behind eK.
 type fake struct {
 	*httptest.Server
-	gone   bool // history does not reach back
-	start  func(connection int) string
-	script func(connection int) []string // messages that a connection is sent once it is established
-	code   int                           // closes with it after the script; 0 stays open
+	gone  bool // history does not reach back
+	start func(connection int) string
+	// messages that a connection is sent once it is established
+	script func(connection int) []string
+	code   int // closes with it after the script; 0 stays open
 	write  func(conn net.Conn, frames []byte)
 	over   chan struct{} // closed when the test is
 

@@ -1,8 +1,10 @@
-// Package loadtest measures a running server from outside: it opens many connections of either transport, takes what
-// they are sent, and compares it with what the server's own history says each of them should have got.
+// Package loadtest measures a running server from outside: it opens many connections of either
+// transport, takes what they are sent, and compares it with what the server's own history says each
+// of them should have got.
 //
-// It promises to be bounded in connections and time, to leave nothing behind, and to touch no server on another machine
-// unless told to. It knows nothing of SQL, nor of how the server works inside: only its public addresses and messages.
+// It promises to be bounded in connections and time, to leave nothing behind, and to touch no
+// server on another machine unless told to. It knows nothing of SQL, nor of how the server works
+// inside: only its public addresses and messages.
 package loadtest
 
 import (
@@ -18,7 +20,8 @@ import (
 )
 
 const (
-	// MaxConnections is the most connections of one load test: what one address has port numbers for.
+	// MaxConnections is the most connections of one load test: what one address has
+	// port numbers for.
 	MaxConnections = 25_000
 	// MaxDuration is the longest load test: shorter than a demo visitor's token.
 	MaxDuration = 50 * time.Minute
@@ -28,7 +31,8 @@ const (
 	openAtOnce = 64
 	// openTimeout bounds the opening of one connection, up to its first message.
 	openTimeout = 30 * time.Second
-	// defaultDrain is how long connections may take for what was already committed when the time was over.
+	// defaultDrain is how long connections may take for what was already committed
+	// when the time was over.
 	defaultDrain = 5 * time.Second
 	// progressInterval is how often progress is told.
 	progressInterval = time.Second
@@ -49,13 +53,16 @@ type Subscriber struct {
 	OwnerID string
 }
 
-// Booker commits bookings, so that the time from commit to delivery is known without comparing clocks.
+// Booker commits bookings, so that the time from commit to delivery is known
+// without comparing clocks.
 type Booker interface {
-	// Book writes one booking of an owner and returns its id, and what commits it. Without that, it is undone when ctx ends.
+	// Book writes one booking of an owner and returns its id, and what commits it. Without that, it
+	// is undone when ctx ends.
 	Book(ctx context.Context, ownerID string) (id string, commit func() error, err error)
 }
 
-// Options say what to open where, and for how long. URL, Connections, Duration, Transport and Subscribers are required.
+// Options say what to open where, and for how long. URL, Connections, Duration, Transport and
+// Subscribers are required.
 type Options struct {
 	URL         string
 	Connections int
@@ -115,7 +122,7 @@ func (o *Options) check() error {
 type run struct {
 	Options
 	api     *client
-	ledgers map[string]*ledger // by owner
+	indexes map[string]*eventIndex // by owner
 	marks   marks
 	began   time.Time
 
@@ -135,8 +142,8 @@ type run struct {
 	bookError   error
 }
 
-// Run runs a load test. When ctx ends early it returns what was measured until then, without the comparison, and the
-// context's error.
+// Run runs a load test. When ctx ends early it returns what was measured until then, without the
+// comparison, and the context's error.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.check(); err != nil {
 		return Report{}, err
@@ -146,11 +153,11 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		return Report{}, err
 	}
 	defer api.close()
-	r := &run{Options: o, api: api, ledgers: map[string]*ledger{}, began: time.Now(),
+	r := &run{Options: o, api: api, indexes: map[string]*eventIndex{}, began: time.Now(),
 		disconnects: map[int]int{}, recordedAll: make(chan struct{})}
 	for _, s := range o.Subscribers {
-		if r.ledgers[s.OwnerID] == nil {
-			r.ledgers[s.OwnerID] = newLedger(s)
+		if r.indexes[s.OwnerID] == nil {
+			r.indexes[s.OwnerID] = newEventIndex(s)
 		}
 	}
 	pid := o.PID
@@ -158,14 +165,14 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		pid = listeningProcess(api.base)
 	}
 	process := watch(pid)
-	stopTelling := r.tellProgress()
+	stopTelling := r.reportProgress()
 	defer stopTelling()
 
 	opening := time.Now()
 	r.openAll(ctx)
 	report := Report{
 		URL: o.URL, Transport: o.Transport, Connections: int(r.opened.Load()), Failed: int(r.failed.Load()),
-		OpenSeconds: time.Since(opening).Seconds(), Owners: len(r.ledgers), Local: Local(o.URL),
+		OpenSeconds: time.Since(opening).Seconds(), Owners: len(r.indexes), Local: Local(o.URL),
 	}
 	process.connected()
 	if report.Connections == 0 {
@@ -205,7 +212,7 @@ func (r *run) openAll(ctx context.Context) {
 		}
 		opening.Add(1)
 		c := &connection{run: r, who: r.Subscribers[i%len(r.Subscribers)]}
-		c.ledger = r.ledgers[c.who.OwnerID]
+		c.index = r.indexes[c.who.OwnerID]
 		c.last.Store(-1)
 		r.readers.Go(func() {
 			err := c.connect(ctx)
@@ -238,7 +245,8 @@ func (r *run) fail(c *connection, err error) {
 	}
 }
 
-// adopt takes a connection into the books, so that it is closed in the end; false when that has begun.
+// adopt takes a connection into the books, so that it is closed in the end; false
+// when that has begun.
 func (r *run) adopt(c *connection) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -279,8 +287,8 @@ func (r *run) closeAll() {
 	r.readers.Wait()
 }
 
-// tellProgress tells how things stand until the returned function is called.
-func (r *run) tellProgress() (stop func()) {
+// reportProgress tells how things stand until the returned function is called.
+func (r *run) reportProgress() (stop func()) {
 	if r.Progress == nil {
 		return func() {}
 	}

@@ -20,7 +20,8 @@ type message struct {
 	timestamp              int64
 }
 
-// read finds a message's fields. The common form, data at the end and no escapes before it, costs no decoding.
+// read finds a message's fields. The common form, data at the end and no escapes
+// before it, costs no decoding.
 func read(text []byte) (message, bool) {
 	if m, ok := scan(text); ok {
 		return m, true

@@ -15,7 +15,8 @@ import (
 
 const establishedMessage = `{"type":"connection_established","timestamp":1,"ownerId":"7","data":{"lastEventId":"after-0"}}`
 
-// oneConnection opens a connection to a server and reads it to its end, which the server brings about.
+// oneConnection opens a connection to a server and reads it to its end, which the
+// server brings about.
 func oneConnection(t *testing.T, transport Transport, server http.HandlerFunc) *connection {
 	t.Helper()
 	f := httptest.NewServer(server)
@@ -25,7 +26,7 @@ func oneConnection(t *testing.T, transport Transport, server http.HandlerFunc) *
 		t.Fatal(err)
 	}
 	r := &run{Options: Options{Transport: transport}, api: api, disconnects: map[int]int{}}
-	c := &connection{run: r, who: Subscriber{fakeToken, fakeOwner}, ledger: newLedger(Subscriber{})}
+	c := &connection{run: r, who: Subscriber{fakeToken, fakeOwner}, index: newEventIndex(Subscriber{})}
 	c.last.Store(-1)
 	if err := c.connect(t.Context()); err != nil {
 		t.Fatal(err)

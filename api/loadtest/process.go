@@ -56,7 +56,8 @@ func (w *watched) report(r *Report) {
 	r.Server = &s
 }
 
-// usage returns a process's resident memory and the CPU time it has used; zeros where they cannot be known.
+// usage returns a process's resident memory and the CPU time it has used; zeros
+// where they cannot be known.
 func usage(pid int) (rssKiB int64, cpuSeconds float64) {
 	if pid <= 0 {
 		return 0, 0
@@ -79,7 +80,8 @@ func usage(pid int) (rssKiB int64, cpuSeconds float64) {
 	return rssKiB, cpuSeconds
 }
 
-// listeningProcess returns the process that listens at an address of this machine, 0 where it cannot be found.
+// listeningProcess returns the process that listens at an address of this machine,
+// 0 where it cannot be found.
 func listeningProcess(address *url.URL) int {
 	_, port, err := net.SplitHostPort(authority(address))
 	if err != nil {
@@ -122,7 +124,8 @@ func listeningProcess(address *url.URL) int {
 	return 0
 }
 
-// kernelIP reads an address as the kernel prints it: words of four bytes, each in the order of a little machine.
+// kernelIP reads an address as the kernel prints it: words of four bytes, each in
+// the order of a little machine.
 func kernelIP(text string) net.IP {
 	ip, err := hex.DecodeString(text)
 	if err != nil || len(ip)%4 != 0 {

@@ -10,6 +10,9 @@ import (
 	"text/tabwriter"
 )
 
+// tooManyCode is the close code of a stream that went beyond a limit.
+const tooManyCode = 4429
+
 // Report is what a load test found.
 type Report struct {
 	URL         string    `json:"url"`
@@ -31,16 +34,19 @@ type Report struct {
 	BookingError   string   `json:"bookingError,omitempty"`
 	CommitLatency  *Latency `json:"commitLatency,omitempty"` // from sending the commit to arrival
 
-	Compared   int   `json:"compared"`   // connections compared with their owner's history
-	Lost       int   `json:"lost"`       // in the owner's history, but not received
-	Doubled    int   `json:"doubled"`    // received again on the same connection
-	Reordered  int   `json:"reordered"`  // received after a later one, or from before the stream's beginning
+	Compared int `json:"compared"` // connections compared with their owner's history
+	Lost     int `json:"lost"`     // in the owner's history, but not received
+	Doubled  int `json:"doubled"`  // received again on the same connection
+	// received after a later one, or from before the stream's beginning
+	Reordered  int   `json:"reordered"`
 	Unknown    int   `json:"unknown"`    // received, but not in the owner's history
 	Foreign    int64 `json:"foreign"`    // another owner's
 	Unreadable int64 `json:"unreadable"` // no message at all
 
-	Resynced      int         `json:"resynced"`   // connections that were told to load snapshots again: not compared
-	Unverified    int         `json:"unverified"` // connections whose history could not be read: not compared
+	// connections that were told to load snapshots again: not compared
+	Resynced int `json:"resynced"`
+	// connections whose history could not be read: not compared
+	Unverified    int         `json:"unverified"`
 	UnverifiedWhy string      `json:"unverifiedWhy,omitempty"`
 	Disconnects   map[int]int `json:"disconnects"` // by close code
 	Server        *Server     `json:"server,omitempty"`
@@ -139,6 +145,9 @@ func (r Report) WriteTable(w io.Writer) error {
 		disconnects = strings.Join(parts, ", ")
 	}
 	row("disconnects", "%s", disconnects)
+	if r.Disconnects[tooManyCode] > 0 {
+		row("", "%d is a limit: %s", tooManyCode, whatToRaise(""))
+	}
 	if s := r.Server; s != nil {
 		row("server memory", "%.1f MiB before, %.1f with all connected (%.1f KiB each), %.1f at the end",
 			mib(s.BeforeKiB), mib(s.ConnectedKiB), s.PerConnectionKiB, mib(s.AfterKiB))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -121,5 +122,26 @@ func TestKernelIP(t *testing.T) {
 		if got := fmt.Sprint(kernelIP(text)); got != want {
 			t.Errorf("kernelIP(%s) = %s, want %s", text, got, want)
 		}
+	}
+}
+
+func TestLimitsAreNamed(t *testing.T) {
+	t.Parallel()
+	for detail, want := range map[string]string{
+		"too many connections from your network: try again later (MAX_CONNECTIONS_PER_ADDRESS)": "LIMIT_EXEMPT, or raise MAX_CONNECTIONS_PER_ADDRESS of",
+		"too many requests: wait before the next (REQUESTS_PER_MINUTE_PER_USER)":                "LIMIT_EXEMPT, or raise REQUESTS_PER_MINUTE_PER_USER of",
+		"the server has as many connections as it takes: try again later (MAX_CONNECTIONS)":     "; raise MAX_CONNECTIONS of",
+		"of a server that names none": "LIMIT_EXEMPT",
+	} {
+		if text := (&refusal{"GET /api/ws", http.StatusTooManyRequests, detail}).Error(); !strings.Contains(text, want) {
+			t.Errorf("%q does not say %q", text, want)
+		}
+	}
+	if text := (&refusal{"GET /api/ws", http.StatusForbidden, "not yours"}).Error(); strings.Contains(text, "raise") {
+		t.Error(text)
+	}
+	var table strings.Builder
+	if err := (Report{Disconnects: map[int]int{4429: 3}}).WriteTable(&table); err != nil || !strings.Contains(table.String(), "LIMIT_EXEMPT") {
+		t.Errorf("%v in:\n%s", err, table.String())
 	}
 }

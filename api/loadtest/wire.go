@@ -29,7 +29,7 @@ var errTooLong = fmt.Errorf("a message of more than %d bytes", maxMessage)
 type webSocket struct {
 	reader *bufio.Reader
 	conn   net.Conn
-	taken  int    // bytes of the buffer that the last message used
+	peeked int    // bytes of the buffer that the last message used
 	whole  []byte // a message that is not in one piece in the buffer
 }
 
@@ -77,8 +77,8 @@ func (ws *webSocket) next() ([]byte, error) {
 
 // frame reads one frame. Its payload is valid until the next is read.
 func (ws *webSocket) frame() (op byte, final bool, payload []byte, err error) {
-	ws.reader.Discard(ws.taken) // it was peeked at
-	ws.taken = 0
+	ws.reader.Discard(ws.peeked) // it was peeked at
+	ws.peeked = 0
 	var head [8]byte
 	if _, err := io.ReadFull(ws.reader, head[:2]); err != nil {
 		return 0, false, nil, err
@@ -102,8 +102,8 @@ func (ws *webSocket) frame() (op byte, final bool, payload []byte, err error) {
 	case length > maxMessage || op >= opClose && length > 125:
 		return 0, false, nil, errTooLong
 	case length <= uint64(ws.reader.Size()):
-		ws.taken = int(length)
-		payload, err = ws.reader.Peek(ws.taken)
+		ws.peeked = int(length)
+		payload, err = ws.reader.Peek(ws.peeked)
 	default:
 		payload = make([]byte, length)
 		_, err = io.ReadFull(ws.reader, payload)
@@ -123,7 +123,8 @@ func clientFrame(op byte, payload []byte) []byte {
 	return frame
 }
 
-// newKey makes the key of a handshake, and acceptOf the proof that it was understood (RFC 6455, section 4.1).
+// newKey makes the key of a handshake, and acceptOf the proof that it was
+// understood (RFC 6455, section 4.1).
 func newKey() string {
 	var key [16]byte
 	rand.Read(key[:])
@@ -135,8 +136,8 @@ func acceptOf(key string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// eventStream reads messages from Server-Sent Events (HTML Standard, section 9.2). Only their data is looked at: the
-// message in it has everything.
+// eventStream reads messages from Server-Sent Events (HTML Standard, section 9.2). Only their data
+// is looked at: the message in it has everything.
 type eventStream struct {
 	reader *bufio.Reader
 	data   []byte

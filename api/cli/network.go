@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/hangarshare/hangarshare-realtime/api"
+)
+
+// entrance is what stands between strangers and the server: limits, trusted proxies, its
+// names and TLS.
+type entrance struct {
+	gate         *api.Limiter
+	proxies      api.Networks
+	exempt       api.Networks
+	hosts        api.Hosts
+	checkHost    bool
+	publicURL    string
+	secure       *tls.Config // nil: plain HTTP
+	certificates api.Service // keeps those of secure fresh
+}
+
+// entrance reads the settings of the entrance. Nothing is begun yet.
+func (c *serveCommand) entrance(s *Settings, log *slog.Logger) (*entrance, error) {
+	limits, err := c.limits()
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := api.ParseNetworks(c.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
+	}
+	exempt, err := api.ParseNetworks(c.LimitExempt)
+	if err != nil {
+		return nil, fmt.Errorf("LIMIT_EXEMPT: %w", err)
+	}
+	hosts, err := c.hosts()
+	if err != nil {
+		return nil, err
+	}
+	secure, certificates, err := c.certificates(s.DataDir, log)
+	if err != nil {
+		return nil, err
+	}
+	return &entrance{
+		gate: api.NewLimiter(limits.Fit(log)), proxies: proxies, exempt: exempt, hosts: hosts, checkHost: len(c.AllowedHosts) > 0,
+		publicURL: strings.TrimSuffix(c.PublicURL, "/"), secure: secure, certificates: certificates,
+	}, nil
+}
+
+// hosts returns the names that the server answers for.
+func (c *serveCommand) hosts() (api.Hosts, error) {
+	hosts, err := api.ParseHosts(c.AllowedHosts)
+	if err != nil {
+		return nil, fmt.Errorf("ALLOWED_HOSTS: %w", err)
+	}
+	u, err := url.Parse(c.PublicURL)
+	if c.PublicURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "") {
+		return nil, errors.New("PUBLIC_URL must be this server's address without a path, like https://live.portal.example")
+	}
+	addresses := []string{c.PublicURL}
+	for _, host := range c.ACMEHosts {
+		addresses = append(addresses, "https://"+host)
+	}
+	for _, address := range addresses {
+		if err := hosts.Add(address); err != nil {
+			return nil, fmt.Errorf("%s has no host: %w", address, err)
+		}
+	}
+	return hosts, nil
+}
+
+// guard puts the entrance before a server that listens at an address. Where a visitor
+// signs in without a password, a page of another site must not become one by giving its
+// own name to this address. On a loopback address only this machine's programs, or those
+// who come through one of them, visit a demo.
+func (e *entrance) guard(server *api.Server, address net.Addr, demo bool) {
+	server.TrustedProxies, server.Limiter, server.Stream.Limiter = e.proxies, e.gate, e.gate
+	server.AllowedHosts, server.CheckHost, server.PublicURL = e.hosts, e.checkHost || demo, e.publicURL
+	server.LimitExempt = e.exempt
+	if tcp, ok := address.(*net.TCPAddr); ok && demo && len(e.exempt) == 0 && tcp.IP.IsLoopback() {
+		server.LimitExempt = api.Loopback
+	}
+	if e.secure != nil {
+		server.TLS, server.Services = e.secure, append(server.Services, e.certificates)
+	}
+}
+
+// certificates returns the configuration of TLS, nil for none, and what keeps its
+// certificates fresh.
+func (s *serverSettings) certificates(dataDir string, log *slog.Logger) (*tls.Config, api.Service, error) {
+	switch {
+	case s.TLSCertFile != "":
+		files, err := api.NewCertificateFiles(s.TLSCertFile, s.TLSKeyFile, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return files.Config(), files, nil
+	case len(s.ACMEHosts) > 0:
+		authority, err := api.NewACME(api.ACMEOptions{
+			Hosts: s.ACMEHosts, Email: s.ACMEEmail, Directory: s.ACMEDirectoryURL, Dir: filepath.Join(dataDir, "acme"), Log: log,
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		return authority.Config(), authority, nil
+	}
+	return nil, nil, nil
+}

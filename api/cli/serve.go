@@ -1,0 +1,456 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/hangarshare/hangarshare-realtime/api"
+	"github.com/hangarshare/hangarshare-realtime/api/report"
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/demo"
+	"github.com/hangarshare/hangarshare-realtime/db/devdb"
+	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
+	"github.com/hangarshare/hangarshare-realtime/db/seal"
+	"github.com/hangarshare/hangarshare-realtime/db/stats"
+	"github.com/hangarshare/hangarshare-realtime/handlers"
+	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
+	"github.com/hangarshare/hangarshare-realtime/realtime"
+	"github.com/hangarshare/hangarshare-realtime/web"
+)
+
+const (
+	// stopTimeout bounds how long the private PostgreSQL may take to stop.
+	stopTimeout = 10 * time.Second
+	// answerTime is what the database has to answer the question whether the server is ready.
+	answerTime = time.Second
+)
+
+// firstPause and longestPause bound the pauses between attempts to reach a database that
+// is away at the start.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = time.Second
+)
+
+// Run runs the server until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, out io.Writer) error {
+	if c.SentryDSN == "" {
+		return c.serve(ctx, s, log, out)
+	}
+	reporter, err := report.New(report.Options{DSN: c.SentryDSN, Environment: c.SentryEnvironment, Release: release()})
+	if err != nil {
+		return err
+	}
+	defer reporter.Close()
+	c.flush = reporter.Flush
+	err = c.serve(ctx, s, slog.New(reporter.Handler(log.Handler())), out)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		slog.New(reporter.Handler(slog.DiscardHandler)).Error("the server ended", "error", err)
+	}
+	return err
+}
+
+// serve runs the server.
+func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger, out io.Writer) error {
+	if err := cmp.Or(c.serverSettings.check(), s.check()); err != nil {
+		return err
+	}
+	loc, err := s.location()
+	if err != nil {
+		return err
+	}
+	secret, err := s.secret()
+	if err != nil {
+		return err
+	}
+	if c.DrainDelay < 0 || c.DrainTime < 0 {
+		return errors.New("DRAIN_DELAY and DRAIN_TIME must be 0s or more")
+	}
+	if err := c.checkAdmin(c.AdminAddr); err != nil {
+		return err
+	}
+	s.tellStart(log)
+	s.reload(ctx, log)
+	limitMemory(log)
+	redis, err := c.address()
+	if err != nil {
+		return err
+	}
+	links, err := c.links()
+	if err != nil {
+		return err
+	}
+	entrance, err := c.entrance(s, log)
+	if err != nil {
+		return err
+	}
+	public, admin, err := c.listen()
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	if admin != nil {
+		defer admin.Close()
+	}
+	address, private, err := s.database(ctx, log)
+	if err != nil {
+		return err
+	}
+	if private != nil {
+		defer func() {
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			if err := private.Stop(stopping); err != nil {
+				log.Error("the private PostgreSQL did not stop", "error", err)
+			}
+		}()
+	}
+	withDemo := private != nil
+	if c.Demo != nil {
+		withDemo = *c.Demo
+	}
+	base, err := c.open(ctx, address, log, public, admin)
+	if err != nil {
+		return err
+	}
+	defer base.close()
+	if err := db.Allot(ctx, c.MaxDatabaseConnections, base.dialer, base.pool, base.alone, log); err != nil {
+		return err
+	}
+	pool := base.pool
+	if withDemo {
+		if err := prepareDemo(ctx, pool, loc); err != nil {
+			return err
+		}
+	}
+	if err := migrate(ctx, base.direct, pool, log); err != nil {
+		return err
+	}
+	server, err := c.wire(ctx, s, base, secret, loc, cluster{redis, entrance.gate}, log)
+	if err != nil {
+		return err
+	}
+	server.Flush = c.flush
+	server.DrainDelay, server.DrainTime = c.DrainDelay, c.DrainTime
+	server.Site = web.New(web.Options{Dev: c.Dev, Demo: withDemo, NoPasswords: len(secret) == 0, Links: links})
+	entrance.guard(server, public.Addr(), withDemo)
+	if withDemo {
+		server.Demo = demoOwners(pool)
+		server.Services = append(server.Services, &demo.Payouts{Pool: pool, Log: log}, demo.NewSimulator(pool,
+			demo.SimulatorOptions{Interval: c.DemoInterval, Location: loc, Random: uint64(time.Now().UnixNano()), Log: log}))
+	}
+	scheme := "http"
+	if server.TLS != nil {
+		scheme = "https"
+	}
+	fmt.Fprintf(out, "HangarShare Realtime is at %s://%s/\n", scheme, public.Addr())
+	if private != nil {
+		fmt.Fprintf(out, "Its PostgreSQL: psql '%s'\n", private.URL())
+		ctx = untilDone(ctx, private, log)
+	}
+	return server.Serve(ctx, public, admin)
+}
+
+// listen opens both addresses before anything else is started: a taken port is known at once. A
+// public socket that the service manager holds takes the place of ADDR.
+func (s *serverSettings) listen() (public, admin net.Listener, err error) {
+	if public, err = inherited(); err != nil {
+		return nil, nil, err
+	}
+	if public == nil {
+		public, err = api.Listen(s.Addr, "ADDR")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if s.AdminAddr == "" {
+		return public, nil, nil
+	}
+	if admin, err = api.Listen(s.AdminAddr, "ADMIN_ADDR"); err != nil {
+		public.Close()
+		return nil, nil, err
+	}
+	return public, admin, nil
+}
+
+// database is the database that the server works on, and how it is reached.
+type database struct {
+	url    string // of ordinary connections, perhaps through a transaction pooler
+	direct string // of connections that are one session from beginning to end
+	dialer *db.Dialer
+	pool   *sqlx.DB
+	alone  *sqlx.DB // of direct connections; the pool where there is no pooler
+}
+
+// close ends every connection, also one that a dead network holds.
+func (d *database) close() {
+	d.alone.Close()
+	d.pool.Close()
+	d.dialer.Close()
+}
+
+// database returns the address of the database, of a private one if none is given.
+func (s *Settings) database(ctx context.Context, log *slog.Logger) (*database, *devdb.Server, error) {
+	if err := s.completeURLs(); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case s.DatabaseURL != "" && s.ListenDatabaseURL != "":
+		pooled, err := db.Pooled(s.DatabaseURL)
+		return &database{url: pooled, direct: s.ListenDatabaseURL}, nil, err
+	case s.DatabaseURL != "":
+		return &database{url: s.DatabaseURL, direct: s.DatabaseURL}, nil, nil
+	}
+	private, err := devdb.Start(ctx, devdb.Options{Dir: filepath.Join(s.DataDir, "postgres"), Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	inSchema, err := db.InSchema(private.URL(), s.Schema)
+	return &database{url: inSchema, direct: inSchema}, private, err
+}
+
+// open connects to the database.
+func (s *serverSettings) open(ctx context.Context, base *database, log *slog.Logger, listeners ...net.Listener) (*database, error) {
+	base.dialer = &db.Dialer{}
+	open := db.OpenThrough
+	if base.direct == base.url {
+		open = db.OpenDirect
+	}
+	pool, err := s.await(ctx, open, base.url, base.dialer, log, listeners...)
+	if err != nil {
+		return nil, err
+	}
+	base.pool, base.alone = pool, pool
+	if base.direct == base.url {
+		return base, nil
+	}
+	if base.alone, err = s.await(ctx, db.OpenDirect, base.direct, base.dialer, log, listeners...); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("LISTEN_DATABASE_URL: %w", err)
+	}
+	return base, nil
+}
+
+// opener connects to a database, like db.OpenThrough.
+type opener = func(ctx context.Context, databaseURL string, dialer *db.Dialer) (*sqlx.DB, error)
+
+// await connects to a database. While it is away it is waited for, up to DATABASE_WAIT, with
+// growing pauses; meanwhile the server says that it is alive and not ready.
+func (s *serverSettings) await(ctx context.Context, open opener, databaseURL string, dialer *db.Dialer, log *slog.Logger, listeners ...net.Listener) (*sqlx.DB, error) {
+	pool, err := open(ctx, databaseURL, dialer)
+	if !db.Unavailable(err) || s.DatabaseWait <= 0 {
+		return pool, err
+	}
+	end := api.ServeNotReady(slices.DeleteFunc(listeners, func(l net.Listener) bool { return l == nil })...)
+	defer end()
+	log.Warn("waiting for the database", "for", s.DatabaseWait, "error", err)
+	deadline := time.Now().Add(s.DatabaseWait)
+	for pause := firstPause; db.Unavailable(err) && time.Now().Before(deadline); pause = min(2*pause, longestPause) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(min(pause, time.Until(deadline))):
+		}
+		pool, err = open(ctx, databaseURL, dialer)
+	}
+	if err == nil {
+		log.Info("the database is there")
+	}
+	return pool, err
+}
+
+// migrate brings the database up to date; a role that may not is enough where another one
+// did so before.
+func migrate(ctx context.Context, databaseURL string, pool *sqlx.DB, log *slog.Logger) error {
+	err := db.Migrate(ctx, databaseURL, log)
+	if !errors.Is(err, db.ErrNotPermitted) {
+		return err
+	}
+	if migrated, checkErr := db.IsMigrated(ctx, pool); checkErr != nil || !migrated {
+		return err
+	}
+	log.Info("the role in DATABASE_URL may not migrate; the database is up to date already")
+	return nil
+}
+
+// untilDone returns a context that ends also when the private PostgreSQL does: nothing
+// works without it.
+func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		select {
+		case <-ctx.Done():
+		case <-private.Done():
+			log.Error("the private PostgreSQL ended by itself; its log is in DATA_DIR", "error", private.Err())
+		}
+	}()
+	return ctx
+}
+
+// wire puts the parts together, from the log on the left to the routes on the right.
+func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, secret []byte, loc *time.Location, others cluster, log *slog.Logger) (*api.Server, error) {
+	pool := base.pool
+	store, err := db.NewStore(ctx, pool, loc)
+	if err != nil {
+		return nil, err
+	}
+	if base.direct == base.url {
+		if err := store.Prepare(ctx); err != nil {
+			log.Warn("queries are planned each time they are asked", "error", err)
+		}
+	}
+	listener, err := db.NewListener(base.direct, base.url, base.dialer, log)
+	if err != nil {
+		return nil, err
+	}
+	history, sessions, clock := eventlog.NewLog(pool, db.ProjectionConsumer()), db.NewSessions(store), realtime.SystemClock{}
+	bus := realtime.NewBus(history)
+	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
+	bus.OnDemand(metrics.Changed)
+	occupancy := realtime.NewOccupancy(db.NewOccupancy(store), clock, listener.Ring, log)
+	tokens, issuers, err := s.tokens(ctx, secret, store, log)
+	if err != nil {
+		return nil, err
+	}
+	invalidator := handlers.NewInvalidator(store)
+	streams := &stream.Server{
+		Bus: bus, Accounts: store, Authority: tokens, Heartbeat: c.HeartbeatInterval,
+		Stall: stream.DefaultStall, Location: loc, Log: log,
+	}
+	exchange, err := newExchange(ctx, history, listener, pool, log)
+	if err != nil {
+		return nil, err
+	}
+	skips := realtime.NewSkips(log)
+	dbClock := db.NewClock(pool)
+	measures := realtime.NewMeasures(dbClock.Age)
+	streams.Measures = measures
+	feed := &realtime.Feed{
+		Source: history, Sequencer: eventlog.NewSequencer(base.alone, listener, log, db.ProjectionConsumer()), Bus: bus, Metrics: metrics, Occupancy: occupancy,
+		Location: loc, Wakes: listener.Wakes(), Access: streams.Recheck, Exchange: exchange, Skips: skips, Log: log, Measures: measures,
+	}
+	triggers := &realtime.Triggers{Source: db.NewTriggerWatch(base.alone), Log: log, Reshaped: func(ctx context.Context) error {
+		_, err := store.Reshape(ctx)
+		if err == nil { // whatever was computed by the former shape
+			metrics.ChangedAll()
+			occupancy.ChangedAll()
+		}
+		return err
+	}, Hidden: store.CheckRowSecurity}
+	books := &realtime.Maintainer{Projection: db.NewProjection(store), Clock: clock, Log: log}
+	accessCache, metricsCache := handlers.NewAccessCache(store, invalidator), handlers.NewMetricsCache(invalidator)
+	calendarCache := handlers.NewCalendarCache(invalidator)
+	server := &api.Server{
+		Snapshot: &handlers.Snapshot{
+			Present: store, Accounts: accessCache, Invalidator: invalidator, MetricsCache: metricsCache,
+			Calendars: store, CalendarCache: calendarCache,
+			History: history, Bus: bus, Now: clock.Now, Log: log,
+		},
+		Feeds:  &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Log: log},
+		Stream: streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
+		AllowedOrigins: c.AllowedOrigins, TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
+		Services: []api.Service{listener, exchange, feed, metrics, occupancy,
+			books, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
+			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
+		Checks: map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
+		Cut:    base.dialer.Close, Supervisor: supervisor(log, feed.Rounds, streams.Ticks),
+	}
+	revision, _ := built()
+	server.Collectors = []stats.Collector{measures, bus, store, sessions, history, accessCache, metricsCache, calendarCache,
+		db.Pools{pool, base.alone}, api.Build{Version: version, Commit: revision, GoVersion: runtime.Version()}}
+	server.Journal = db.NewJournal(pool, log)
+	streams.OnOpen = server.NoteStream
+	feed.Disconnect = streams.Disconnect
+	server.Operations = &api.Operations{
+		Token: c.AdminToken, Progress: func() (int64, bool) { return bus.Head(), feed.Leading() }, Offset: dbClock.Offset,
+		Disconnect: history.Disconnect, EndSessions: sessions.EndAll,
+		Build: api.Build{Version: version, Commit: revision, GoVersion: runtime.Version()},
+	}
+	server.Services = append(server.Services, server.Journal, api.PartsWatch{Server: server})
+	server.Memory = &api.Memory{Shedder: shedder{streams, bus}, Log: log}
+	server.Services = append(append(server.Services, server.Memory), issuers...)
+	if others.redis == nil {
+		return server, nil
+	}
+	return server, others.join(ctx, server, listener, feed, exchange, s.Schema, log)
+}
+
+// newExchange returns what tells the other servers of numbered batches, and hears what they tell.
+func newExchange(ctx context.Context, history *eventlog.Log, listener *db.Listener, pool *sqlx.DB, log *slog.Logger) (*realtime.Exchange, error) {
+	state, err := history.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := seal.New(state.Secret)
+	if err != nil {
+		return nil, err
+	}
+	exchange := realtime.NewExchange(keys, realtime.Notify{Send: db.NewNotifier(pool, listener).Notify, Limit: db.MaxNotified}, log)
+	listener.Received, listener.Announced = exchange.Receive, exchange.Announced
+	return exchange, nil
+}
+
+// answers returns a check whether the database answers soon. In a network that swallows
+// the question lib/pq waits on, so all who check share one that is under way, and go when
+// their time is over.
+func answers(pool *sqlx.DB) func() bool {
+	var asking singleflight.Group
+	return func() bool {
+		answer := asking.DoChan("", func() (any, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+			defer cancel()
+			return nil, pool.PingContext(ctx)
+		})
+		select {
+		case a := <-answer:
+			return a.Err == nil
+		case <-time.After(answerTime):
+			return false
+		}
+	}
+}
+
+// prepareDemo makes the portal's tables and fills them, or brings those of an earlier day
+// up to date.
+func prepareDemo(ctx context.Context, pool *sqlx.DB, loc *time.Location) error {
+	if err := demo.CreateSchema(ctx, pool); err != nil {
+		return err
+	}
+	options := demo.SeedOptions{Location: loc, Random: 1}
+	owners, err := demo.Owners(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if len(owners) == 0 {
+		return demo.Seed(ctx, pool, options)
+	}
+	return demo.Refresh(ctx, pool, options)
+}
+
+// demoOwners lists the owners whom a visitor may be.
+func demoOwners(pool *sqlx.DB) handlers.Demo {
+	return func(ctx context.Context) ([]handlers.DemoOwner, error) {
+		owners, err := demo.Owners(ctx, pool)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]handlers.DemoOwner, 0, len(owners))
+		for _, o := range owners {
+			list = append(list, handlers.DemoOwner{OwnerID: o.ID, CompanyName: o.CompanyName, UserID: o.UserID})
+		}
+		return list, nil
+	}
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+
+	"github.com/alecthomas/kong"
+)
+
+// secretSettings are those whose values are not told: they are secrets, or addresses that may hold
+// one.
+var secretSettings = []string{"JWT_SECRET", "ADMIN_TOKEN", "DATABASE_URL", "LISTEN_DATABASE_URL", "REDIS_URL", "SENTRY_DSN", "JWKS_URL",
+	"AUTH_HOOK_URL", "VAPID_PRIVATE_KEY", "SMTP_URL", "NOTIFY_WEBHOOK_URL", "NOTIFY_WEBHOOK_SECRET", "ACME_EMAIL"}
+
+// toldSettings returns the settings of a command that differ from their defaults, as NAME=value,
+// sorted. Of what may be a secret it says only that it is set.
+func toldSettings(command *kong.Context) (told []string) {
+	for _, flag := range command.Flags() {
+		if len(flag.Envs) == 0 {
+			continue
+		}
+		value := fmt.Sprint(command.FlagValue(flag))
+		name := flag.Envs[0]
+		switch {
+		case !flag.Set || value == flag.Default || "["+flag.Default+"]" == value:
+		case slices.Contains(secretSettings, name):
+			told = append(told, name+" is set")
+		default:
+			told = append(told, name+"="+value)
+		}
+	}
+	slices.Sort(told)
+	return told
+}
+
+// tellStart says what starts, with which settings.
+func (s *Settings) tellStart(log *slog.Logger) {
+	revision, _ := built()
+	log.Info("starting", "version", version, "commit", revision, "go", runtime.Version(), "settings", s.told)
+}
