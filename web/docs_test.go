@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"html"
 	"net/http"
 	"os"
 	"regexp"
@@ -9,8 +10,27 @@ import (
 	"testing"
 )
 
-// TestClientDocs holds the page for front-end developers to the policy, its links to what is served, and its examples to
-// the package's names.
+// TestClientDocsShowTheExample compares the page's code with the files of the example, which are
+// built and driven in a browser.
+func TestClientDocsShowTheExample(t *testing.T) {
+	t.Parallel()
+	body := get(t, New(Options{}), "/docs/client").Body.String()
+	shown := regexp.MustCompile(`(?s)<pre[^>]*>// (app/[^\n]+)\n(.*?)</pre>`).FindAllStringSubmatch(body, -1)
+	if len(shown) < 5 {
+		t.Errorf("the page shows %d files", len(shown))
+	}
+	for _, block := range shown {
+		file, err := os.ReadFile("../examples/nextjs/" + block[1])
+		if err != nil {
+			t.Error(err)
+		} else if html.UnescapeString(block[2])+"\n" != string(file) {
+			t.Errorf("%s is another one:\n%s", block[1], block[2])
+		}
+	}
+}
+
+// TestClientDocs holds the page for front-end developers to the policy, its links to what is
+// served, and its examples to the package's names.
 func TestClientDocs(t *testing.T) {
 	t.Parallel()
 	site := New(Options{})

@@ -18,6 +18,7 @@ import (
 // contentTypes names what the tree may hold; the machine's own table of types
 // is not asked, because it differs from machine to machine.
 var contentTypes = map[string]string{
+	".cts":  "text/plain; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".html": "text/html; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
@@ -41,8 +42,8 @@ type file struct {
 	gzipped     []byte // nil when compression does not pay
 }
 
-// readTree reads, hashes and compresses all files of a folder, and serves more beside them. Compression is left out while
-// developing, when every request reads the tree again.
+// readTree reads, hashes and compresses all files of a folder, and serves more beside them.
+// Compression is left out while developing, when every request reads the tree again.
 func readTree(source fs.FS, page indexData, more map[string][]byte) (*tree, error) {
 	contents := map[string][]byte{}
 	err := fs.WalkDir(source, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -53,6 +54,9 @@ func readTree(source fs.FS, page indexData, more map[string][]byte) (*tree, erro
 			return fmt.Errorf("%s: no content type for its extension", name)
 		}
 		contents[name], err = fs.ReadFile(source, name)
+		if !page.Dev {
+			contents[name] = stripped(name, contents[name])
+		}
 		return err
 	})
 	if err != nil {
@@ -88,7 +92,8 @@ const entryModule = "page.js"
 // imported finds the module that a line of JavaScript imports statically.
 var imported = regexp.MustCompile(`(?m)^(?:import|export|\})[^'"\n]*['"](\.{1,2}/[^'"]+)['"];`)
 
-// reachable lists the modules that the page imports, itself first: what a browser would find only one after the other.
+// reachable lists the modules that the page imports, itself first: what a browser
+// would find only one after the other.
 func reachable(contents map[string][]byte) []string {
 	found := []string{}
 	for next := []string{entryModule}; len(next) > 0; next = next[1:] {

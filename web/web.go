@@ -1,11 +1,10 @@
 // Package web holds the dashboard page and the browser client, embedded as
 // they are written: plain modules, no build.
 //
-// A Site promises that what it serves is one consistent tree: every file is
-// reachable below /client/<hash>/ where the hash names the whole tree, so a
-// browser may keep it for ever, and the page at / always points at the tree
-// it was embedded with. It does not know that a server, an owner or a token
-// exists: whoever mounts it decides what else there is.
+// A Site promises that what it serves is one consistent tree. Every file is reachable below
+// /client/<hash>/, where the hash names the whole tree, so a browser may keep it for ever. The page
+// at / always points at the tree it was embedded with. It does not know that a server, an owner or
+// a token exists: the caller that mounts it decides what else there is.
 package web
 
 import (
@@ -53,8 +52,23 @@ type Options struct {
 	// read again at every request; the page reloads when one changes. Empty
 	// serves the embedded tree.
 	Dev string
-	// Demo tells the page that anybody may sign in as a demo owner.
+	// Demo tells the page that every visitor may sign in as a demo owner.
 	Demo bool
+	// NoPasswords tells the page that this server takes no passwords.
+	NoPasswords bool
+	// Links lead from the page into the portal.
+	Links Links
+}
+
+// page returns what the page's template is filled with.
+func (o Options) page(dev bool) indexData {
+	return indexData{Demo: o.Demo, NoPasswords: o.NoPasswords, Links: o.Links, Dev: dev}
+}
+
+// Links are addresses in the portal, each empty where there is none: templates with {id} for a
+// booking and a listing, and the page for a forgotten password.
+type Links struct {
+	Booking, Listing, Password string
 }
 
 // Site serves the page at / and the client's modules below /client/.
@@ -73,7 +87,7 @@ func New(opts Options) *Site {
 	if err != nil {
 		panic(fmt.Sprintf("web: embedded folder: %v", err)) // a name fixed at compile time
 	}
-	t, err := readTree(files, indexData{Demo: opts.Demo}, nil)
+	t, err := readTree(files, opts.page(false), nil)
 	if err != nil {
 		panic(fmt.Sprintf("web: embedded tree: %v", err)) // its template is part of the program
 	}
@@ -93,7 +107,8 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	t, err := s.current()
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError) // development only: names the file at fault
+		// development only: names the file at fault
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	name, cache := t.resolve(r.URL.Path)
@@ -109,7 +124,8 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Cache-Control", cache)
 	if strings.HasPrefix(r.URL.Path, clientPrefix) {
-		header.Set("Access-Control-Allow-Origin", "*") // modules are imported with CORS; these hold no secret
+		// modules are imported with CORS; these hold no secret
+		header.Set("Access-Control-Allow-Origin", "*")
 	}
 	file.serve(w, r)
 }
@@ -127,7 +143,7 @@ func (s *Site) current() (*tree, error) {
 	if s.opts.Dev == "" {
 		return s.tree, nil
 	}
-	t, err := readTree(os.DirFS(s.opts.Dev), indexData{Demo: s.opts.Demo, Dev: true}, devFiles())
+	t, err := readTree(os.DirFS(s.opts.Dev), s.opts.page(true), devFiles())
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.opts.Dev, err)
 	}
@@ -189,6 +205,9 @@ type indexData struct {
 	Icon      template.URL // the icon itself, as a data: address: one request less
 	Modules   []string
 	Demo, Dev bool
+	// NoPasswords: there is nothing to sign in with.
+	NoPasswords bool
+	Links       Links
 }
 
 // index fills the page's template with the addresses of this tree.

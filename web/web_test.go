@@ -3,6 +3,7 @@ package web
 import (
 	"compress/gzip"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -65,11 +66,12 @@ func TestIndex(t *testing.T) {
 			}
 		}
 	}
-	// What a browser loads before it may ask for a number; the budget of the whole page has room for those questions.
-	if len(preloaded) > 20 {
-		t.Errorf("the page is %d files: %v", len(preloaded)+1, preloaded)
+	// The first paint may take 20 requests: these files, and who is signed in, metrics, overview,
+	// bookings, hangars, today.
+	const questions = 6
+	if requests := len(preloaded) + 1 + questions; requests > 20 {
+		t.Errorf("%d requests for the first paint: %v", requests, preloaded)
 	}
-	t.Logf("the page is %d files", len(preloaded)+1)
 }
 
 func TestIndexTellsOfDemo(t *testing.T) {
@@ -194,24 +196,72 @@ func TestDev(t *testing.T) {
 	}
 }
 
+// moduleClosure lists the modules that one of them imports statically, itself included.
+func moduleClosure(t *testing.T, files map[string]*file, entry string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for next := []string{entry}; len(next) > 0; next = next[1:] {
+		name := next[0]
+		if found[name] {
+			continue
+		}
+		if files[name] == nil {
+			t.Fatalf("%s is not there", name)
+		}
+		found[name] = true
+		for _, match := range imported.FindAllSubmatch(files[name].plain, -1) {
+			next = append(next, path.Join(path.Dir(name), string(match[1])))
+		}
+	}
+	return found
+}
+
 // TestBudgets holds the sizes as sent: a page that loads slowly is not live.
 func TestBudgets(t *testing.T) {
 	t.Parallel()
 	var scripts, styles int
-	for name, file := range New(Options{}).tree.files {
-		if name == "react.js" {
-			continue // the page does not load it
-		}
+	all := New(Options{}).tree.files
+	// The page, and what the client asks for with its first dial; other modules are
+	// loaded when they are used.
+	first := moduleClosure(t, all, "page.js")
+	maps.Copy(first, moduleClosure(t, all, "dial.js"))
+	for name, file := range all {
 		size := len(file.plain)
 		if file.gzipped != nil {
 			size = len(file.gzipped)
 		}
-		switch filepath.Ext(name) {
-		case ".js":
-			scripts += size
-		case ".css":
+		switch {
+		case name == "calendar.css":
+			if t.Logf("gzipped: the calendar's styles %d bytes", size); size > 2<<10 {
+				t.Errorf("%s, loaded when it is used: %d bytes of 2 KiB", name, size)
+			}
+		case filepath.Ext(name) == ".css":
 			styles += size
+		case first[name]:
+			scripts += size
+		case filepath.Ext(name) == ".js" && size > 4<<10:
+			t.Errorf("%s, loaded when it is used: %d bytes of 4 KiB", name, size)
 		}
+	}
+	// What a large screen loads when the calendar is opened, with the words of one language.
+	calendar := len(all["calendar/words/pt.js"].gzipped)
+	for name := range moduleClosure(t, all, "calendar/view.js") {
+		if !first[name] {
+			calendar += len(all[name].gzipped)
+		}
+	}
+	t.Logf("gzipped: the calendar's modules %d bytes", calendar)
+	if calendar == 0 || calendar > 9<<10 {
+		t.Errorf("the calendar's modules, beside those of the page: %d bytes of 9 KiB", calendar)
+	}
+	var core int
+	files := New(Options{}).tree.files
+	for name := range moduleClosure(t, files, "client.js") {
+		core += len(files[name].gzipped)
+	}
+	t.Logf("gzipped: the client's core %d bytes", core)
+	if core == 0 || core > 9<<10 {
+		t.Errorf("the client's core: %d bytes of 9 KiB", core)
 	}
 	t.Logf("gzipped: scripts %d bytes, styles %d bytes", scripts, styles)
 	if scripts > 40<<10 || styles > 8<<10 {

@@ -1,10 +1,12 @@
 /**
- * A panel below the page for those who develop it, at /?debug=1: states, counts and kinds of messages. Never a token,
- * never what a message says.
+ * A panel below the page with --dev, at /?debug=1: states, counts and kinds of
+ * messages. Never a token, never what a message says.
  */
 const KEPT = 12;
 
-/** @typedef {{ on(event: string, listener: (message: any) => void): void, subscribe(listener: () => void): void, getState(): Record<string, unknown> }} Manager */
+/**
+ * @typedef {{ on(event: string, listener: (message: any) => void): void, subscribe(listener: () => void): void, getState(): Record<string, unknown> }} Manager
+ */
 
 const panel = document.createElement('section');
 const state = document.createElement('pre');
@@ -16,7 +18,7 @@ const lines = [];
 /** @type {Manager | null} */
 let followed = null;
 
-/** @param {Record<string, unknown>} values only what cannot name anybody */
+/** @param {Record<string, unknown>} values only what cannot name a person */
 const safe = (values) => Object.entries(values).map(([name, value]) => {
   const error = /** @type {{ kind?: string, code?: number } | null} */ (name === 'error' ? value : null);
   return `${name.padEnd(16)}${error ? `${error.kind} ${error.code ?? ''}` : String(value)}`;

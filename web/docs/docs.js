@@ -127,7 +127,7 @@ async function introduce() {
   if (answer.ok && me.accounts[0]) fillOwner(me.accounts[0].ownerId);
 }
 
-/** Shows the way in that a demo has: whoever asks is answered. */
+/** Shows the demo's sign-in, which asks for no password. */
 async function offerDemo() {
   const button = byId('demo');
   const signIn = () => fetch('/api/auth/demo', { method: 'POST' });

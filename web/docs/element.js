@@ -1,6 +1,6 @@
 /**
- * Makes an element. Functions listen to the event of their name, properties of the element are set as such, others as
- * attributes; texts become text, never markup.
+ * Makes an element. Functions listen to the event of their name, properties of the element are set
+ * as such, others as attributes; texts become text, never markup.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, unknown>} [properties]
@@ -19,7 +19,10 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
-/** @param {string} text @returns JSON parsed, with decimals as they are written (4350.00) where the browser can */
+/**
+ * @param {string} text
+ * @returns JSON parsed, with decimals as they are written (4350.00) where the browser can
+ */
 export function parse(text) {
   const raw = /** @type {{ rawJSON?: (text: string) => unknown }} */ (/** @type {unknown} */ (JSON)).rawJSON;
   /** @type {(key: string, value: unknown, context?: { source?: string }) => unknown} */

@@ -1,7 +1,8 @@
 import { el } from './element.js';
 
 /**
- * The part of Markdown that the description uses, as elements: headings, paragraphs, lists, tables, code.
+ * The part of Markdown that the description uses, as elements: headings, paragraphs, lists, tables,
+ * code.
  * @param {string} text
  * @param {(name: string) => string | null} linkOf where a word in code leads
  */
@@ -14,7 +15,10 @@ export function markdown(text, linkOf) {
     while (lines.length && belongs(lines[0] ?? '')) taken.push(lines.shift() ?? '');
     return taken;
   };
-  /** @param {RegExp} marker @returns the items of a list, each with the indented lines that go on with it */
+  /**
+   * @param {RegExp} marker
+   * @returns the items of a list, each with the indented lines that go on with it
+   */
   const items = (marker) => take((line) => marker.test(line) || /^ +\S/.test(line)).join('\n').split(/\n(?=\S)/)
     .map((item) => el('li', {}, ...inline(item.replace(marker, ''), linkOf)));
   /** @param {string} line */
@@ -45,7 +49,10 @@ export function markdown(text, linkOf) {
 /** @param {string} heading */
 export const anchor = (heading) => heading.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
 
-/** @type {(text: string, linkOf: (name: string) => string | null) => (Node | string)[]} a line with its code and bold words */
+/**
+ * @type {(text: string, linkOf: (name: string) => string | null) => (Node | string)[]} a line with
+ * its code and bold words
+ */
 export const inline = (text, linkOf) => text.split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((part) => {
   if (part.startsWith('**')) return el('strong', {}, ...inline(part.slice(2, -2), linkOf));
   if (!part.startsWith('`')) return part;

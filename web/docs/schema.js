@@ -1,4 +1,6 @@
-/** The schemas of the description as elements, for the page at /docs and the one at /docs/client. */
+/**
+ * The schemas of the description as elements, for the page at /docs and the one at /docs/client.
+ */
 import { el } from './element.js';
 import { inline, markdown } from './markdown.js';
 

@@ -3,8 +3,14 @@ import { el, pretty } from './element.js';
 /** How many messages of a stream are shown; older ones go. */
 const maxShown = 200;
 
-/** @typedef {{ method: string, path: string, headers: Record<string, string>, body?: string }} Call the path has its query */
-/** @typedef {(call: Call, token: string, result: HTMLElement, ended: () => void) => () => void} Connect returns what disconnects */
+/**
+ * @typedef {{ method: string, path: string, headers: Record<string, string>, body?: string }} Call
+ * the path has its query
+ */
+/**
+ * @typedef {(call: Call, token: string, result: HTMLElement, ended: () => void) => () => void} Connect
+ * returns what disconnects
+ */
 
 /** @param {Call} call @param {string} token */
 const headersOf = (call, token) => ({ ...call.headers, ...(token && { Authorization: `Bearer ${token}` }) });
@@ -26,7 +32,10 @@ function head(response) {
   return `${response.status} ${response.statusText}\n${[...response.headers].map(([name, value]) => `${name}: ${value}`).join('\n')}`;
 }
 
-/** @param {Call} call @param {string} token @param {HTMLElement} result shows status, headers and body */
+/**
+ * @param {Call} call @param {string} token
+ * @param {HTMLElement} result shows status, headers and body
+ */
 export async function send(call, token, result) {
   result.replaceChildren(el('p', {}, 'Waiting…'));
   const began = performance.now();
@@ -42,7 +51,10 @@ export async function send(call, token, result) {
   }
 }
 
-/** @param {HTMLElement} result @returns a list of lines that keeps its end in view and its length bounded */
+/**
+ * @param {HTMLElement} result
+ * @returns a list of lines that keeps its end in view and its length bounded
+ */
 function transcript(result) {
   const list = el('ol', { className: 'transcript', tabIndex: 0, ariaLabel: 'Messages' });
   result.replaceChildren(list);

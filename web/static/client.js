@@ -1,38 +1,51 @@
 /**
  * HangarShare Realtime in the browser: an owner's numbers and events as they are committed.
- * Importing it does nothing; it is safe on a server.
+ * Importing it does nothing, so a server may import it too.
  * @import * as T from './internals.js'
  */
 import { newConnection } from './connection.js';
-import { RealtimeError } from './protocol.js';
+import { ANSWER_MS, RealtimeError, openSocket, systemClock } from './parts.js';
 
 export { RealtimeError };
 
-/** @type {T.WebSocketManager | null} */
-let current = null;
+/**
+ * Shared with a second copy of this module on the page. Nothing is kept before the first use.
+ * @type {() => {current?: T.WebSocketManager}}
+ */
+const ofPage = () => (/** @type {any} */ (globalThis)[Symbol.for('hangarshare:page')] ??= {});
 
-/** The page's connection: the same owner again gets the new token, another one closes it. @type {typeof T.initWebSocket} */
+/**
+ * Makes the page's connection, or returns it. The same owner again gets the new token; another
+ * owner closes it first.
+ * @type {typeof T.initWebSocket}
+ */
 export function initWebSocket(ownerId, token, options) {
-  if (current?.ownerId === String(ownerId) && current.getState().status !== 'closed') current.setToken(token);
-  else {
-    current?.close();
-    current = createManager(ownerId, token, options);
+  const shared = ofPage();
+  const { current } = shared;
+  if (current?.ownerId === String(ownerId) && current.getState().status !== 'closed') {
+    current.setToken(token);
+    return current;
   }
-  return current;
+  current?.close();
+  return (shared.current = createManager(ownerId, token, options));
 }
 
-/** The manager that `initWebSocket` made. @type {typeof T.getWebSocketManager} */
+/**
+ * The manager that `initWebSocket` made. Throws before that.
+ * @type {typeof T.getWebSocketManager}
+ */
 export function getWebSocketManager() {
+  const { current } = ofPage();
   if (!current) throw new RealtimeError('closed', 'call initWebSocket first');
   return current;
 }
 
-/** A manager of one's own, beside the page's. @type {typeof T.createManager} */
+/** A separate manager beside the page's. @type {typeof T.createManager} */
 export function createManager(ownerId, token, options = {}) {
   return newConnection(String(ownerId), token, {
     baseUrl: globalThis.location?.origin ?? '',
     fetch: (...request) => fetch(...request),
-    clock,
+    clock: systemClock,
     random: Math.random,
     page,
     storage: sessionStore(),
@@ -42,42 +55,57 @@ export function createManager(ownerId, token, options = {}) {
     load: {
       async transport(mode) {
         if (mode === 'websocket') return options.openWebSocket ?? openWebSocket;
-        const http = await import('./fallback.js');
+        const http = await loadModule('fallback');
         return mode === 'sse' ? options.openSse ?? http.openSse : options.openPolling ?? http.openPolling;
       },
-      snapshot: async (request) => (await import('./snapshot.js')).fetchSnapshot(request),
-      fallback: async (inner, manager) => (await import('./fallback.js')).newFallback(inner, manager),
-      tabs: async (inner, manager) => (await import('./tabs.js')).newTabs(inner, manager),
+      snapshot: async (request) => (await loadModule('dial')).fetchSnapshot(request),
+      fallback: async (core, manager) => (await loadModule('fallback')).newFallback(core, manager),
+      tabs: async (core, manager) => (await loadModule('dial')).newTabs(core, manager),
+      // An outage needs this module, so it is loaded while the network works.
+      preload: () => loadModule('fallback').catch(() => {}),
     },
   });
 }
 
-/** The token travels as a sub-protocol, never in the address. @type {T.OpenTransport} */
-function openWebSocket({ baseUrl, ownerId, token, lastEventId }, { message, closed }) {
-  const url = new URL(`/api/ws?${new URLSearchParams({ ownerId, ...(lastEventId && { lastEventId }) })}`, baseUrl);
-  url.protocol = url.protocol.replace('http', 'ws');
-  const socket = new WebSocket(url.href, ['hangarshare.v1', `bearer.${token}`]);
-  socket.onmessage = ({ data }) => message(data);
-  socket.onclose = ({ code }) => closed(code);
-  return {
-    send(text) {
-      const open = socket.readyState === 1;
-      if (open) socket.send(text);
-      return open;
-    },
-    close() {
-      socket.onmessage = socket.onclose = null;
-      socket.close(1000);
-    },
-  };
+const MODULES = { fallback: () => import('./fallback.js'), dial: () => import('./dial.js') };
+/** @type {Record<string, any>} */
+const loaded = {};
+let retries = 0;
+
+/**
+ * A module that the first moment does not need. One that failed to load is asked for again with the
+ * next need.
+ * @type {T.LoadModule<typeof MODULES>}
+ */
+const loadModule = (name) => (loaded[name] ??= withLimit(/** @type {Promise<any>} */ (MODULES[name]()))
+  .catch((cause) => loadRenamed(name, cause))
+  .catch((error) => {
+    delete loaded[name];
+    throw error;
+  }));
+
+/**
+ * Firefox never fetches a module again that failed once, so the retry has another address.
+ * Our server takes the hash of another version in it. A bundler's address is in the error's text.
+ * @param {string} name @param {any} cause
+ */
+function loadRenamed(name, cause) {
+  const other = `${++retries}`.padStart(16, '0');
+  const [, served] = /^(.*\/client\/)(?:[0-9a-f]{16}\/)?client\.js/.exec(import.meta.url) ?? [];
+  const [bundled] = (cause.name === 'TypeError' && /https?:\S+\.m?js/.exec(cause.message)) || [];
+  if (!served && !bundled) throw cause; // a bundler with a loader of its own tries again by itself
+  const address = served ? `${served}${other}/${name}.js` : `${bundled}?retry=${other}`;
+  return withLimit(import(/* @vite-ignore */ /* webpackIgnore: true */ address));
 }
 
-/** @type {T.Clock} */
-const clock = {
-  now: () => Date.now(),
-  setTimeout: (callback, ms) => setTimeout(callback, ms),
-  clearTimeout: (timer) => clearTimeout(/** @type {any} */ (timer)),
-};
+/** @template T @param {Promise<T>} loading @returns {Promise<T>} */
+const withLimit = (loading) => Promise.race([loading, new Promise((_, reject) => {
+  AbortSignal.timeout(ANSWER_MS).onabort = reject;
+})]);
+
+/** The token is sent as a sub-protocol, never in the address. @type {T.OpenTransport} */
+const openWebSocket = (request, handlers) =>
+  openSocket(request, ['hangarshare.v1', `bearer.${request.token}`], handlers);
 
 const sessionStore = () => {
   try {
@@ -87,7 +115,7 @@ const sessionStore = () => {
   }
 };
 
-/** Outside a browser a page that never hides. @type {T.PageLife} */
+/** The page's life. Outside a browser it is never hidden. @type {T.PageLife} */
 const page = {
   hidden: () => globalThis.document?.visibilityState === 'hidden',
   offline: () => globalThis.navigator?.onLine === false,

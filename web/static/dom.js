@@ -3,6 +3,8 @@
  * what differs. Text is always text; nothing here parses markup.
  * @import * as T from './shapes.js'
  */
+import { ANSWER_MS } from './parts.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** Drawings on a 24 × 24 grid. */
@@ -34,10 +36,15 @@ export const h = (tag, props, ...children) => {
   return element;
 };
 
+/** As it is without styles too. @type {Record<string, string>} */
+const DRAWN = {
+  viewBox: '0 0 24 24', class: 'icon', 'aria-hidden': 'true', width: '20', height: '20', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.9',
+};
+
 /** A decorative icon of stroked paths on a 24 × 24 grid. @param {string} paths */
 export function icon(paths) {
   const svg = document.createElementNS(SVG, 'svg');
-  for (const [name, value] of [['viewBox', '0 0 24 24'], ['class', 'icon'], ['aria-hidden', 'true']]) svg.setAttribute(name, value);
+  for (const name in DRAWN) svg.setAttribute(name, DRAWN[name]);
   svg.append(document.createElementNS(SVG, 'path'));
   setIcon(svg, paths);
   return svg;
@@ -109,3 +116,54 @@ export const paced = (call, ms) => {
   };
   return request;
 };
+
+/**
+ * Where only text is zoomed, Firefox enlarges also a size that comes from a width: tells the styles
+ * by how much.
+ * @param {HTMLElement} frame
+ */
+export function followZoom(frame) {
+  const probe = h('i', { class: 'probe', 'aria-hidden': 'true' });
+  frame.append(probe);
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width > 0) frame.style.setProperty('--zoom', (contentRect.width * 20 / frame.clientWidth).toFixed(2));
+  }).observe(probe);
+}
+
+/**
+ * The styles of each document, by name: a sheet belongs to the document that made it.
+ * @type {WeakMap<Document, Map<string, Promise<CSSStyleSheet>>>}
+ */
+const sheets = new WeakMap();
+
+/**
+ * Styles from beside this module, loaded once. Where a bundler has moved the module, the server has
+ * them. Those that did not come are asked for again by the next call.
+ * @param {string} server @param {HTMLElement} frame @param {string} name
+ */
+export function loadSheet(server, frame, name) {
+  const known = sheets.get(frame.ownerDocument) ?? new Map();
+  sheets.set(frame.ownerDocument, known);
+  const loading = known.get(name) ?? fetchSheet(server, frame, name);
+  known.set(name, loading);
+  loading.catch(() => known.delete(name));
+  return /** @type {Promise<CSSStyleSheet>} */ (loading);
+}
+
+/** @param {string} server @param {HTMLElement} frame @param {string} name */
+async function fetchSheet(server, frame, name) {
+  const { documentElement, defaultView } = frame.ownerDocument;
+  const own = /^https?:.*\/client\/([0-9a-f]{16}\/)?dom\.js$/.test(import.meta.url);
+  const base = own ? import.meta.url : new URL('/client/', server);
+  const answer = await fetch(new URL(name, base), { signal: AbortSignal.timeout(ANSWER_MS) });
+  if (!answer.ok || !/^text\/css\b/i.test(answer.headers.get('Content-Type') ?? '')) throw new Error(`${name}: HTTP ${answer.status}`);
+  // The page around may change what a rem is. Both sizes include the zoom of text, their ratio does
+  // not.
+  frame.style.font = 'medium serif'; // monospace is smaller
+  const ratio = parseFloat(getComputedStyle(frame).fontSize) / parseFloat(getComputedStyle(documentElement).fontSize) || 1;
+  frame.style.font = '';
+  const made = new (/** @type {typeof globalThis} */ (defaultView ?? globalThis).CSSStyleSheet)();
+  const text = await answer.text();
+  made.replaceSync(Math.abs(ratio - 1) < 0.01 ? text : text.replace(/([\d.]+)rem\b/g, (_, n) => `${n * ratio}rem`));
+  return made;
+}

@@ -1,51 +1,49 @@
 /**
  * <realtime-metrics-display owner-id="1">: the live dashboard as an element.
- * Set its `token` (a string, or a function that brings one) and it connects.
- * It draws; what is true is decided by the client and the stores.
+ * It connects once its `token` is set: a string, or a function that returns one.
+ * It draws. The client and the stores decide what is true.
  * Events: `unreadchange` {unread}, `statuschange` {status, error}.
  * @import * as T from './shapes.js'
  */
 import { createManager } from './client.js';
-import { ICONS, h, icon, paced, setAttribute, setIcon, setText, show } from './dom.js';
-import { agendaPanel, cardsPanel, factsPanel, hangarsPanel, noticesPanel } from './element/panels.js';
-import { readBookingRow } from './protocol.js';
-import { Agenda, DashboardStore } from './state/store.js';
-import { dayOf, describeConnection, formatMoment, formatMoney, formatPlural, zoneLabel } from './state/wording.js';
+import { ICONS, followZoom, h, icon, loadSheet, paced, setAttribute, setIcon, setText, show } from './dom.js';
+import { PANELS } from './element/panels.js';
+import { getJson, readListing, readRows } from './dial.js';
+import { ANSWER_MS, readBookingRow } from './parts.js';
+import { Agenda, DashboardStore, movesOf } from './state/store.js';
+import { wording, wordingOf } from './state/wording.js';
 
 const DRAW_EVERY_MS = 250;
 const ANNOUNCE_EVERY_MS = 10_000;
-/** Today's arrivals are asked for at most this often, and given up after as long. */
+/** Today's arrivals and changed hangars are loaded at most this often. */
 const AGENDA_MS = 10_000;
-/** The chance of asking in any one second, so that not all browsers ask in the first one after midnight. */
+const LISTINGS_MS = 2000;
+const MAX_PAUSE_MS = 60_000;
+/**
+ * The chance of a request in any one second, so that not all browsers ask in the first second of a
+ * day.
+ */
 const SPREAD = 0.2;
+/** Without styles by then the element is shown unstyled. */
+const UNSTYLED_MS = 3000;
+/** How often the page is drawn without an event, because check-in hours come. */
+const HOURS_MS = 15_000;
 
 /** Outside a browser there is no HTMLElement, and importing must still be harmless. */
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
-/** @type {Promise<CSSStyleSheet> | null} shared by all elements of a page */
-let sheet = null;
+class Display extends Base {
+  static observedAttributes = ['owner-id', 'server', 'enabled', 'lang', 'booking-href', 'listing-href'];
 
-/** The styles lie beside this module; where a bundler has moved it, at the server. @param {string} server @param {HTMLElement} frame */
-async function loadSheet(server, frame) {
-  const own = /^https?:.*\/client\/([0-9a-f]{16}\/)?element\.js$/.test(import.meta.url);
-  const base = own ? import.meta.url : new URL('/client/', server);
-  const answer = await fetch(new URL('element.css', base));
-  if (!answer.ok) throw new Error(`element.css: HTTP ${answer.status}`);
-  frame.style.font = 'medium serif'; // the page around may make a rem as small as it likes, and monospace is smaller anyway
-  const rem = parseFloat(getComputedStyle(frame).fontSize) || 16;
-  frame.style.font = '';
-  const made = new CSSStyleSheet();
-  made.replaceSync((await answer.text()).replace(/([\d.]+)rem\b/g, (_, n) => `${n * rem}px`));
-  return made;
-}
-
-export class RealtimeMetricsDisplay extends Base {
-  static observedAttributes = ['owner-id', 'server', 'enabled'];
-
-  /** @type {T.Token | null} */
+  /** @type {T.Token | null | undefined} */
   #token = null;
-  /** The token last handed out, for what the element itself asks. */
+  /** The newest token, for the element's own requests. */
   #bearer = '';
+  /**
+   * What carries requests in place of the browser's own `fetch` and `WebSocket`.
+   * @type {T.Carrier}
+   */
+  carrier = {};
   /** @type {T.WebSocketManager | null} */
   #manager = null;
   #store = new DashboardStore();
@@ -63,9 +61,10 @@ export class RealtimeMetricsDisplay extends Base {
   #downSince = null;
   /** @type {string | null} */
   #zone = null;
-  /** How far the server's clock is ahead of this one. */
+  /** How far the server's clock is ahead of the manager's. */
   #skew = 0;
   #day = '';
+  #drawnAt = 0;
   /** @type {number | null} how many events wait; null while updates are not paused */
   #held = null;
   #news = '';
@@ -73,43 +72,74 @@ export class RealtimeMetricsDisplay extends Base {
   /** @type {any} */
   #announceTimer = null;
   #announcedAt = -Infinity;
+  /** @type {any} */
+  #styleTimer = null;
+  #styleFailures = 0;
+  #listingsTries = 0;
   #draw = paced(() => this.#render(), DRAW_EVERY_MS);
-  /** Paced by themselves: numbers that follow their event by a moment need not wait for the lists. */
-  #drawCards = paced(() => this.#renderCards(), DRAW_EVERY_MS);
+  /**
+   * Numbers have a pace of their own: they follow their event at once and need not wait for the
+   * lists.
+   */
+  #drawNumbers = paced(() => this.#renderNumbers(), DRAW_EVERY_MS);
   #loadAgenda = paced(() => void this.#fetchAgenda(), AGENDA_MS);
-
-  #label = h('span', { class: 'label' }, 'Conectando…');
-  #detail = h('span', { class: 'detail' });
-  #statusLine = h('div', { class: 'status', 'data-tone': 'busy' },
-    h('span', { class: 'pill' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), this.#label), this.#detail);
-  #live = h('p', { class: 'sr', role: 'status', 'aria-live': 'polite' });
-  #printed = h('p', { class: 'printed' });
-  #pauseIcon = icon(ICONS.pause);
-  #pauseWord = h('span', null, 'Pausar');
-  #pause = h('button', { class: 'tool', type: 'button', onclick: () => this.#togglePause() }, this.#pauseIcon, this.#pauseWord);
-  #reconnect = h('button', { class: 'tool reconnect', type: 'button', onclick: () => this.#manager?.reconnect() },
-    icon(ICONS.refresh), h('span', null, 'Reconectar'));
-  #cards = cardsPanel();
-  #facts = factsPanel();
-  #hangars = hangarsPanel();
-  #agendaPanel = agendaPanel(() => void this.#fetchAgenda());
-  #notices = noticesPanel({
-    markRead: (id) => this.#act(() => this.#store.markRead(id)),
-    markAllRead: () => this.#act(() => this.#store.markAllRead()),
-    clear: () => this.#act(() => this.#store.clear()),
-    undoClear: () => this.#act(() => this.#store.undoClear()),
-    forgetCleared: () => this.#act(() => this.#store.forgetCleared()),
-  });
-  #frame = h('div', { class: 'frame', lang: 'pt-BR', hidden: true },
-    h('div', { class: 'bar' }, h('slot', { name: 'heading' }), this.#statusLine, h('div', { class: 'tools' }, this.#pause, this.#reconnect)),
-    this.#cards.node, this.#facts.node, this.#agendaPanel.node, this.#notices.node, this.#hangars.node, this.#printed, this.#live);
+  #loadListings = paced(() => void this.#fetchListings(), LISTINGS_MS);
+  /** @type {import('./calendar/shapes.js').View | null} */
+  #calendar = null;
+  #wording = wording;
+  #language = '';
+  #view = this.#build();
 
   constructor() {
     super();
-    this.attachShadow({ mode: 'open' }).append(this.#frame);
+    this.attachShadow({ mode: 'open' }).append(this.#view.frame);
   }
 
-  /** A string, or a function asked again at every dial. @param {T.Token | null} token */
+  /** All that is drawn, in the words of one language. */
+  #build() {
+    const { words } = this.#wording;
+    const label = h('span', { class: 'label' }, words.connecting);
+    const detail = h('span', { class: 'detail' });
+    const statusLine = h('div', { class: 'status', 'data-tone': 'busy' },
+      h('span', { class: 'pill' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), label), detail);
+    const live = h('p', { class: 'sr', role: 'status', 'aria-live': 'polite' });
+    const printed = h('p', { class: 'printed' });
+    const pauseIcon = icon(ICONS.pause);
+    const pauseWord = h('span', null, words.pause);
+    const pause = h('button', { class: 'tool', type: 'button', onclick: () => this.#togglePause() }, pauseIcon, pauseWord);
+    const reconnect = h('button', { class: 'tool reconnect', type: 'button', onclick: () => this.#manager?.reconnect() },
+      icon(ICONS.refresh), h('span', null, words.reconnect));
+    /** @type {T.Actions} */
+    const actions = {
+      markRead: (id) => this.#act(() => this.#store.markRead(id)),
+      markAllRead: () => this.#act(() => this.#store.markAllRead()),
+      clear: () => this.#act(() => this.#store.clear(this.#now())),
+      undoClear: () => this.#act(() => this.#store.undoClear()),
+      forgetCleared: () => this.#act(() => this.#store.forgetCleared()),
+      open: (bookingId) => void this.#openBooking(bookingId),
+      retryAgenda: () => void this.#fetchAgenda(),
+    };
+    const [numbers, lists, columns] = [PANELS.numbers, PANELS.lists, PANELS.columns]
+      .map((panels) => panels.map((newPanel) => newPanel(this.#wording, actions)));
+    const nodes = (/** @type {T.Panel[]} */ panels) => panels.map(({ node }) => node);
+    const pair = h('div', { class: 'columns' }, ...nodes(columns));
+    const openCalendar = h('button', { class: 'tool', type: 'button', 'aria-expanded': 'false', onclick: () => void this.#toggleCalendar() }, words.show);
+    const calendar = h('section', { class: 'panel calendar', 'aria-labelledby': 'calendar-title', hidden: true },
+      h('header', null, h('h2', { id: 'calendar-title' }, words.calendar), openCalendar));
+    const frame = h('div', { class: 'frame', lang: words.language, hidden: true },
+      h('div', { class: 'bar' }, h('slot', { name: 'heading' }), statusLine, h('div', { class: 'tools' }, pause, reconnect)),
+      ...nodes(numbers), ...nodes(lists), calendar, pair, printed, live);
+    followZoom(frame);
+    return {
+      frame, calendar, openCalendar, label, detail, statusLine, live, printed, pauseIcon, pauseWord, pause, reconnect, columns: pair,
+      numbers, lists: [...lists, ...columns], panels: [...numbers, ...lists, ...columns],
+    };
+  }
+
+  /**
+   * A string, or a function asked again at every dial.
+   * @param {T.Token | null | undefined} token
+   */
   set token(token) {
     this.#token = token;
     this.#bearer = '';
@@ -123,7 +153,8 @@ export class RealtimeMetricsDisplay extends Base {
   }
 
   connectedCallback() {
-    void this.#dress();
+    void this.#loadStyles();
+    void this.#loadLanguage();
     this.#start();
     if (!this.#manager) this.#render();
   }
@@ -135,21 +166,57 @@ export class RealtimeMetricsDisplay extends Base {
     });
   }
 
-  attributeChangedCallback() {
-    this.#start();
+  adoptedCallback() {
+    void this.#loadStyles(); // a sheet cannot move to another document
   }
 
-  /** Nothing is shown before its styles are there. */
-  async #dress() {
+  /** @param {string} name */
+  attributeChangedCallback(name) {
+    if (name === 'lang') void this.#loadLanguage();
+    else if (name.endsWith('-href')) this.#draw();
+    else this.#start();
+  }
+
+  /**
+   * Loads the words of the language that the element's own `lang` names. Until they are there it is
+   * Portuguese.
+   */
+  async #loadLanguage() {
+    const language = this.getAttribute('lang') ?? '';
+    if (language === this.#language) return;
+    this.#language = language;
+    const found = await wordingOf(language).catch(() => null);
+    if (language !== this.#language || (found ?? wording) === this.#wording) return;
+    this.#wording = found ?? wording;
+    const { frame, panels } = this.#view;
+    panels.forEach((panel) => panel.stop?.());
+    this.#closeCalendar();
+    this.#view = this.#build();
+    this.#view.frame.hidden = frame.hidden;
+    frame.replaceWith(this.#view.frame);
+    this.#render();
+  }
+
+  /**
+   * Nothing is shown before the styles are there, unless they are late. They are requested until
+   * they come.
+   */
+  async #loadStyles() {
     const root = /** @type {ShadowRoot} */ (this.shadowRoot);
+    const { ownerDocument } = this;
     if (root.adoptedStyleSheets.length > 0) return;
+    clearTimeout(this.#styleTimer);
+    const unstyled = setTimeout(() => (this.#view.frame.hidden = false), UNSTYLED_MS);
     try {
-      sheet ??= loadSheet(this.#server(), this.#frame);
-      root.adoptedStyleSheets = [await sheet];
+      const sheet = await loadSheet(this.#server(), this.#view.frame, 'element.css');
+      if (ownerDocument === this.ownerDocument) root.adoptedStyleSheets = [sheet];
+      this.#styleFailures = 0;
     } catch {
-      sheet = null; // bare, but legible; asked for again with the next connection
+      const wait = Math.min(MAX_PAUSE_MS, 2000 * 2 ** this.#styleFailures++);
+      if (this.isConnected) this.#styleTimer = setTimeout(() => void this.#loadStyles(), wait);
     }
-    this.#frame.hidden = false;
+    clearTimeout(unstyled);
+    this.#view.frame.hidden = false;
   }
 
   #server() {
@@ -158,7 +225,12 @@ export class RealtimeMetricsDisplay extends Base {
 
   async #ask() {
     const token = this.#token;
-    return (this.#bearer = typeof token === 'function' ? await token() : token ?? '');
+    return (this.#bearer = (typeof token === 'function' ? await token() : token) ?? '');
+  }
+
+  /** The server's time in Unix milliseconds, as far as it is known. */
+  #now() {
+    return (this.#manager?.now() ?? Date.now()) + this.#skew;
   }
 
   #start() {
@@ -169,7 +241,7 @@ export class RealtimeMetricsDisplay extends Base {
     this.#stop();
     this.#started = key;
     if (!wanted) return;
-    const manager = createManager(ownerId, () => this.#ask(), { baseUrl: this.#server() });
+    const manager = createManager(ownerId, () => this.#ask(), { baseUrl: this.#server(), ...this.carrier });
     const print = () => this.#renderPrinted();
     addEventListener('beforeprint', print);
     this.#manager = manager;
@@ -178,16 +250,7 @@ export class RealtimeMetricsDisplay extends Base {
       this.#store.subscribe(() => this.#changed()),
       manager.subscribe(this.#draw),
       manager.on('snapshot', () => this.#loadAgenda()),
-      manager.on('message', (message) => {
-        if (message.id && this.#held !== null) this.#held++;
-        if (message.type === 'booking_created') this.#announceBooking();
-        if (message.type === 'connection_established') {
-          void this.#dress();
-          this.#zone = message.data.timezone || null;
-          this.#skew = message.data.serverTime ? message.data.serverTime - Date.now() : 0;
-        }
-        if (this.#agenda.apply(message, Date.now())) this.#changed();
-      }),
+      manager.on('message', (message) => this.#receive(message)),
       () => removeEventListener('beforeprint', print),
       () => manager.close(),
     ];
@@ -196,7 +259,24 @@ export class RealtimeMetricsDisplay extends Base {
     this.#draw();
   }
 
-  /** Nothing of what was shown remains. */
+  /** @param {T.Message} message */
+  #receive(message) {
+    if (message.id && this.#held !== null) this.#held++;
+    if (message.type === 'booking_created') this.#announceBooking();
+    if (message.type === 'connection_established') {
+      void this.#loadStyles();
+      this.#zone = message.data.timezone || null;
+    }
+    // An event's timestamp is older than the moment when it was sent.
+    const sentAt = message.type === 'connection_established' ? message.data.serverTime : message.id ? 0 : message.timestamp;
+    if (sentAt && this.#manager) this.#skew = sentAt - this.#manager.now();
+    if (this.#agenda.apply(message)) {
+      if (this.#agenda.isIncomplete) this.#loadAgenda();
+      this.#changed();
+    }
+  }
+
+  /** Ends the connection and clears the screen. */
   #stop() {
     this.#stops.forEach((stop) => stop());
     this.#stops = [];
@@ -204,35 +284,44 @@ export class RealtimeMetricsDisplay extends Base {
     this.#started = this.#bearer = this.#news = this.#status = this.#day = '';
     clearInterval(this.#ticker);
     clearTimeout(this.#announceTimer);
+    clearTimeout(this.#styleTimer);
     this.#announceTimer = this.#held = this.#downSince = this.#zone = null;
-    this.#newBookings = 0;
+    this.#newBookings = this.#listingsTries = 0;
     this.#judged = false;
-    for (const part of [this.#live, this.#printed]) setText(part, '');
+    for (const part of [this.#view.live, this.#view.printed]) setText(part, '');
+    this.#view.frame.querySelector('dialog')?.close();
     this.#draw.cancel();
-    this.#drawCards.cancel();
+    this.#drawNumbers.cancel();
     this.#loadAgenda.cancel();
-    this.#notices.stop();
+    this.#loadListings.cancel();
+    this.#view.panels.forEach((panel) => panel.stop?.());
+    this.#closeCalendar();
     this.#store.reset();
     this.#agenda = new Agenda();
-    this.#renderCards();
+    this.#renderNumbers();
     this.#render();
   }
 
   #changed() {
+    if (this.#store.wantedListings) this.#loadListings();
     if (this.#held !== null) return this.#drawStatus();
-    this.#drawCards();
+    this.#drawNumbers();
     this.#draw();
   }
 
-  /** What a person does is drawn at once, also while updates are paused. @param {() => void} change */
+  /**
+   * What a person does is drawn at once, also while updates are paused.
+   * @param {() => void} change
+   */
   #act(change) {
     change();
-    this.#drawNotices();
+    this.#update(this.#view.panels.filter(({ interactive }) => interactive));
+    this.#reportUnread();
   }
 
   #togglePause() {
     this.#held = this.#held === null ? 0 : null;
-    this.#renderCards();
+    this.#renderNumbers();
     this.#render();
   }
 
@@ -240,94 +329,184 @@ export class RealtimeMetricsDisplay extends Base {
     if (document.visibilityState === 'hidden') return;
     this.#drawStatus();
     if (this.#held !== null) return;
-    this.#notices.tick();
-    const due = this.#agenda.failed ? this.#status === 'live' : this.#agenda.loaded && this.#today() !== this.#day;
+    for (const panel of this.#view.panels) panel.tick?.(this.#now());
+    this.#calendar?.tick();
+    const due = this.#agenda.failed ? this.#status === 'live' : this.#agenda.loaded && (this.#today() !== this.#day || this.#agenda.isIncomplete);
     if (due && Math.random() < SPREAD) this.#loadAgenda();
+    if (Math.abs(this.#now() - this.#drawnAt) > HOURS_MS) this.#draw();
   }
 
   #today() {
-    return dayOf(Date.now() + this.#skew, this.#zone);
+    return this.#wording.dayOf(this.#now(), this.#zone);
+  }
+
+  /** One of the element's own questions about the owner. @param {string} part */
+  async #get(part) {
+    const server = { baseUrl: this.#server(), fetch: this.carrier.fetch ?? fetch };
+    const path = `/api/owners/${encodeURIComponent(this.getAttribute('owner-id') ?? '')}/${part}`;
+    const ask = async () => getJson(server, this.#bearer || await this.#ask(), path, AbortSignal.timeout(ANSWER_MS));
+    const { body } = await ask().catch((error) => {
+      if (error.kind !== 'auth') throw error;
+      this.#bearer = '';
+      return ask();
+    });
+    return body;
   }
 
   async #fetchAgenda() {
     const agenda = this.#agenda;
-    const startedAt = Date.now();
+    const mark = agenda.mark();
+    const day = this.#today();
     try {
-      const url = new URL(`/api/owners/${encodeURIComponent(this.getAttribute('owner-id') ?? '')}/bookings?on=today&limit=500`, this.#server());
-      const get = async () => fetch(url, { cache: 'no-store', signal: AbortSignal.timeout(AGENDA_MS),
-        headers: { Authorization: `Bearer ${this.#bearer || await this.#ask()}` } });
-      let answer = await get();
-      if (answer.status === 401) {
-        this.#bearer = '';
-        answer = await get();
-      }
-      if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-      agenda.fill((await answer.json()).bookings.map(readBookingRow), startedAt);
+      agenda.fill(readRows(await this.#get('bookings?on=today&limit=500'), 'bookings', readBookingRow), mark);
+      this.#day = day;
     } catch {
-      agenda.failed = true; // said in the panel; the next snapshot asks again
+      agenda.failed = true; // the panel says so, and the next snapshot asks again
     }
-    if (agenda !== this.#agenda) return;
-    this.#day = this.#today();
-    this.#changed();
+    if (agenda === this.#agenda) this.#changed();
   }
 
-  #renderCards() {
-    if (this.#held !== null) return false;
-    const { metrics, listings } = this.#store.getState();
-    this.#facts.update(metrics);
-    return this.#cards.update(metrics, listings, zoneLabel(Date.now(), this.#zone));
+  /** Loads the hangars of the newest revision. Until they are there the panel says so. */
+  async #fetchListings() {
+    const [manager, revision] = [this.#manager, this.#store.wantedListings];
+    if (!manager || !revision) return;
+    try {
+      const listings = readRows(await this.#get('listings'), 'listings', readListing);
+      if (manager !== this.#manager) return;
+      this.#listingsTries = 0;
+      const names = new Map(this.#store.getState().listings?.map((one) => [one.hangarId, one.hangarNumber]));
+      this.#store.setListings(listings, revision);
+      // The agenda names hangars, and no event tells that one was renamed.
+      if (listings.some((one) => names.has(one.hangarId) && names.get(one.hangarId) !== one.hangarNumber)) this.#loadAgenda();
+    } catch {
+      const wait = Math.min(MAX_PAUSE_MS, LISTINGS_MS * 2 ** this.#listingsTries++);
+      setTimeout(() => manager === this.#manager && this.#loadListings(), wait);
+    }
+  }
+
+  #closeCalendar() {
+    const { calendar, openCalendar } = this.#view;
+    this.#calendar?.stop();
+    this.#calendar = null;
+    calendar.classList.remove('shown');
+    setAttribute(openCalendar, 'aria-expanded', 'false');
+    setText(openCalendar, this.#wording.words.show);
+  }
+
+  /** The calendar is a module of its own, loaded when it is opened. */
+  async #toggleCalendar() {
+    const { frame, calendar, openCalendar } = this.#view;
+    if (this.#calendar) return this.#closeCalendar();
+    const manager = this.#manager;
+    try {
+      const { newCalendar } = await import('./calendar/view.js');
+      const view = await newCalendar({
+        wording: this.#wording, frame, server: this.#server(), get: (part) => this.#get(part), now: () => this.#now(),
+        open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
+      });
+      if (!manager || manager !== this.#manager || this.#calendar || calendar !== this.#view.calendar) return view.stop();
+      view.follow(manager);
+      this.#calendar = view;
+      calendar.append(view.node);
+      calendar.classList.add('shown');
+      setAttribute(openCalendar, 'aria-expanded', 'true');
+      setText(openCalendar, this.#wording.words.close);
+    } catch {
+      this.#announce(this.#wording.words.calendarFailed);
+    }
+  }
+
+  /** @param {string} bookingId */
+  async #openBooking(bookingId) {
+    const wording = this.#wording;
+    try {
+      const { showDetails } = await import('./element/details.js');
+      await showDetails(this.#view.frame, {
+        wording, bookingId, zone: this.#zone, href: this.getAttribute('booking-href') ?? '',
+        load: () => this.#get(`bookings/${encodeURIComponent(bookingId)}`),
+      });
+    } catch {
+      this.#announce(wording.words.detailsFailed);
+    }
+  }
+
+  /**
+   * Draws panels with what is known now. Returns whether one of them shows another number.
+   * @param {T.Panel[]} panels
+   */
+  #update(panels) {
+    const state = this.#store.getState();
+    const now = this.#now();
+    const agenda = this.#agenda;
+    const { clearedAt } = this.#store;
+    /** @type {T.View} */
+    const view = {
+      state, now, agenda,
+      get moves() {
+        return state.loaded ? movesOf(agenda.stays(), state.occupancy, now).filter(({ at }) => at > clearedAt) : [];
+      },
+      today: this.#today(), zone: this.#zone, paused: this.#held !== null,
+      listingsAreCurrent: !this.#store.wantedListings, listingHref: this.getAttribute('listing-href') ?? '',
+    };
+    return panels.filter((panel) => panel.update(view)).length > 0;
+  }
+
+  #renderNumbers() {
+    return this.#held === null && this.#update(this.#view.numbers);
   }
 
   #render() {
-    const state = this.#store.getState();
+    const { loaded } = this.#store.getState();
     this.#drawStatus();
     if (this.#held !== null) return;
-    this.#drawCards();
-    this.#agendaPanel.update(this.#agenda, this.#today(), this.#zone);
-    this.#hangars.update(state.listings, state.failedParts.listings);
-    // Below a panel whose height its first rows decide: shown with them, so that nothing moves.
-    const settled = state.loaded && (this.#agenda.loaded || this.#agenda.failed);
-    show(this.#notices.node, settled);
-    show(this.#hangars.node, settled);
-    this.#drawNotices();
+    this.#drawnAt = this.#now();
+    this.#drawNumbers();
+    // The first rows decide the height of the lists. What is below them appears together with them,
+    // so that nothing moves.
+    for (const below of [this.#view.columns, this.#view.calendar]) show(below, loaded && (this.#agenda.loaded || this.#agenda.failed));
+    this.#update(this.#view.lists);
+    this.#reportUnread();
   }
 
-  #drawNotices() {
-    const state = this.#store.getState();
-    this.#notices.update(state, this.#zone, this.#held !== null);
-    if (state.unread === this.#unread) return;
-    this.#unread = state.unread;
-    this.dispatchEvent(new CustomEvent('unreadchange', { detail: { unread: state.unread } }));
+  #reportUnread() {
+    const { unread } = this.#store.getState();
+    if (unread === this.#unread) return;
+    this.#unread = unread;
+    this.dispatchEvent(new CustomEvent('unreadchange', { detail: { unread } }));
   }
 
   #connection() {
-    const state = this.#manager?.getState();
-    const now = Date.now();
+    const manager = this.#manager;
+    const state = manager?.getState();
+    const now = manager?.now() ?? Date.now();
     const status = state?.status ?? 'idle';
     const up = status === 'live' || status === 'stale';
     this.#downSince = up ? null : this.#downSince ?? now;
     this.#judged ||= up || status === 'waiting';
+    const failed = state?.snapshotError;
     return {
-      status, zone: this.#zone, held: this.#held, downSince: this.#downSince, judged: this.#judged,
+      status, zone: this.#zone, held: this.#held, downSince: this.#downSince, judged: this.#judged, skew: this.#skew,
       confirmedAt: state?.confirmedAt ?? null, nextTryAt: state?.nextRetryAt ?? null, offline: !navigator.onLine,
-      refused: state?.error?.kind === 'forbidden',
+      refused: state?.error?.kind === 'forbidden', cause: state?.error?.kind ?? '',
+      partFailed: failed ? { code: /** @type {any} */ (failed.cause)?.cause?.status ?? null, late: failed.kind === 'timeout', nextTryAt: failed.nextRetryAt } : null,
     };
   }
 
   #drawStatus() {
     const state = this.#manager?.getState();
-    for (const button of [this.#pause, this.#reconnect]) button.disabled = !state;
-    setIcon(this.#pauseIcon, this.#held === null ? ICONS.pause : ICONS.play);
-    setText(this.#pauseWord, this.#held === null ? 'Pausar' : 'Retomar');
-    const { tone, label, detail, frozen } = describeConnection(this.#connection(), Date.now());
-    this.#cards.node.classList.toggle('frozen', frozen || tone === 'paused');
-    if (frozen !== this.#frozen) {
-      this.#announce(!frozen ? 'Conexão restabelecida.' : tone === 'down' ? `${label}.` : 'Conexão perdida, tentando reconectar.');
-    }
+    const { words, describeConnection } = this.#wording;
+    const { pause, reconnect, pauseIcon, pauseWord, statusLine, frame } = this.#view;
+    for (const button of [pause, reconnect]) button.disabled = !state;
+    setIcon(pauseIcon, this.#held === null ? ICONS.pause : ICONS.play);
+    setText(pauseWord, this.#held === null ? words.pause : words.resume);
+    const { tone, label, detail, frozen } = describeConnection(this.#connection(), this.#manager?.now() ?? Date.now());
+    // Everything that may be old looks old.
+    frame.classList.toggle('frozen', frozen || tone === 'paused');
+    if (frozen !== this.#frozen) this.#announce(!frozen ? words.restored : tone === 'down' ? `${label}.` : words.lost);
     this.#frozen = frozen;
-    setAttribute(this.#statusLine, 'data-tone', tone);
-    setText(this.#label, label);
-    setText(this.#detail, detail);
+    setAttribute(statusLine, 'data-tone', tone);
+    setText(this.#view.label, label);
+    setText(this.#view.detail, detail);
     if (!state || state.status === this.#status) return;
     this.#status = state.status;
     this.dispatchEvent(new CustomEvent('statuschange', { detail: { status: state.status, error: state.error } }));
@@ -335,8 +514,9 @@ export class RealtimeMetricsDisplay extends Base {
 
   #renderPrinted() {
     const { confirmedAt, zone } = this.#connection();
-    const of = confirmedAt === null ? '' : ` · dados de ${formatMoment(confirmedAt, zone)}`;
-    setText(this.#printed, `Impresso em ${formatMoment(Date.now(), zone)}${of}`);
+    const { say, formatMoment } = this.#wording;
+    const of = confirmedAt === null ? '' : ` · ${say('dataOf', { time: formatMoment(confirmedAt + this.#skew, zone) })}`;
+    setText(this.#view.printed, say('printed', { time: formatMoment(this.#now(), zone) }) + of);
   }
 
   #announceBooking() {
@@ -344,7 +524,7 @@ export class RealtimeMetricsDisplay extends Base {
     this.#announce('');
   }
 
-  /** Collects what happened into one polite message per ten seconds. @param {string} news */
+  /** Merges what happened into one polite message per ten seconds. @param {string} news */
   #announce(news) {
     this.#news = news || this.#news;
     if (this.#announceTimer !== null || !this.#manager) return;
@@ -353,16 +533,20 @@ export class RealtimeMetricsDisplay extends Base {
       this.#announceTimer = null;
       this.#announcedAt = performance.now();
       const { metrics } = this.#store.getState();
+      const { say, sayMany, formatMoney } = this.#wording;
       const booked = this.#newBookings > 0 && this.#held === null;
-      const parts = [this.#news, booked ? `${formatPlural(this.#newBookings, 'nova reserva', 'novas reservas')}.` : '',
-        booked && metrics ? `Receita de hoje: ${formatMoney(metrics.revenueToday)}.` : ''].filter(Boolean);
+      const parts = [this.#news, booked ? sayMany('newBookings', this.#newBookings) : '',
+        booked && metrics ? say('revenueIs', { money: formatMoney(metrics.revenueToday) }) : ''].filter(Boolean);
       this.#news = '';
       this.#newBookings = 0;
-      if (parts.length > 0) setText(this.#live, parts.join(' '));
+      const text = parts.join(' ');
+      // A screen reader says nothing when the text stays the same.
+      if (text && !setText(this.#view.live, text)) setText(this.#view.live, `${text}\u00A0`);
     }, wait);
   }
 }
 
-if (globalThis.customElements && !customElements.get('realtime-metrics-display')) {
-  customElements.define('realtime-metrics-display', RealtimeMetricsDisplay);
-}
+/** The element of a first copy of this module on the page stays the element. */
+const Registered = /** @type {typeof Display | undefined} */ (globalThis.customElements?.get('realtime-metrics-display'));
+if (globalThis.customElements && !Registered) customElements.define('realtime-metrics-display', Display);
+export const RealtimeMetricsDisplay = Registered ?? Display;

@@ -1,24 +1,34 @@
 /**
- * Where a WebSocket does not get through: Server-Sent Events, read with fetch
- * so that the token stays in a header; polling, where no stream does either;
- * and the choice among them, and back.
+ * Where a WebSocket does not get through: Server-Sent Events, polling, the choice among them, and
+ * the way back. Server-Sent Events are read with fetch, so that the token stays in a header.
  * @import * as T from './internals.js'
  */
-import { parseMessage } from './protocol.js';
-import { closeCodeOf, getJson, retryAfterMs } from './snapshot.js';
+import { closeCodeOf, getJson, looksLike, retryAfterMs } from './dial.js';
+import { ANSWER_MS, ESTABLISH_MS, HEARTBEAT_MS, METRICS, RealtimeError, parseMessage } from './parts.js';
 
 /** Best first. @type {T.TransportName[]} */
 const LADDER = ['websocket', 'sse', 'polling'];
-/** Silent failures, with plain HTTP working, until the next transport is tried. */
+/** So many silent failures in a row, while plain HTTP works, and the next transport is tried. */
 const SILENT_FAILURES = 2;
+/** A middlebox cuts connections when so many in a row ended early. */
+const SHORT_LIVES = 4;
+/** A connection that lived this long did not end early. */
+const LONG_MS = 60_000;
 const PROBE_FIRST_MS = 30_000;
 const PROBE_MAX_MS = 300_000;
-const ESTABLISH_MS = 5000;
 
-/** @type {T.NewFallback} */
-export function newFallback(inner, manager) {
-  const { clock, page, load } = inner.env;
+/**
+ * Chooses the transport that is dialled when a middlebox blocks the first: WebSocket, SSE, polling,
+ * and back.
+ * @type {T.NewFallback}
+ */
+export function newFallback(core, manager) {
+  const { clock, page, load } = core.env;
   let silent = 0;
+  /**
+   * @type {Partial<Record<T.Mode, number>>} connections that ended early, in a row, by transport
+   */
+  const earlyEnds = {};
   let probeMs = PROBE_FIRST_MS;
   let probed = 0;
   /** @type {unknown} */
@@ -42,41 +52,73 @@ export function newFallback(inner, manager) {
     plan();
   };
 
-  /** Asks whether a better transport would do by now; the best one every time but one. */
+  /**
+   * Tries a better transport. The tries alternate among all that are better, the best one first.
+   */
   const probe = async () => {
-    const current = inner.link();
+    const current = core.link();
     if (!current?.since || page.hidden()) return plan();
-    const rung = probed++ % LADDER.indexOf(/** @type {T.TransportName} */ (current.mode));
-    const mode = LADDER[rung];
-    const [token, open] = await Promise.all([inner.token.ask(), load.transport(mode)]);
-    if (current !== inner.link()) return;
+    const step = probed++ % LADDER.indexOf(/** @type {T.TransportName} */ (current.mode));
+    const mode = LADDER[step];
+    const [token, open] = await Promise.all([core.token.ask(), load.transport(mode)]);
+    if (current !== core.link()) return;
     /** @type {T.Link} */
-    const link = { ...current, mode, token, transport: null, sentId: inner.position.value, since: 0, code: 0, retryMs: null };
+    const link = { ...current, mode, token, transport: null, sentId: core.position.value, since: 0, code: 0, retryMs: null };
     candidate = link;
     timer = clock.setTimeout(failedProbe, ESTABLISH_MS);
-    link.transport = open({ ...inner.env, ownerId: manager.ownerId, token, lastEventId: link.sentId }, {
+    link.transport = open({ ...core.env, ownerId: manager.ownerId, token, lastEventId: link.sentId }, {
       message(text) {
-        if (link !== candidate) return inner.receive(link, text);
+        if (link !== candidate) return core.receive(link, text);
         const parsed = parseMessage(text);
         if ('problem' in parsed || parsed.message.type !== 'connection_established') return;
         candidate = null;
-        probeMs = PROBE_FIRST_MS;
-        inner.use(mode, { link, text });
-        if (rung > 0) plan();
+        if (!earlyEnds[mode]) probeMs = PROBE_FIRST_MS;
+        core.use(mode, { link, text });
+        if (step > 0) plan();
         else stop();
       },
       closed(code, retryMs) {
         if (link === candidate) failedProbe();
-        else inner.lost(link, code, retryMs);
+        else core.lost(link, code, retryMs);
       },
     });
   };
 
-  /** A refusal is an answer too. */
+  /**
+   * The next dial is no earlier than the server asked for.
+   * @param {T.RealtimeErrorShape} refusal
+   */
+  const postpone = ({ kind, code, retryAfterMs: ms }) => {
+    const { status, nextRetryAt } = manager.getState();
+    if (status === 'waiting' && (nextRetryAt ?? Infinity) < clock.now() + ms) core.wait(ms, kind, code);
+  };
+
+  /** A refusal is an answer too. One with `Retry-After` postpones the next dial. */
   const plainHttpWorks = async (/** @type {string} */ token) => {
-    if (page.offline()) return false;
-    const error = await getJson(inner.env, token, '/api/auth/me', AbortSignal.timeout(ESTABLISH_MS)).then(() => null, (cause) => cause);
-    return !error || (error.code && error.code !== 1013);
+    if (page.offline() || !token) return false;
+    const limit = AbortSignal.timeout(ESTABLISH_MS);
+    const error = await getJson(core.env, token, '/api/auth/me', limit).then(() => null, (cause) => cause);
+    // An aborted request has a code too, and is no answer.
+    const refused = error?.name === 'RealtimeError';
+    if (error?.retryAfterMs) postpone(error);
+    else if (error && !refused) await lookForOrigin(limit);
+    return !error || (refused && error.code !== 1013);
+  };
+
+  /**
+   * A server that answers, but not readably, does not accept this page's origin.
+   * @param {AbortSignal} signal
+   */
+  const lookForOrigin = async (signal) => {
+    const { baseUrl, fetch } = core.env;
+    const here = globalThis.location?.origin;
+    if (!here || new URL(baseUrl).origin === here || manager.getState().status !== 'waiting') return;
+    const request = fetch(new URL('/healthz', baseUrl).href, { mode: 'no-cors', cache: 'no-store', signal });
+    const answered = await request.then(() => true, () => false);
+    const { status, error } = manager.getState();
+    if (!answered || status !== 'waiting') return;
+    const problem = `${baseUrl} answers, but not to pages of ${here}: is it among its ALLOWED_ORIGINS?`;
+    core.set({ error: new RealtimeError('origin', problem, { ...error }) });
   };
 
   let live = false;
@@ -91,20 +133,31 @@ export function newFallback(inner, manager) {
   });
 
   return {
-    async failed({ mode, token }) {
+    /**
+     * A connection ended without a reason after so many milliseconds; 0 when it was never
+     * established. When plain HTTP works all the same, the second dial in a row moves to the next
+     * transport, and so does the fourth early end.
+     */
+    async failed({ mode, token }, lived) {
       const next = LADDER[LADDER.indexOf(/** @type {T.TransportName} */ (mode)) + 1];
-      if (!next || !(await plainHttpWorks(token)) || ++silent < SILENT_FAILURES) return;
+      const cut = (earlyEnds[mode] = lived >= LONG_MS ? 0 : (earlyEnds[mode] ?? 0) + (lived ? 1 : 0));
+      if (lived && cut < SHORT_LIVES) return;
+      if (!(await plainHttpWorks(token)) || !next || (!lived && ++silent < SILENT_FAILURES)) return;
       silent = probed = 0;
-      probeMs = PROBE_FIRST_MS;
-      inner.use(next);
+      // A transport that is cut again and again is probed less and less often.
+      probeMs = lived ? Math.min(PROBE_FIRST_MS * 2 ** (cut - SHORT_LIVES), PROBE_MAX_MS) : PROBE_FIRST_MS;
+      core.use(next);
     },
   };
 }
 
-/** A stream that sends this much without ending an event is not ours. */
+/** A stream that sends this many characters without ending an event is not ours. */
 const MAX_EVENT_CHARS = 1 << 20;
 
-/** Reads the event-stream format in whatever pieces it comes. @param {(event: {id: string, event: string, data: string}) => void} onEvent */
+/**
+ * Parses the event-stream format (WHATWG HTML §9.2.6) in chunks of any size.
+ * @param {(event: {id: string, event: string, data: string}) => void} onEvent
+ */
 export function sseParser(onEvent) {
   /** @type {string[]} the beginning of a line, in pieces */
   let held = [];
@@ -117,7 +170,7 @@ export function sseParser(onEvent) {
   let size = 0;
 
   /** @param {string} line */
-  const take = (line) => {
+  const parseLine = (line) => {
     if (line === '') {
       if (data.length > 0) onEvent({ id, event: event || 'message', data: data.join('\n') });
       event = '';
@@ -148,7 +201,7 @@ export function sseParser(onEvent) {
     const text = held.join('');
     let from = 0;
     for (const end of text.matchAll(/\r\n|\n|\r(?!$)/g)) {
-      take(text.slice(from, end.index));
+      parseLine(text.slice(from, end.index));
       from = end.index + end[0].length;
     }
     held = from < text.length ? [text.slice(from)] : []; // a last \r may be half of \r\n
@@ -174,7 +227,7 @@ export function openSse({ baseUrl, ownerId, token, lastEventId, fetch }, handler
     const response = await fetch(url.href, {
       headers: { Accept: 'text/event-stream', Authorization: `Bearer ${token}` }, cache: 'no-store', signal: abort.signal,
     });
-    // A refusal of ours says so in JSON; another one is of something on the way.
+    // A refusal of our server is JSON. Any other comes from a middlebox.
     const ours = response.status >= 429 || /json/.test(response.headers.get('Content-Type') ?? '');
     if (!response.ok || !response.body) return end(ours ? closeCodeOf(response.status) : 1006, retryAfterMs(response));
     const parse = sseParser(({ data }) => over || handlers.message(data));
@@ -196,11 +249,9 @@ export function openSse({ baseUrl, ownerId, token, lastEventId, fetch }, handler
   };
 }
 
-/** To one and a half of it, at random. */
+/** The shortest pause between two polls. The longest is half as long again. */
 const EVERY_MS = 4000;
-const TIMEOUT_MS = 10_000;
 const PAGE = 100;
-const HEARTBEAT_MS = 20_000;
 
 /** @type {T.OpenTransport} */
 export function openPolling({ baseUrl, ownerId, token, lastEventId, fetch, clock, random }, { message, closed }) {
@@ -209,13 +260,25 @@ export function openPolling({ baseUrl, ownerId, token, lastEventId, fetch, clock
   let position = lastEventId;
   let established = false;
   let numbers = '';
+  let shown = '';
   /** @type {unknown} */
   let timer = null;
 
   /** @param {string} part @param {AbortSignal} signal */
   const get = (part, signal) => getJson({ baseUrl, fetch }, token, path + part, signal);
-  /** @param {string} type @param {object} data */
-  const tell = (type, data) => message(JSON.stringify({ type, timestamp: clock.now(), ownerId, data }));
+  /**
+   * A message as a stream would bring it. Only the server's own clock gives a timestamp.
+   * @param {string} type @param {object} data @param {number} [timestamp]
+   */
+  const emit = (type, data, timestamp = 0) => message(JSON.stringify({ type, timestamp, ownerId, data }));
+
+  /** The overview, which an older server does not have. @param {AbortSignal} signal */
+  const pollOverview = async (signal) => {
+    const { body } = await get('overview', signal).catch(() => ({ body: null }));
+    const now = JSON.stringify(body);
+    if (body?.listingsRevision && now !== shown && !signal.aborted) emit('overview_updated', body);
+    shown = now;
+  };
 
   /** @param {AbortSignal} signal */
   const ask = async (signal) => {
@@ -223,27 +286,30 @@ export function openPolling({ baseUrl, ownerId, token, lastEventId, fetch, clock
     for (let more = true; more && !signal.aborted;) {
       const { body } = await get(`events?after=${encodeURIComponent(position)}&limit=${PAGE}`, signal);
       if (signal.aborted) return;
+      if (!Array.isArray(body?.events) || typeof body.lastEventId !== 'string') throw new Error('not an answer of ours');
       if (!established) {
         established = true;
-        tell('connection_established', {
+        emit('connection_established', {
           ownerId, lastEventId: body.resync ? body.lastEventId : position, recovered: Boolean(lastEventId) && !body.resync,
           heartbeatMs: HEARTBEAT_MS,
         });
-      } else if (body.resync) tell('resync', {});
+      } else if (body.resync) emit('resync', {});
       position = body.lastEventId;
       for (const event of body.events) message(JSON.stringify(event));
       more = body.hasMore;
     }
-    const { body } = await get('metrics', signal);
+    const { body, date } = await get('metrics', signal);
     if (signal.aborted) return;
+    if (!looksLike(METRICS, body)) throw new Error('not an answer of ours');
     const now = JSON.stringify(body);
-    if (now !== numbers) tell('metrics_updated', body);
+    if (now !== numbers) emit('metrics_updated', body);
     numbers = now;
-    tell('heartbeat', { lastEventId: position });
+    await pollOverview(signal);
+    emit('heartbeat', { lastEventId: position }, date);
   };
 
   const poll = async () => {
-    const limit = clock.setTimeout(() => end(1006), TIMEOUT_MS);
+    const limit = clock.setTimeout(() => end(1006), ANSWER_MS);
     try {
       await ask(abort.signal);
       if (!abort.signal.aborted) timer = clock.setTimeout(poll, EVERY_MS * (1 + random() / 2));

@@ -1,4 +1,161 @@
-/** The parts of a connection: its place, its token, its snapshots, its listeners, its sense of time. @import * as T from './internals.js' */
+/**
+ * What a connection is made of: its messages and errors, its clock, its position, its token, its
+ * snapshots, its listeners.
+ * @import * as T from './internals.js'
+ */
+
+/** A dial that no `connection_established` has ended by then is lost. */
+export const ESTABLISH_MS = 5000;
+/** No question by plain HTTP is waited for longer. */
+export const ANSWER_MS = 10_000;
+/** How often a server speaks that does not say how often. */
+export const HEARTBEAT_MS = 20_000;
+
+/**
+ * Close codes of our own: a connection that fell silent or was never established, and a token that
+ * did not come.
+ */
+export const CODE_TIMEOUT = 4999;
+export const CODE_TOKEN = 4998;
+
+/** The longest wait that a server may ask for. A browser's timer beyond 24 days fires at once. */
+const MAX_RETRY_MS = 3_600_000;
+
+/** A wait in milliseconds that a server asked for, within reason. @param {unknown} ms */
+export const bounded = (ms) => Math.min(Math.max(0, Number(ms) || 0), MAX_RETRY_MS);
+
+/** The one class of the client's errors: `kind` is for branching, `message` for a log. */
+export class RealtimeError extends Error {
+  /** @param {T.ErrorKind} kind @param {string} message @param {T.ErrorFacts} [facts] */
+  constructor(kind, message, { code = null, attempt = 0, nextRetryAt = null, retryAfterMs = 0, cause } = {}) {
+    super(message, { cause });
+    this.name = 'RealtimeError';
+    this.kind = kind;
+    this.code = code;
+    this.attempt = attempt;
+    this.nextRetryAt = nextRetryAt;
+    this.retryAfterMs = retryAfterMs;
+    this.retryable = !['auth', 'forbidden', 'closed', 'aborted'].includes(kind);
+  }
+}
+
+/** @type {Record<number, T.ErrorKind>} */
+const KINDS = {
+  4400: 'protocol', 4401: 'auth', 4403: 'forbidden', 4408: 'server', 4429: 'limited', [CODE_TIMEOUT]: 'timeout', [CODE_TOKEN]: 'token',
+  1001: 'server', 1011: 'server', 1012: 'server', 1013: 'server',
+};
+
+/** What the end of a connection means for the next step. @param {number} code */
+export const kindOf = (code) => KINDS[code] ?? 'network';
+
+// A shape is also the defaults of what is missing.
+
+/** @type {T.RealTimeMetrics} */
+export const METRICS = {
+  revenueToday: 0, bookingsToday: 0, occupancyRate: 0, growthPercentage: 0, activeListings: 0, pendingPayouts: 0, nextPayoutDate: '',
+};
+/** @type {T.Overview} */
+export const OVERVIEW = { listingsRevision: '', spaces: { occupied: 0, offered: 0 }, growthBasis: '' };
+const PLACE = { hangarNumber: '', timestamp: 0 };
+const BOOKING = {
+  ...PLACE, id: '', bookingId: '', guestName: '', amount: 0, duration: 0, checkInDate: '', checkOutDate: '', status: '', previousStatus: '',
+};
+
+/** @type {Record<string, object>} */
+const SHAPES = {
+  booking_created: BOOKING, booking_updated: BOOKING, booking_completed: BOOKING,
+  revenue_received: { ...PLACE, bookingId: '', amount: 0, paymentMethod: '' },
+  occupancy_changed: { ...PLACE, hangarId: '', isNowOccupied: false, previousOccupant: '', newOccupant: '' },
+  metrics_updated: METRICS, overview_updated: OVERVIEW,
+  connection_established: {
+    ownerId: '', connectionId: '', lastEventId: '', recovered: false, heartbeatMs: HEARTBEAT_MS, serverTime: 0, timezone: '',
+  },
+  heartbeat: { lastEventId: '' }, server_closing: { retryMs: 1000 }, error: { code: 0, message: '', retryMs: 0 },
+  token_expiring: { expiresAt: 0 }, refreshed: { expiresAt: 0 }, resync: { lastEventId: '' }, token_expired: {}, pong: {},
+};
+
+/**
+ * Unix milliseconds of Unix seconds, milli-, micro- or nanoseconds, or of RFC 3339.
+ * @param {unknown} raw @param {number} otherwise
+ */
+const instant = (raw, otherwise) => {
+  let at = Number(raw) || Date.parse(typeof raw === 'string' ? raw : '');
+  if (!(at > -1e14 && at < 1e20)) return otherwise;
+  if (at > 1e8 && at < 1e11) at *= 1000;
+  while (at >= 1e14) at /= 1000;
+  return Math.floor(at);
+};
+
+/**
+ * The fields of a shape. One that is missing, or of another type, is as in the shape.
+ * A number becomes a text where a text is due.
+ * @type {T.ReadShape}
+ */
+export const read = (shape, raw) => {
+  /** @type {any} */
+  const result = { ...shape };
+  for (const name in result) {
+    const otherwise = result[name];
+    const value = /** @type {any} */ (raw)?.[name];
+    if (name === 'timestamp') result[name] = instant(value, otherwise);
+    else if (typeof otherwise === 'object') result[name] = read(otherwise, value);
+    else if (typeof value === typeof otherwise && Math.abs(value) !== Infinity) result[name] = value;
+    else if (otherwise === '' && typeof value === 'number') result[name] = `${value}`;
+  }
+  return result;
+};
+
+/** @template {{id: string, bookingId: string}} B @param {B} booking @returns {B} */
+const named = (booking) => ({ ...booking, id: booking.id || booking.bookingId, bookingId: booking.bookingId || booking.id });
+
+/** @param {unknown} raw @returns {T.BookingRow} */
+export const readBookingRow = (raw) => named(read({ ...BOOKING, hangarId: '', paymentMethod: '' }, raw));
+
+/**
+ * Reads one message. The problem is a short constant, or `unknown type X`, and then the envelope is
+ * there all the same. Numbers that a `metrics_updated` lacks are those of `before`. An event
+ * without a timestamp happened `now`.
+ * @type {T.ParseMessage}
+ */
+export function parseMessage(source, before = METRICS, now = 0) {
+  let raw;
+  try {
+    raw = JSON.parse(source);
+  } catch {
+    return { problem: 'invalid JSON' };
+  }
+  const envelope = read({ id: '', type: '', timestamp: 0, ownerId: '' }, raw);
+  const { type } = envelope;
+  if (!Object.hasOwn(SHAPES, type)) return { problem: `unknown type ${type.slice(0, 40)}`, envelope };
+  const shape = SHAPES[type];
+  const timestamp = (envelope.timestamp ||= envelope.id ? now : 0);
+  const data = read(shape === METRICS ? before : 'timestamp' in shape ? { ...shape, timestamp } : shape, raw.data);
+  return { message: /** @type {any} */ ({ ...envelope, data: shape === BOOKING ? named(/** @type {any} */ (data)) : data }) };
+}
+
+/**
+ * A WebSocket as a transport.
+ * @type {T.OpenSocket}
+ */
+export function openSocket({ baseUrl, ownerId, lastEventId }, protocols, { message, closed }) {
+  const query = new URLSearchParams({ ownerId, ...(lastEventId && { lastEventId }) });
+  const url = new URL(`/api/ws?${query}`, baseUrl);
+  url.protocol = url.protocol.replace('http', 'ws');
+  const socket = new WebSocket(url.href, protocols);
+  socket.onmessage = ({ data }) => message(data);
+  socket.onclose = ({ code }) => closed(code);
+  return {
+    send(text) {
+      const open = socket.readyState === 1;
+      if (open) socket.send(text);
+      return open;
+    },
+    close() {
+      socket.onmessage = socket.onclose = null;
+      socket.close(1000);
+    },
+  };
+}
 
 /** A connection that held this long ends the backoff. */
 export const STABLE_MS = 10_000;
@@ -9,15 +166,57 @@ export const ceiling = (attempt) => Math.min(1000 * 2 ** attempt, 60_000);
 /** A random wait below that: full jitter. @param {number} attempt @param {() => number} random */
 export const delay = (attempt, random) => Math.floor(random() * ceiling(attempt));
 
+/** The clock of a browser and of Node. @type {T.Clock} */
+export const systemClock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(/** @type {any} */ (timer)),
+};
+
+/**
+ * The wall clock was set, or the machine slept, when it runs ahead of the monotonic one by this
+ * much.
+ */
+const STEP_MS = 1000;
+
+/**
+ * The clock of all durations, in Unix milliseconds. It begins with the wall clock and runs with the
+ * monotonic one. It follows the wall clock forward, because the machine may have slept, and never
+ * back.
+ * @type {T.NewSteadyClock}
+ */
+export function newSteadyClock(clock = systemClock) {
+  /** The wall clock and the monotonic one. */
+  const read = () => [clock.now(), clock.monotonic?.() ?? clock.now()];
+  let before = read();
+  let [time] = before;
+  return {
+    now() {
+      const after = read();
+      const [step, ran] = after.map((at, i) => at - before[i]);
+      before = after;
+      time += step - ran > STEP_MS ? step : Math.max(0, ran);
+      return Math.round(time);
+    },
+    setTimeout: (callback, ms) => clock.setTimeout(callback, ms),
+    clearTimeout: (timer) => clock.clearTimeout(timer),
+  };
+}
+
 /** In missed heartbeats. */
 const STALE_AFTER = 1.5;
 const DEAD_AFTER = 2.5;
 const PROBE_MS = 3000;
 
-/** @type {T.NewLiveness} */
+/**
+ * Whether a connection is still one. Timers stop while a laptop sleeps, and an open socket says
+ * nothing.
+ * @type {T.NewLiveness}
+ */
 export function newLiveness(clock, on) {
   let beatMs = 0;
-  let heardAt = 0;
+  let receivedAt = 0;
   let tickedAt = 0;
   let stale = false;
   /** @type {unknown} */
@@ -25,25 +224,29 @@ export function newLiveness(clock, on) {
   /** @type {unknown} */
   let probe = null;
 
+  /**
+   * The page was asleep or hidden. What the browser buffered is delivered before a timer of 0 ms
+   * fires. Only when there was nothing the server is asked, and has 3 s to answer.
+   */
   const wake = () => {
-    const before = heardAt;
+    const before = receivedAt;
     if (timer === null || probe !== null || clock.now() - before < beatMs * STALE_AFTER) return;
     /** @param {number} ms @param {() => void} next */
-    const unlessHeard = (ms, next) => {
+    const unlessReceived = (ms, next) => {
       probe = clock.setTimeout(() => {
         probe = null;
-        if (heardAt === before) next();
+        if (receivedAt === before) next();
       }, ms);
     };
-    unlessHeard(0, () => {
+    unlessReceived(0, () => {
       on.ping();
-      unlessHeard(PROBE_MS, on.dead);
+      unlessReceived(PROBE_MS, on.dead);
     });
   };
   const tick = () => {
     const now = clock.now();
     const slept = now - tickedAt > beatMs * 0.75 + 1000;
-    const missed = (now - heardAt) / beatMs;
+    const missed = (now - receivedAt) / beatMs;
     tickedAt = now;
     timer = clock.setTimeout(tick, beatMs / 4);
     if (slept) wake();
@@ -56,15 +259,16 @@ export function newLiveness(clock, on) {
     timer = probe = null;
   };
   return {
+    /** The server promised to speak this often, in milliseconds. */
     start(heartbeatMs) {
       stop();
-      beatMs = Math.max(heartbeatMs, 100);
+      beatMs = Math.max(bounded(heartbeatMs), 100);
       stale = false;
-      heardAt = tickedAt = clock.now();
+      receivedAt = tickedAt = clock.now();
       timer = clock.setTimeout(tick, beatMs / 4);
     },
-    heard() {
-      heardAt = clock.now();
+    received() {
+      receivedAt = clock.now();
       if (stale) on.stale((stale = false));
     },
     wake,
@@ -75,13 +279,20 @@ export function newLiveness(clock, on) {
 const LOG_EVERY_MS = 60_000;
 const LOG_KINDS = 100;
 
-/** @type {T.NewEmitter} */
+/**
+ * Listeners that cannot harm each other, and a log with at most one line per problem and minute.
+ * @type {T.NewEmitter}
+ */
 export function newEmitter(clock, write) {
   /** @type {Map<string, Set<(value: any) => void>>} */
   const listeners = new Map();
   /** @type {Map<string, number>} */
   const written = new Map();
   return {
+    /**
+     * The same function twice is two registrations. The returned function ends one of them, however
+     * often it is called.
+     */
     on(event, listener) {
       /** @param {any} value */
       const own = (value) => listener(value);
@@ -111,7 +322,11 @@ export function newEmitter(clock, write) {
 
 const REMEMBERED = 512;
 
-/** @type {T.NewPosition} */
+/**
+ * The id to resume after, and the last 512 ids, so that a repeated event is recognised. Ids are
+ * opaque. Storage survives a reload of the page. Where it is forbidden a reload starts at now.
+ * @type {T.NewPosition}
+ */
 export function newPosition(ownerId, storage) {
   const key = `hangarshare:position:${ownerId}`;
   const seen = new Set(); // oldest first
@@ -125,9 +340,11 @@ export function newPosition(ownerId, storage) {
   };
   store(() => (value = storage?.getItem(key) ?? ''));
   return {
+    /** Empty before the first id. */
     get value() {
       return value;
     },
+    /** Moves to an event's id. False when it was seen before, and then nothing moves. */
     accept(id) {
       const fresh = !seen.delete(id);
       seen.add(id);
@@ -135,6 +352,7 @@ export function newPosition(ownerId, storage) {
       if (fresh) this.moveTo(id);
       return fresh;
     },
+    /** Moves without an event. Empty: the next stream starts at now. */
     moveTo(id) {
       if (id === value) return;
       value = id;
@@ -143,30 +361,47 @@ export function newPosition(ownerId, storage) {
   };
 }
 
-/** @type {T.NewTokenSource} */
+/**
+ * A string, or a function that is asked again at every dial.
+ * @type {T.NewTokenSource}
+ */
 export function newTokenSource(token) {
   /** @type {Promise<string> | null} */
   let asking = null;
+  /** An empty token is never sent. @param {unknown} raw @param {T.ErrorKind} kind */
+  const present = (raw, kind) => {
+    const text = typeof raw === 'string' ? raw.trim() : '';
+    if (text) return text;
+    throw new RealtimeError(kind, 'there is no token');
+  };
   return {
     set(next) {
       token = next;
       asking = null;
     },
-    ask() {
-      if (typeof token === 'string') return Promise.resolve(token);
-      const mine = (asking ??= Promise.resolve().then(token).finally(() => {
+    /**
+     * One question at a time, for all callers. Throws `auth` for an empty string, `token` for a
+     * function without one.
+     */
+    async ask() {
+      if (typeof token !== 'function') return present(token, 'auth');
+      const mine = (asking ??= Promise.resolve().then(token).then((raw) => present(raw, 'token')).finally(() => {
         if (asking === mine) asking = null;
       }));
       return mine;
     },
+    /** The present question is given up; the next `ask` begins another. */
+    forget: () => (asking = null),
   };
 }
 
 const MIN_GAP_MS = 10_000;
 const JITTER_MS = 1000;
-const TIMEOUT_MS = 10_000;
 
-/** @type {T.NewSnapshotLoader} */
+/**
+ * One load at a time, at most one per ten seconds after the first, and no more than one waiting.
+ * @type {T.NewSnapshotLoader}
+ */
 export function newSnapshotLoader(load, clock, random, on) {
   let loaded = false;
   let startedAt = 0;
@@ -179,9 +414,12 @@ export function newSnapshotLoader(load, clock, random, on) {
   let running = null;
   /** @type {AbortController | null} */
   let current = null;
+  /** @type {unknown} */
+  let limit = null;
 
   const clear = () => {
     clock.clearTimeout(timer);
+    clock.clearTimeout(limit);
     timer = null;
   };
   /** @param {number} ms */
@@ -192,19 +430,27 @@ export function newSnapshotLoader(load, clock, random, on) {
       else wanted = null;
     }, ms);
   };
-  const sure = () => true;
-  const request = (still = sure) => {
-    if (wanted !== sure) wanted = still;
+  const always = () => true;
+  /** Asks for one load soon. `isNeeded` is called when the time comes. */
+  const request = (isNeeded = always) => {
+    if (wanted !== always) wanted = isNeeded;
     if (timer === null && !running) schedule(loaded ? Math.max(random() * JITTER_MS, startedAt + MIN_GAP_MS - clock.now()) : 0);
   };
   const run = () => {
     clear();
     const abort = (current = new AbortController());
-    const limit = clock.setTimeout(() => abort.abort(), TIMEOUT_MS);
+    /** @type {Promise<never>} an aborted load may never settle */
+    const late = new Promise((_, reject) => {
+      limit = clock.setTimeout(() => {
+        abort.abort();
+        reject(new RealtimeError('timeout', 'the snapshot did not come'));
+      }, ANSWER_MS);
+    });
     startedAt = clock.now();
     wanted = null;
-    return (running = load(abort.signal).then((snapshot) => {
+    return (running = Promise.race([load(abort.signal), late]).then((snapshot) => {
       if (abort !== current) return;
+      clear();
       const healing = loaded;
       running = null;
       failures = 0;
@@ -213,19 +459,23 @@ export function newSnapshotLoader(load, clock, random, on) {
       on.done({ ...snapshot, healing });
     }, (error) => {
       if (abort !== current) return;
+      clear();
       running = null;
-      wanted = sure;
-      schedule(ceiling(failures++) * (0.5 + random() / 2));
-      on.failed(error);
-    }).finally(() => clock.clearTimeout(limit)));
+      wanted = always;
+      const wait = Math.max(bounded(error.retryAfterMs), ceiling(failures++) * (0.5 + random() / 2));
+      schedule(wait);
+      on.failed(error, clock.now() + wait);
+    }));
   };
   return {
     get loaded() {
       return loaded;
     },
+    /** True from a request until a snapshot that began after it is there. */
     get pending() {
       return timer !== null || running !== null;
     },
+    /** Loads at once for the first paint. Resolves when that ended, well or badly. */
     first: () => running ?? run(),
     request,
     stop() {

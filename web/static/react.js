@@ -2,21 +2,27 @@
 /**
  * The client for React 18 and 19. Importing it does nothing; on a server the
  * hook returns its empty state and the component an empty element.
- * @import { ConnectionState, EventMessage, Snapshot, Token, WebSocketManager } from './types.js'
- * @import { RealtimeMetricsDisplayProps, UseRealtimeStatsOptions, UseRealtimeStatsReturn } from './react.js'
+ * @import { Snapshot, Token, WebSocketManager } from './types.js'
+ * @import * as R from './entries/react.js'
  */
 import { createElement, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { RealtimeError, createManager } from './client.js';
 
-/** @typedef {Pick<UseRealtimeStatsReturn, 'metrics' | 'bookingNotifications' | 'occupancyChanges' | 'isConnected'>} View */
+/**
+ * @typedef {Pick<R.UseRealtimeStatsReturn, 'metrics' | 'bookingNotifications' | 'occupancyChanges' | 'isConnected'>} View
+ */
 
 const MAX_ROWS = 100;
 
 /** @type {View} */
 const EMPTY = Object.freeze({ metrics: null, bookingNotifications: [], occupancyChanges: [], isConnected: false });
 
-/** The connections of the page by owner and server; only effects put one here, so a server keeps none. @type {Map<string, Shared>} */
-const connections = new Map();
+/**
+ * The connections of the page by owner and server, shared with a second copy of this module; only
+ * effects put one here, so a server keeps none.
+ * @type {() => Map<string, Shared>}
+ */
+const connections = () => (/** @type {any} */ (globalThis)[Symbol.for('hangarshare:react')] ??= new Map());
 
 /** One owner's connection, shared by all hooks that name it, and what it brought. */
 class Shared {
@@ -32,9 +38,10 @@ class Shared {
   #holds = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #leaving;
-  /** When live numbers last came: a snapshot begun earlier is older. */
-  #metricsAt = -Infinity;
-  /** The newest booking that need not be told of; null before the first list. @type {number | null} */
+  /**
+   * The newest booking that need not be told of; null before the first list.
+   * @type {number | null}
+   */
   #toldUntil = null;
   view = EMPTY;
 
@@ -92,12 +99,9 @@ class Shared {
     this.#manager = manager;
     manager.subscribe(() => this.#set({ isConnected: manager.getState().status === 'live' }));
     manager.on('snapshot', (snapshot) => this.#applySnapshot(snapshot));
-    manager.on('metrics_updated', ({ data }) => {
-      this.#metricsAt = Date.now();
-      this.#set({ metrics: data });
-    });
+    manager.on('metrics_updated', ({ data }) => this.#set({ metrics: data }));
     for (const type of /** @type {const} */ (['booking_created', 'booking_updated', 'booking_completed'])) {
-      manager.on(type, ({ data }) => {
+      manager.on(type, (/** @type {import('./types.js').MessageOf<'booking_created'>} */ { data }) => {
         const others = this.view.bookingNotifications.filter((row) => row.bookingId !== data.bookingId);
         this.#set({ bookingNotifications: [data, ...others].slice(0, MAX_ROWS) });
       });
@@ -109,9 +113,12 @@ class Shared {
     return manager;
   }
 
-  /** After a loss the list also tells of the bookings whose events did not come. @param {Snapshot} snapshot */
-  #applySnapshot({ metrics, bookings, startedAt, healing }) {
-    if (startedAt >= this.#metricsAt || !this.view.metrics) this.#set({ metrics });
+  /**
+   * After a loss the list also tells of the bookings whose events did not come.
+   * @param {Snapshot} snapshot
+   */
+  #applySnapshot({ metrics, bookings, healing }) {
+    this.#set({ metrics });
     if (!bookings) return;
     const { bookingNotifications: known } = this.view;
     const told = this.#toldUntil;
@@ -123,7 +130,10 @@ class Shared {
     this.#toldUntil = Math.max(told ?? -Infinity, ...bookings.map((row) => row.timestamp));
   }
 
-  /** In the next macrotask, when nobody came back meanwhile (StrictMode mounts everything twice): the end. */
+  /**
+   * In the next macrotask, unless a hook came back meanwhile (StrictMode mounts everything twice):
+   * the end.
+   */
   #leave() {
     clearTimeout(this.#leaving);
     this.#leaving = setTimeout(() => {
@@ -131,7 +141,7 @@ class Shared {
         this.#manager?.close();
         this.#manager = null;
         this.#set({ isConnected: false });
-        if (this.#listeners.size === 0 && connections.get(this.#key) === this) connections.delete(this.#key);
+        if (this.#listeners.size === 0 && connections().get(this.#key) === this) connections().delete(this.#key);
       }
     });
   }
@@ -145,19 +155,22 @@ class Shared {
   }
 }
 
-/** What a hook uses of a connection that comes to be with the first effect. @param {string} ownerId @param {string} [server] */
+/**
+ * What a hook uses of a connection that comes to be with the first effect.
+ * @param {string} ownerId @param {string} [server]
+ */
 function reach(ownerId, server) {
   const key = `${ownerId} ${server ?? ''}`;
   const shared = () => {
-    const found = connections.get(key) ?? new Shared(key, ownerId, server);
-    connections.set(key, found);
+    const found = connections().get(key) ?? new Shared(key, ownerId, server);
+    connections().set(key, found);
     return found;
   };
   return {
     shared,
     subscribe: (/** @type {() => void} */ listener) => shared().subscribe(listener),
-    view: () => connections.get(key)?.view ?? EMPTY,
-    clear: () => connections.get(key)?.clear(),
+    view: () => connections().get(key)?.view ?? EMPTY,
+    clear: () => connections().get(key)?.clear(),
   };
 }
 
@@ -166,8 +179,8 @@ const emptyView = () => EMPTY;
 /**
  * An owner's numbers and news. Hooks of the same owner share one connection,
  * which ends when the last of them does; another owner starts from nothing.
- * @param {UseRealtimeStatsOptions} options
- * @returns {UseRealtimeStatsReturn}
+ * @param {R.UseRealtimeStatsOptions} options
+ * @returns {R.UseRealtimeStatsReturn}
  */
 export function useRealtimeStats({ ownerId, token, autoConnect = true, server }) {
   const owner = String(ownerId ?? '');
@@ -213,17 +226,21 @@ export function useRealtimeStats({ ownerId, token, autoConnect = true, server })
 }
 
 /**
- * The dashboard's element as a component. Nothing is shown while it is not
- * enabled or its owner or token is not there yet.
- * @param {RealtimeMetricsDisplayProps} props
+ * An element of ours as a component.
+ * Nothing is shown while it is not enabled, or while its owner or token is missing.
+ * @param {string} tag @param {() => Promise<unknown>} load brings the module that defines it
+ * @param {R.RealtimeMetricsDisplayProps} props @param {Record<string, string | undefined>} [attributes]
  */
-export function RealtimeMetricsDisplay({ ownerId, token, enabled = true, server }) {
-  /** @type {import('react').RefObject<import('./types.js').RealtimeMetricsDisplay | null>} */
+function useElement(tag, load, { ownerId, token, enabled = true, server }, attributes = {}) {
+  /**
+   * @type {import('react').RefObject<{token: Token | null | undefined} | null>}
+   */
   const element = useRef(null);
   const latest = useRef(token);
   const ask = useCallback(() => (typeof latest.current === 'function' ? latest.current() : latest.current), []);
   const shown = Boolean(enabled && ownerId && token);
-  const given = typeof token === 'function' ? ask : token; // a function written in place is another one at every render
+  // A function written in place is another one at every render.
+  const given = typeof token === 'function' ? ask : token;
 
   useEffect(() => {
     latest.current = token;
@@ -232,17 +249,37 @@ export function RealtimeMetricsDisplay({ ownerId, token, enabled = true, server 
   useEffect(() => {
     if (!shown) return undefined;
     let wanted = true;
-    import('./element.js').then(
+    load().then(
       () => {
-        if (wanted && element.current) element.current.token = given;
+        if (wanted && element.current) element.current.token = /** @type {Token | null | undefined} */ (given);
       },
       (error) => console.warn('hangarshare: the element could not be loaded', error),
     );
     return () => {
       wanted = false;
     };
-  }, [shown, given, ownerId, server]);
+  }, [shown, given, ownerId, server, load]);
 
   if (!shown) return null;
-  return createElement('realtime-metrics-display', { key: `${ownerId} ${server ?? ''}`, ref: element, 'owner-id': String(ownerId), server });
+  return createElement(tag, { key: `${ownerId} ${server ?? ''}`, ref: element, 'owner-id': String(ownerId), server, ...attributes });
+}
+
+const loadDisplay = () => import('./element.js');
+const loadCalendar = () => import('./calendar.js');
+
+/**
+ * The dashboard's element as a component. Nothing is shown while it is not
+ * enabled or its owner or token is not there yet.
+ * @param {R.RealtimeMetricsDisplayProps} props
+ */
+export function RealtimeMetricsDisplay(props) {
+  return useElement('realtime-metrics-display', loadDisplay, props);
+}
+
+/**
+ * The booking calendar as a component: hangars by days, live.
+ * @param {R.BookingCalendarProps} props
+ */
+export function BookingCalendar({ lang, bookingHref, ...props }) {
+  return useElement('booking-calendar', loadCalendar, props, { lang, 'booking-href': bookingHref });
 }

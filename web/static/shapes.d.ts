@@ -1,6 +1,7 @@
-/** Shapes and signatures that only the page and the element know, beside those of all; what they promise is said here. */
-export type * from './types.js';
-import type { BookingNotification, DashboardState, Listing, Message, Notice, RealTimeMetrics } from './types.js';
+/** Shapes and signatures of the page and the element, beside the public ones. */
+export type * from './entries/client.js';
+export type * from './entries/element.js';
+import type { BookingNotification, Carrier, EventType, Listing, Message, OccupancyChange, Overview, RealTimeMetrics, RevenueReceived } from './types.js';
 
 /* dom.js */
 
@@ -15,9 +16,15 @@ export type SetAttribute = (element: Element, name: string, value: Value) => voi
 /** Whether it was another text. */
 export type SetText = (node: Node, text: string) => boolean;
 export type Row<T> = { node: HTMLElement; update(item: T): void };
-/** Rows by place, not by key: row i is rewritten with item i, so nothing on the screen moves when a new one comes in front. */
+/**
+ * Rows by place, not by key: row i is rewritten with item i, so nothing on the screen moves when a
+ * new one comes in front.
+ */
 export type Rows = <T>(parent: HTMLElement, items: readonly T[], make: () => Row<T>) => void;
-/** Calls at once, and then at most once per interval with the latest state. A call that returns false changed nothing, and does not count. */
+/**
+ * Calls at once, and then at most once per interval with the latest state. A call that returns
+ * false changed nothing, and does not count.
+ */
 export type Paced = (call: () => boolean | void, ms: number) => { (): void; cancel(): void };
 
 /* state/wording.js */
@@ -51,6 +58,12 @@ export interface Facts {
   zone: Zone;
   /** How many events wait while updates are paused; null while they are not. */
   held: number | null;
+  /** How far the server's clock is ahead of the manager's. */
+  skew?: number;
+  /** The kind of the last error. */
+  cause?: string;
+  /** The stream lives, but its snapshot could not be loaded. */
+  partFailed?: { code: number | null; late: boolean; nextTryAt: number | null } | null;
 }
 
 /** `frozen`: the numbers shown may be old. */
@@ -58,85 +71,207 @@ export type DescribeConnection = (facts: Facts, now: number) => { tone: Tone; la
 
 export type Sign = 'new' | 'ok' | 'money' | 'edit' | 'cancel' | 'in' | 'out';
 /** One row of a list. */
-export type DescribeNotice = (notice: Notice) => {
+export type DescribeItem = (item: FeedItem) => {
   sign: Sign; title: string; hangar: string; detail: string; amount: string; struck: boolean;
 };
-/** Where somebody stands who arrives or leaves today. */
-export type DescribeStay = (status: string, leaving: boolean) => { sign: Sign; word: string };
+/** How far a guest is who arrives or leaves today; `when` is by the hour, as occupancy is. */
+export type DescribeStay = (status: string, leaving: boolean, when?: { begun?: boolean; over?: boolean; hourless?: boolean }) => { sign: Sign; word: string };
 
 export type CardKey = 'revenueToday' | 'bookingsToday' | 'occupancyRate' | 'growthPercentage';
-type Listings = readonly Listing[] | null;
 /** The four values, and the one comparison line below each. */
-export type DescribeMetrics = (metrics: RealTimeMetrics, listings: Listings) => Record<CardKey, { value: string; line: string }>;
+export type DescribeMetrics = (metrics: RealTimeMetrics, overview: Overview | null) => Record<CardKey, { value: string; line: string }>;
 
-/** "5 de 8 vagas ocupadas" */
-export type DescribeSpaces = (listings: Listings, rate: number) => string;
+/* state/wording.js, words/ */
+
+/** One and many. */
+type Pair = [string, string];
+/** All words of one language: the Portuguese ones say which there are. */
+export type Catalogue = { [K in keyof typeof import('./state/wording.js').PORTUGUESE]: WordOf<(typeof import('./state/wording.js').PORTUGUESE)[K]> };
+type WordOf<T> = T extends string ? string : T extends unknown[] ? Pair : Record<string, string>;
+type NamesOf<V> = { [K in keyof Catalogue]: Catalogue[K] extends V ? K : never }[keyof Catalogue];
+
+export type Say = (name: NamesOf<string>, values?: Record<string, string | number>) => string;
+export type SayMany = (name: NamesOf<Pair>, n: number, values?: Record<string, string | number>) => string;
+
+/** Numbers, dates and states in the words of one language. */
+export interface Wording {
+  words: Catalogue;
+  say: Say;
+  /** By the number; `{n}` is the number. */
+  sayMany: SayMany;
+  /** BRL. */
+  formatMoney: FormatNumber;
+  formatCount: FormatNumber;
+  /** Of a percentage, 0 to 100. */
+  formatPercent: FormatNumber;
+  /** With a sign, except for zero. */
+  formatChange: FormatNumber;
+  formatPlural: FormatPlural;
+  /** "sexta, 23 de jan."; empty for no date. */
+  formatWeekday: FormatWritten;
+  /** "21 – 24 de jan." */
+  formatStay: FormatStay;
+  /** "14:32" */
+  formatTime: FormatInstant;
+  /** "21 de jan., 14:32" */
+  formatMoment: FormatInstant;
+  /** "2026-01-21" */
+  dayOf: FormatInstant;
+  /** "horário de Brasília" where the browser's clock shows another time, else nothing. */
+  zoneLabel: FormatInstant;
+  /** "20 s", "3 min", "2 h", "4 dias" */
+  formatSpan: FormatNumber;
+  /** "agora", "há 20 s", of milliseconds. */
+  formatAgo: FormatNumber;
+  describeConnection: DescribeConnection;
+  describeItem: DescribeItem;
+  describeStay: DescribeStay;
+  describeMetrics: DescribeMetrics;
+  statusWord: (status: string) => string;
+  paymentWord: (method: string) => string;
+}
+export type NewWording = (words: Catalogue) => Wording;
 
 /* state/store.js */
 
-/** A booking of the agenda, and when it was told by the clock of `startedAt`. */
-export type Stay = { booking: BookingNotification; at: number };
+/** One row of the feed. */
+export interface FeedItem {
+  /** The event's id, or `booking:` and the booking's id for one that a snapshot brought. */
+  id: string;
+  kind: EventType | 'booking';
+  /** Unix milliseconds. */
+  at: number;
+  read: boolean;
+  data: BookingNotification | RevenueReceived | OccupancyChange;
+}
 
-/** Who arrives and who leaves on one day: a snapshot of that day, and the events since. Days are compared as written. */
+export interface DashboardState {
+  metrics: RealTimeMetrics | null;
+  /** Newest first. */
+  bookings: readonly FeedItem[];
+  occupancy: readonly FeedItem[];
+  listings: readonly Listing[] | null;
+  overview: Overview | null;
+  /** Counts events, not the rows of a bounded list. */
+  unread: number;
+  canUndoClear: boolean;
+  loaded: boolean;
+  failedParts: { bookings: boolean; listings: boolean };
+}
+
+export type MovesOf = (stays: readonly BookingNotification[], occupancy: readonly FeedItem[], now: number) => FeedItem[];
+
+/** A booking of the agenda, and the number of the message that brought it. */
+export type Stay = { booking: BookingNotification; sequence: number };
+
+/**
+ * Who arrives and who leaves on one day: a snapshot of that day, and the events since. Days are
+ * compared as written.
+ */
 export interface AgendaView {
   loaded: boolean;
   failed: boolean;
+  readonly isIncomplete: boolean;
+  /** Called before bookings are requested. */
+  mark(): number;
   /** Whether the message was about a booking. */
-  apply(message: Message, now: number): boolean;
-  /** `startedAt`: when the bookings were asked for; what was told since is newer. */
-  fill(bookings: readonly BookingNotification[], startedAt: number): void;
+  apply(message: Message): boolean;
+  /** Messages since the mark are newer than these bookings. */
+  fill(bookings: readonly BookingNotification[], mark: number): void;
+  stays(): BookingNotification[];
   /** Who comes or goes on a day like 2026-01-21, by the hour. */
   on(day: string, end: 'checkInDate' | 'checkOutDate'): BookingNotification[];
 }
 
 /* element/ */
 
-export interface NoticeActions {
+/** All that panels draw from. Instants are the server's, in Unix milliseconds. */
+export interface View {
+  state: DashboardState;
+  agenda: AgendaView;
+  /** Today's arrivals and departures that no event told. */
+  moves: readonly FeedItem[];
+  now: number;
+  /** The server's day, like 2026-01-21. */
+  today: string;
+  zone: Zone;
+  /** While updates are paused the rows on the screen stay, whatever comes. */
+  paused: boolean;
+  /** Nothing has changed since the listings were loaded. */
+  listingsAreCurrent: boolean;
+  /** An address in the portal with `{id}`, or nothing. */
+  listingHref: string;
+}
+
+/** What a panel asks of the element. */
+export interface Actions {
   markRead(id: string): void;
   markAllRead(): void;
   clear(): void;
   undoClear(): void;
   forgetCleared(): void;
+  /** Shows one booking's details. */
+  open(bookingId: string): void;
+  /** Loads today's arrivals and departures again. */
+  retryAgenda(): void;
 }
 
-/** Two bounded lists, an unread counter that does not depend on their length, and the controls to read and clear them. */
-export type NoticesPanel = (actions: NoticeActions) => {
+/** A part of the dashboard, built once for one language and rewritten in place. */
+export interface Panel {
   node: HTMLElement;
-  /** While paused the rows on the screen stay, whatever comes. */
-  update(state: DashboardState, zone: Zone, paused: boolean): void;
-  /** Rewrites the ages of the rows. */
-  tick(): void;
+  /** Returns whether another number is shown, where that matters for the pace of drawing. */
+  update(view: View): boolean | void;
+  /** What a person does here is drawn at once, also while updates are paused. */
+  interactive?: boolean;
+  /** Once a second. */
+  tick?(now: number): void;
   /** Another owner, or none. */
-  stop(): void;
-};
-/** `narrow`: how many rows it begins with in a narrow element. */
-export type NoticeList = (title: string, name: string, narrow: number, markRead: (id: string) => void) => {
+  stop?(): void;
+}
+export type NewPanel = (wording: Wording, actions: Actions) => Panel;
+
+export type StaysList = (wording: Wording, leaving: boolean, open: (bookingId: string) => void) => {
   node: HTMLElement;
-  update(notices: readonly Notice[], none: string, zone: Zone, paused: boolean): void;
-  tick(): void;
+  update(next: BookingNotification[], loaded: boolean, today: string, now: number): void;
 };
 
-export type CardsPanel = () => {
-  node: HTMLElement;
-  /** `clock` names the clock whose days these are, where it is not the browser's own. Returns whether another text is shown. */
-  update(metrics: RealTimeMetrics | null, listings: Listings, clock: string): boolean;
-};
-export type FactsPanel = () => { node: HTMLElement; update(metrics: RealTimeMetrics | null): void };
-export type AgendaPanel = (retry: () => void) => { node: HTMLElement; update(agenda: AgendaView, today: string, zone: Zone): void };
-export type StaysList = (title: string, none: string, leaving: boolean) => {
-  node: HTMLElement;
-  update(next: BookingNotification[], loaded: boolean, today: string): void;
-};
-export type HangarsPanel = () => { node: HTMLElement; update(listings: Listings, failed: boolean): void };
+export type ShowDetails = (frame: HTMLElement, details: {
+  wording: Wording; bookingId: string; href: string; zone: Zone; load: () => Promise<any>;
+}) => Promise<void>;
 
 /* page.js */
 
 export type Account = { ownerId: string; companyName: string };
 
-/** Who is signed in, and which of his accounts is shown. */
+/** The user who is signed in, and the account on the screen. */
 export interface Session {
   ownerId: string;
   accounts: Account[];
+  /** Where the browser's cookie names the user, a text in place of its token. */
   token: string;
-  expiresAt: number;
+  /** By the page's steady clock. */
+  endsAt: number;
+  /** What sends no token, where the cookie names the user. */
+  carrier?: Carrier;
+  /** Tries again whenever the window gets the focus, until it works. */
+  retryOnFocus?: RetryOnFocus;
 }
+export type RetryOnFocus = (again: () => Promise<void>) => void;
+
+/** A text for what `GET /api/auth/me` says about a cookie. */
+export type CookieLabel = (me: { user: { id: string }; expiresAt: number }) => string;
+
+/**
+ * A question to the server, with a limit; `date` is the server's time of the answer. Throws a
+ * refusal with its `status`.
+ */
+export type Ask = (path: string, body?: object, of?: Session) => Promise<any>;
+
+export type SignInForm = (problem: string, around: {
+  wording: Pick<Wording, 'words' | 'say' | 'formatSpan'>; forgot: string; signIn: (email: string, password: string) => Promise<void>;
+}) => HTMLFormElement;
+
+export type Invitation = { id: string; ownerId: string; companyName: string; role: string; invitedBy: string; invitedByName: string };
+export type InvitationBoxes = (invitations: Invitation[], around: {
+  wording: Pick<Wording, 'words' | 'say'>; answer: (id: string, accept: boolean) => Promise<void>;
+}) => HTMLElement[];

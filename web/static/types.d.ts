@@ -1,8 +1,11 @@
-/** The protocol and the public API of the HangarShare Realtime client. */
+/**
+ * The protocol and the shapes of the HangarShare Realtime client: types only, see entries/ for what
+ * each module exports.
+ */
 
 export type EventType =
   | 'booking_created' | 'booking_updated' | 'booking_completed'
-  | 'revenue_received' | 'occupancy_changed' | 'metrics_updated';
+  | 'revenue_received' | 'occupancy_changed' | 'metrics_updated' | 'overview_updated';
 
 export type ControlType =
   | 'connection_established' | 'heartbeat' | 'resync' | 'token_expiring' | 'refreshed'
@@ -20,6 +23,16 @@ export interface RealTimeMetrics {
   pendingPayouts: number;
   /** RFC 3339 with the server zone's offset; empty when unknown. */
   nextPayoutDate: string;
+}
+
+/** What a page shows beside the seven numbers. */
+export interface Overview {
+  /** Another one: `/listings` answers something else now. Opaque. */
+  listingsRevision: string;
+  /** Numerator and denominator of `occupancyRate`. */
+  spaces: { occupied: number; offered: number };
+  /** `compared`, `none` (both weeks are 0), `new` (only the earlier is 0); empty when unknown. */
+  growthBasis: string;
 }
 
 export interface BookingNotification {
@@ -71,6 +84,7 @@ export interface EventData {
   revenue_received: RevenueReceived;
   occupancy_changed: OccupancyChange;
   metrics_updated: RealTimeMetrics;
+  overview_updated: Overview;
 }
 
 export interface ControlData {
@@ -82,7 +96,7 @@ export interface ControlData {
   token_expired: Record<string, unknown>;
   server_closing: { retryMs: number };
   pong: Record<string, unknown>;
-  error: { code: number; message: string };
+  error: { code: number; message: string; retryMs?: number };
 }
 
 export interface AnyData extends EventData, ControlData {}
@@ -123,8 +137,15 @@ export interface Snapshot {
   /** Null when that part could not be loaded. */
   bookings: BookingRow[] | null;
   listings: Listing[] | null;
+  /**
+   * Null from a server that does not tell it. Like the metrics, what came live during the load is
+   * in its place.
+   */
+  overview: Overview | null;
+  /** The listings are no older than this revision; empty when it is not known. */
+  listingsRevision: string;
   lastEventId: string;
-  /** When the request was sent, by the client's clock. */
+  /** When the request was sent, by the manager's `now()`. */
   startedAt: number;
   /** True for a load that followed a loss, false for the first. */
   healing: boolean;
@@ -153,10 +174,19 @@ export interface ConnectionState {
   offline: boolean;
   timezone: string | null;
   error: RealtimeErrorShape | null;
+  /**
+   * Why the last snapshot could not be loaded; null when it could. The stream may be live all the
+   * same.
+   */
+  snapshotError: RealtimeErrorShape | null;
 }
 
+/**
+ * `token`: your token function did not bring one; `origin`: the server answers, but not to pages of
+ * this origin.
+ */
 export type ErrorKind =
-  | 'auth' | 'forbidden' | 'network' | 'timeout' | 'protocol' | 'server' | 'limited' | 'closed' | 'aborted';
+  | 'auth' | 'forbidden' | 'network' | 'timeout' | 'protocol' | 'server' | 'limited' | 'token' | 'origin' | 'closed' | 'aborted';
 
 export interface RealtimeErrorShape extends Error {
   kind: ErrorKind;
@@ -164,6 +194,8 @@ export interface RealtimeErrorShape extends Error {
   retryable: boolean;
   attempt: number;
   nextRetryAt: number | null;
+  /** What the server asked to wait; 0 when it did not. */
+  retryAfterMs: number;
   cause?: unknown;
 }
 
@@ -177,10 +209,14 @@ export interface Listeners extends MessageListeners {
 }
 export type EventName = keyof Listeners;
 
-export type Token = string | (() => string | Promise<string>);
+/** A token, or a function that brings one; nothing is sent while there is none. */
+export type Token = string | (() => string | null | undefined | Promise<string | null | undefined>);
 
 export interface WebSocketManager {
-  /** Idempotent; resolves at connection_established; rejects only on terminal errors, close() or abort. */
+  /**
+   * Idempotent; resolves at connection_established; rejects only on terminal errors, close() or
+   * abort.
+   */
   connect(options?: { signal?: AbortSignal }): Promise<void>;
   on<E extends EventName>(event: E, listener: Listeners[E]): () => void;
   /** False: not sent. Nothing is queued in silence. */
@@ -189,8 +225,13 @@ export interface WebSocketManager {
   close(): void;
   /** Dials at once and resets the backoff. */
   reconnect(): void;
-  setToken(token: Token): void;
+  setToken(token: Token | null): void;
   getState(): Readonly<ConnectionState>;
+  /**
+   * The clock of the state's times: Unix milliseconds that never step back, so that differences are
+   * durations.
+   */
+  now(): number;
   subscribe(listener: () => void): () => void;
   readonly ownerId: string;
 }
@@ -220,7 +261,13 @@ export interface Transport {
 export type OpenTransport = (request: TransportRequest, handlers: TransportHandlers) => Transport;
 
 export interface Clock {
+  /** Unix milliseconds. */
   now(): number;
+  /**
+   * Milliseconds since an arbitrary moment, which no setting of the clock changes; `now` where
+   * there is none.
+   */
+  monotonic?(): number;
   setTimeout(callback: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
 }
@@ -249,8 +296,9 @@ export interface ClientOptions {
   openSse?: OpenTransport;
   openPolling?: OpenTransport;
   /**
-   * One connection for all tabs of this browser that show the owner to the same user; true by default. Without a
-   * WebSocket it is shared all the same, because a browser allows six HTTP/1.1 connections per host.
+   * One connection for all tabs of this browser that show the owner to the same user; true by
+   * default. Without a WebSocket it is shared all the same, because a browser allows six HTTP/1.1
+   * connections per host.
    */
   share?: boolean;
   /** Web Locks and BroadcastChannel; null where there are none, and then nothing is shared. */
@@ -262,49 +310,5 @@ export interface ClientOptions {
   log?: (message: string, detail?: unknown) => void;
 }
 
-export interface Notice {
-  /** The event's id, or `booking:` and the booking's id for one that a snapshot brought. */
-  id: string;
-  kind: EventType | 'booking';
-  at: number;
-  read: boolean;
-  data: BookingNotification | RevenueReceived | OccupancyChange;
-}
-
-export interface DashboardState {
-  metrics: RealTimeMetrics | null;
-  /** Newest first. */
-  bookings: readonly Notice[];
-  occupancy: readonly Notice[];
-  listings: readonly Listing[] | null;
-  /** Counts events, not the rows of a bounded list. */
-  unread: number;
-  canUndoClear: boolean;
-  loaded: boolean;
-  failedParts: { bookings: boolean; listings: boolean };
-}
-
-/** The one class of error; `kind` is for branching. */
-export class RealtimeError extends Error implements RealtimeErrorShape {
-  constructor(kind: ErrorKind, message: string, more?: {
-    code?: number | null; attempt?: number; nextRetryAt?: number | null; cause?: unknown;
-  });
-  kind: ErrorKind;
-  code: number | null;
-  retryable: boolean;
-  attempt: number;
-  nextRetryAt: number | null;
-}
-
-/** The page's connection for an owner: the same owner gets the same manager, another owner closes the former's. */
-export function initWebSocket(ownerId: string, token: Token, options?: ClientOptions): WebSocketManager;
-/** The manager that `initWebSocket` made. */
-export function getWebSocketManager(): WebSocketManager;
-/** A manager of one's own, beside the page's. */
-export function createManager(ownerId: string, token: Token, options?: ClientOptions): WebSocketManager;
-
-/** `<realtime-metrics-display owner-id server enabled>`; importing `./element` defines it. */
-export class RealtimeMetricsDisplay extends HTMLElement {
-  set token(token: Token | null);
-  get manager(): WebSocketManager | null;
-}
+/** What carries requests to the server. */
+export type Carrier = Pick<ClientOptions, 'fetch' | 'openWebSocket'>;

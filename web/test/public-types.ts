@@ -1,9 +1,16 @@
-// Compiled, never run: what types.d.ts says is exported must be what the modules export.
+// Compiled, never run: what is declared in entries/ must be what the modules export.
 import * as client from '../static/client.js';
 import * as element from '../static/element.js';
-import type * as declared from '../static/types.js';
+import * as calendar from '../static/calendar.js';
+import * as react from '../static/react.js';
+import type * as declaredClient from '../static/entries/client.js';
+import type * as declaredElement from '../static/entries/element.js';
+import type * as declaredCalendar from '../static/entries/calendar.js';
+import type * as declaredReact from '../static/entries/react.js';
 
-type Client = Pick<typeof declared, 'RealtimeError' | 'initWebSocket' | 'getWebSocketManager' | 'createManager'>;
+type Values<M, N extends keyof M> = Pick<M, N>;
 
-export const exportsOfClient: Client = client;
-export const exportsOfElement: Pick<typeof declared, 'RealtimeMetricsDisplay'> = element;
+export const exportsOfClient: Values<typeof declaredClient, 'RealtimeError' | 'initWebSocket' | 'getWebSocketManager' | 'createManager'> = client;
+export const exportsOfElement: Values<typeof declaredElement, 'RealtimeMetricsDisplay'> = element;
+export const exportsOfReact: Values<typeof declaredReact, 'useRealtimeStats' | 'RealtimeMetricsDisplay' | 'BookingCalendar'> = react;
+export const exportsOfCalendar: Values<typeof declaredCalendar, 'BookingCalendar'> = calendar;

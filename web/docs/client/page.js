@@ -1,4 +1,7 @@
-/** Fills the page at /docs/client: buttons that copy, a live element, and the messages from the server's own description. */
+/**
+ * Fills the page at /docs/client: buttons that copy, a live element, and the messages from the
+ * server's own description.
+ */
 import { el, parse } from '../element.js';
 import { describe, nameOf, schemaSection } from '../schema.js';
 
@@ -22,7 +25,10 @@ function offerCopy(code) {
   code.after(el('p', {}, el('button', { type: 'button', click }, 'Copy'), said));
 }
 
-/** All schemas that one names, itself first. @param {Json} api @param {string} name @param {Set<string>} [found] */
+/**
+ * All schemas that one names, itself first.
+ * @param {Json} api @param {string} name @param {Set<string>} [found]
+ */
 function reachable(api, name, found = new Set()) {
   if (found.has(name)) return found;
   found.add(name);
@@ -44,7 +50,7 @@ async function showLive() {
   if (!answer.ok) return void (byId('tried').textContent = 'This server has no demo owners: start one with hangarshare serve --demo.');
   const { token, ownerId } = await answer.json();
   await import('/client/element.js');
-  const display = /** @type {import('../../static/types.js').RealtimeMetricsDisplay} */ (document.createElement('realtime-metrics-display'));
+  const display = /** @type {import('../../static/entries/element.js').RealtimeMetricsDisplay} */ (document.createElement('realtime-metrics-display'));
   display.setAttribute('owner-id', ownerId);
   display.token = token;
   byId('live').replaceChildren(display);

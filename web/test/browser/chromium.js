@@ -1,6 +1,7 @@
 /** Chromium for the page's tests: Debian's, or the one that CHROMIUM names. */
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { TIMEOUT_MS } from '../timeout.js';
 
 const FLAGS = [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -15,11 +16,14 @@ export async function launch() {
 }
 
 /**
- * A page that remembers what it should never see: errors, foreign requests, violations of the policy.
- * @param {import('playwright-core').Browser} browser @param {string} origin @param {object} [options]
+ * A page that remembers what it should never see: errors, foreign requests, violations of the
+ * policy.
+ * @param {import('playwright-core').Browser} browser @param {string} origin
+ * @param {object} [options]
  */
 export async function openPage(browser, origin, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'pt-BR', timezoneId: 'America/Sao_Paulo', ...options });
+  context.setDefaultTimeout(TIMEOUT_MS);
   const page = await context.newPage();
   const complaints = [];
   page.on('console', (message) => {

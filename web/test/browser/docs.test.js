@@ -29,7 +29,7 @@ test('the page shows all messages, copies code and goes live, under the strict p
 
   await page.locator('#react').getByRole('button', { name: 'Copy' }).click();
   await page.getByText('Copied.').waitFor();
-  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /useRealtimeStats\(\{ ownerId, token \}\)/);
+  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /useRealtimeStats\(\{ ownerId, token, server \}\)/);
 
   await page.locator('a[href="#schema-RealTimeMetrics"]').first().click();
   await page.locator('#schema-RealTimeMetrics[open]').waitFor();

@@ -13,7 +13,7 @@ const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg
 const OFFSET = '-03:00';
 const DAY_MS = 86_400_000;
 
-/** Of everybody who may sign in. */
+/** The password of every user. */
 export const PASSWORD = 'a senha certa';
 
 /** An RFC 3339 midnight some days from today. */
@@ -26,8 +26,7 @@ const today = (time) => midnight(0).replace('00:00:00', `${time}:00`);
 
 const GUESTS = ['Ana Souza', 'Táxi Aéreo Vale', 'João Batista Ferreira', 'Aero Agrícola Cerrado', 'Marina Lopes', 'Pedro Antunes'];
 
-function demoOwner(ownerId, companyName, places, guests = GUESTS) {
-  const now = Date.now();
+function demoOwner(ownerId, companyName, now, places, guests = GUESTS) {
   return {
     ownerId,
     companyName,
@@ -60,11 +59,18 @@ function demoOwner(ownerId, companyName, places, guests = GUESTS) {
   };
 }
 
-/** Files are served besides the page's own, by their addresses. @param {{demo?: boolean, heartbeatMs?: number, port?: number, files?: Record<string, string>}} [options] */
-export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0, files = {} } = {}) {
+/**
+ * Files are served besides the page's own, by their addresses. Its clock stands at an hour of today
+ * when it starts, so that a test is the same at any hour.
+ * @param {{demo?: boolean, heartbeatMs?: number, port?: number, at?: string, files?: Record<string, string>, links?: string}} [options]
+ * `links` are attributes of the page that lead to the portal
+ */
+export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0, at = '13:05', files = {}, links = '' } = {}) {
+  let ahead = Date.parse(today(at)) - Date.now();
+  const now = () => Date.now() + ahead;
   const owners = new Map([
-    ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
-    ['2', demoOwner('2', 'Aeroclube Pampulha', [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']], ['Rui Prado', 'Lia Castro', 'Voar Táxi Aéreo'])],
+    ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', now(), [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
+    ['2', demoOwner('2', 'Aeroclube Pampulha', now(), [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']], ['Rui Prado', 'Lia Castro', 'Voar Táxi Aéreo'])],
   ]);
   const csp = /ContentSecurityPolicy = ([\s\S]*?)\n\n/.exec(await readFile(path.join(webFolder, 'web.go'), 'utf8'))[1]
     .split('\n').map((line) => /"(.*)"/.exec(line)[1]).join('');
@@ -84,7 +90,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   let sequence = 0;
   let token = 0;
 
-  const note = (kind) => {
+  const count = (kind) => {
     seen[kind]++;
     for (const check of waiting) check();
   };
@@ -96,9 +102,12 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
         body = body.toString()
           .replace(/\{\{-? range [\s\S]*?\{\{-? end\}\}/, '')
           .replace(/\{\{if \.Demo\}\}(.*?)\{\{end\}\}/, demo ? '$1' : '')
+          .replace(/\{\{if \.[\s\S]*?\{\{end\}\}/g, '')
+          .replace(/\{\{with [\s\S]*?\{\{end\}\}/g, '')
           .replace(/\{\{-? if \.Dev[\s\S]*?\{\{-? end\}\}/, '')
-          .replaceAll('{{.Icon}}', '/client/favicon.svg')
-          .replaceAll('{{.Base}}', '/client');
+          .replaceAll('{{.Icon}}', `data:image/svg+xml;base64,${await readFile(path.join(webFolder, 'static/favicon.svg'), 'base64')}`)
+          .replaceAll('{{.Base}}', '/client')
+          .replace('<html ', `<html ${links} `);
       }
       response.writeHead(200, { 'Content-Type': TYPES[path.extname(name)] ?? 'text/plain', 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff', 'Content-Security-Policy': csp });
       response.end(body);
@@ -112,6 +121,18 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     response.end(JSON.stringify(body));
   };
 
+  /** Of the listings as they are; whatever they say is in the revision. */
+  function overviewOf({ listings, metrics }) {
+    const offered = listings.filter((one) => one.status === 'active' && one.isAvailable);
+    const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
+    const hidden = listings.filter((one) => !offered.includes(one));
+    return {
+      listingsRevision: String(JSON.stringify(listings).split('').reduce((hash, c) => (hash * 31 + c.charCodeAt(0)) | 0, 7)),
+      spaces: { occupied: sum(listings, 'occupiedSpaces'), offered: sum(offered, 'totalSpaces') + sum(hidden, 'occupiedSpaces') },
+      growthBasis: metrics.growthBasis ?? 'compared',
+    };
+  }
+
   const lastId = (owner) => owner.events.at(-1)?.id ?? `e${owner.ownerId}-0`;
 
   /** The replay and first messages of a stream; a stream is {write(message), end(code), owner}. */
@@ -121,15 +142,16 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     const from = known ? at + 1 : owner.events.length;
     const client = { owner, write, end };
     clients.add(client);
-    const control = (type, data) => write({ type, timestamp: Date.now(), ownerId: owner.ownerId, data });
+    const control = (type, data) => write({ type, timestamp: now(), ownerId: owner.ownerId, data });
     client.control = control;
     control('connection_established', {
       ownerId: owner.ownerId, connectionId: `c${clients.size}`, lastEventId: known && lastEventId ? lastEventId : lastId(owner),
-      recovered: Boolean(lastEventId) && known, heartbeatMs, serverTime: Date.now(), timezone: 'America/Sao_Paulo',
+      recovered: Boolean(lastEventId) && known, heartbeatMs, serverTime: now(), timezone: 'America/Sao_Paulo',
     });
     if (!known) control('resync', {});
     for (const event of owner.events.slice(from)) write(event);
     control('metrics_updated', owner.metrics);
+    control('overview_updated', overviewOf(owner));
     client.timer = setInterval(() => control('heartbeat', { lastEventId: lastId(owner) }), heartbeatMs);
     return () => {
       clearInterval(client.timer);
@@ -141,6 +163,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
 
   /** Signing in: by password, by the cookie of an earlier sign-in, or as a demo owner. */
   async function authenticate(request, response, action) {
+    if (action === 'me') return json(response, ...(request.headers.authorization ? [200, { user: { id: '1' }, accounts: accounts(), invitations: [], expiresAt: Date.now() + 3_600_000 }] : [401, {}]));
     if (request.headers['content-type'] !== 'application/json') return json(response, 415, {});
     let text = '';
     for await (const chunk of request) text += chunk;
@@ -168,10 +191,10 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     const part = url.searchParams.has('on') ? 'today' : name;
     const owner = owners.get(ownerId);
     if (!owner) return json(response, 403, {});
-    if (part === 'metrics') note('snapshots');
+    if (part === 'metrics') count('snapshots');
     if (faults.parts.has(part)) return json(response, 500, {});
     const body = {
-      metrics: owner.metrics, bookings: { bookings: owner.bookings }, today: { bookings: owner.today }, listings: { listings: owner.listings },
+      metrics: owner.metrics, overview: overviewOf(owner), bookings: { bookings: owner.bookings }, today: { bookings: owner.today }, listings: { listings: owner.listings },
     }[part];
     return body ? json(response, 200, body, { 'Last-Event-ID': lastId(owner) }) : json(response, 404, {});
   }
@@ -179,7 +202,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   function sse(request, response, url) {
     const owner = owners.get(url.searchParams.get('ownerId'));
     if (!request.headers.authorization || !owner) return json(response, 401, {});
-    note('sse');
+    count('sse');
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     const write = (message) => response.write(`${message.id ? `id: ${message.id}\n` : ''}event: ${message.type}\ndata: ${JSON.stringify(message)}\n\n`);
     const leave = admit(owner, url.searchParams.get('lastEventId'), write, () => response.end());
@@ -191,15 +214,16 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     seen.urls.push(request.url);
     if (files[url.pathname]) return void response.writeHead(200, { 'Content-Type': TYPES[path.extname(url.pathname)] }).end(files[url.pathname]);
     if (url.pathname === '/') return void serveFile('index.html', response);
-    if (url.pathname.startsWith('/client/')) return void serveFile(url.pathname.slice(8), response);
+    if (url.pathname.startsWith('/client/')) return void serveFile(url.pathname.slice(8).replace(/^[0-9a-f]{16}\//, ''), response);
     if (url.pathname === '/api/sse') return void sse(request, response, url);
-    return void api(request, response, url);
+    // A page that is closed aborts its questions.
+    return void api(request, response, url).catch(() => response.destroy());
   });
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => 'hangarshare.v1' });
   http.on('upgrade', (request, socket, head) => {
     const url = new URL(request.url, 'http://fake');
     seen.urls.push(request.url);
-    note('upgrades');
+    count('upgrades');
     if (faults.refuseUpgrade) return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
     sockets.handleUpgrade(request, socket, head, (ws) => {
       if (faults.swallow) return;
@@ -208,7 +232,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       const leave = admit(owner, url.searchParams.get('lastEventId'), (message) => ws.send(JSON.stringify(message)), (code) => ws.close(code));
       ws.on('close', leave);
       ws.on('message', (text) => {
-        if (JSON.parse(text).type === 'ping') ws.send(JSON.stringify({ type: 'pong', timestamp: Date.now(), ownerId: owner.ownerId, data: {} }));
+        if (JSON.parse(text).type === 'ping') ws.send(JSON.stringify({ type: 'pong', timestamp: now(), ownerId: owner.ownerId, data: {} }));
       });
     });
   });
@@ -226,7 +250,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     /** Commits an event; `lose` keeps it from the open streams. */
     push(ownerId, type, data, { lose = false } = {}) {
       const owner = owners.get(ownerId);
-      const event = { id: `e${ownerId}-${++sequence}`, type, timestamp: Date.now(), ownerId, data: { timestamp: Date.now(), ...data } };
+      const event = { id: `e${ownerId}-${++sequence}`, type, timestamp: now(), ownerId, data: { timestamp: now(), ...data } };
       owner.events.push(event);
       if (!lose) for (const client of clients) if (client.owner === owner) client.write(event);
       return event;
@@ -235,6 +259,14 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       const owner = owners.get(ownerId);
       Object.assign(owner.metrics, change);
       for (const client of clients) if (client.owner === owner) client.control('metrics_updated', owner.metrics);
+    },
+    /** How far its clock is ahead of this machine's, in milliseconds. */
+    get ahead() {
+      return ahead;
+    },
+    /** Its clock goes on by so many milliseconds. */
+    advance(ms) {
+      ahead += ms;
     },
     heartbeat() {
       for (const client of clients) client.control('heartbeat', { lastEventId: lastId(client.owner) });

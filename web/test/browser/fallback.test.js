@@ -1,11 +1,14 @@
-/** The client in a real Chromium against the real program, with a network between them that does what networks do. */
+/**
+ * The client in a real Chromium against the real program, with a network between them that does
+ * what networks do.
+ */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import pg from 'pg';
 import { launch } from './chromium.js';
 import { startFaultProxy } from './fault-proxy.js';
 import { startProgram } from './program.js';
-import { Visit, book, history, signIn } from './visit.js';
+import { ClientPage, book, history, signIn } from './client-page.js';
 
 /** @type {Awaited<ReturnType<typeof startProgram>>} */
 let program;
@@ -17,7 +20,7 @@ let browser;
 let session;
 /** @type {Awaited<ReturnType<typeof startFaultProxy>>} */
 let proxy;
-/** @type {Visit} */
+/** @type {ClientPage} */
 let visit;
 
 before(async () => {
@@ -42,7 +45,7 @@ afterEach(async () => {
 
 /** Opens a page with a client in it. @param {{clock?: boolean}} [options] */
 async function open({ clock = false } = {}) {
-  visit = await Visit.open(await browser.newContext(), proxy.origin, { clock });
+  visit = await ClientPage.open(await browser.newContext(), proxy.origin, { clock });
   await visit.start(session);
   return visit;
 }
@@ -60,7 +63,7 @@ async function nothingLost() {
   assert.equal(new Set(got).size, got.length, 'nothing twice');
 }
 
-describe('the way round what does not work', { timeout: 120_000 }, () => {
+describe('the way round what does not work', { timeout: 300_000 }, () => {
   test('WebSockets are refused: a stream', async () => {
     proxy.modes.websocket = 'refuse';
     await open();
@@ -110,7 +113,7 @@ describe('the way round what does not work', { timeout: 120_000 }, () => {
   });
 });
 
-describe('lines that go silent', { timeout: 120_000 }, () => {
+describe('lines that go silent', { timeout: 300_000 }, () => {
   for (const mode of ['swallow', 'half']) {
     test(`${mode === 'half' ? 'half-open' : 'a black hole'}: unconfirmed, then dead, then another connection, nothing lost`, async () => {
       await open({ clock: true });
@@ -151,7 +154,7 @@ describe('lines that go silent', { timeout: 120_000 }, () => {
   });
 });
 
-describe('the lid is closed for eight hours', { timeout: 120_000 }, () => {
+describe('the lid is closed for eight hours', { timeout: 300_000 }, () => {
   test('a connection that outlived it is asked first, and kept', async () => {
     await open({ clock: true });
     await visit.carriedBy('websocket');

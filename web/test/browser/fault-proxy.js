@@ -1,20 +1,21 @@
 /**
- * A TCP proxy between browser and server that does what networks do to people.
- * It reads just enough HTTP to tell an upgrade and a stream from a plain request,
- * and has an empty page of its own at /blank.
+ * A TCP proxy between browser and server that does what networks do to people. It reads just enough
+ * HTTP to tell an upgrade and a stream from a plain request, and has an empty page of its own at
+ * /blank. What lies below /bundle/ is what lies below /client/, at an address that the client does
+ * not know, as a bundler's is.
  */
 import { connect, createServer } from 'node:net';
+import { TIMEOUT_MS } from '../timeout.js';
 
 /** @typedef {'websocket' | 'sse' | 'plain'} Kind */
 /**
- * pass: nothing happens. swallow: both directions fall silent, the connections
- * stay open and never speak again (a black hole). half: what the server says is lost, what the browser
- * says arrives. reset: connections are cut, new ones too. refuse: answered by
- * 403. frames: the answer's head passes, all that follows is dropped.
+ * pass: nothing happens. swallow: both directions fall silent, the connections stay open and never
+ * speak again (a black hole). half: what the server says is lost, what the browser says arrives.
+ * reset: connections are cut, new ones too. refuse: answered by 403. frames: the answer's head
+ * passes, all that follows is dropped.
  * @typedef {'pass' | 'swallow' | 'half' | 'reset' | 'refuse' | 'frames'} Mode
  */
 
-const PATIENCE = 20_000; // ms
 const HEAD_END = '\r\n\r\n';
 const BLANK = '<!DOCTYPE html><title>Blank</title>';
 const BLANK_PAGE = `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${BLANK.length}\r\n\r\n${BLANK}`;
@@ -26,7 +27,11 @@ function kindOf(head) {
   return /^\S+ \/api\/sse/.test(head) ? 'sse' : 'plain';
 }
 
-/** The lengths of whole server frames in the bytes, and what is left over (RFC 6455, section 5.2; servers do not mask). @param {Buffer} bytes */
+/**
+ * The lengths of whole server frames in the bytes, and what is left over (RFC 6455, section 5.2;
+ * servers do not mask).
+ * @param {Buffer} bytes
+ */
 function takeFrame(bytes) {
   if (bytes.length < 2) return 0;
   const short = bytes[1] & 0x7f;
@@ -38,9 +43,7 @@ function takeFrame(bytes) {
 
 /**
  * @param {string} target the server's origin
- * @returns {Promise<{origin: string, modes: Record<Kind, Mode>, delayMs: number, dropFrame: (n: number) => void,
- *   cut: (kind?: Kind) => void, open: (kind: Kind) => number, seen: Record<Kind, number>, paths: string[],
- *   until: (condition: () => boolean) => Promise<void>, stop: () => Promise<void>}>}
+ * @returns {Promise<{origin: string, modes: Record<Kind, Mode>, delayMs: number, lost: RegExp | null, dropFrame: (n: number) => void, cut: (kind?: Kind) => void, open: (kind: Kind) => number, seen: Record<Kind, number>, paths: string[], until: (condition: () => boolean) => Promise<void>, stop: () => Promise<void>}>}
  */
 export async function startFaultProxy(target) {
   const { hostname, port } = new URL(target);
@@ -77,6 +80,8 @@ export async function startFaultProxy(target) {
         noteChange();
         if (/^GET \/blank /.test(head)) return void browser.write(BLANK_PAGE);
         if (modes[pair.kind] === 'refuse') return void browser.end(REFUSAL);
+        if (proxy.lost?.test(head.split(' ', 2)[1])) return void browser.resetAndDestroy();
+        bytes = Buffer.from(text.replace(/^GET \/bundle\//, 'GET /client/'), 'latin1');
       }
       const mode = modes[pair.kind];
       if (mode === 'reset') return void browser.resetAndDestroy();
@@ -92,7 +97,8 @@ export async function startFaultProxy(target) {
   function forward(pair, bytes) {
     const { browser, kind } = pair;
     const mode = modes[kind];
-    pair.dead ||= mode === 'swallow' || mode === 'half'; // TCP loses no bytes in the middle: what fell silent stays so
+    // TCP loses no bytes in the middle: what fell silent stays so.
+    pair.dead ||= mode === 'swallow' || mode === 'half';
     if (browser.destroyed || pair.dead) return;
     if (mode === 'reset') return void browser.resetAndDestroy();
     if (kind === 'plain') return void browser.write(bytes);
@@ -118,6 +124,8 @@ export async function startFaultProxy(target) {
     modes,
     /** How late what the server says arrives. */
     delayMs: 0,
+    /** Requests for these paths are cut. @type {RegExp | null} */
+    lost: null,
     seen,
     paths,
     /** Loses the n-th WebSocket frame from now, counted from 1. */
@@ -130,7 +138,7 @@ export async function startFaultProxy(target) {
     open: (kind) => [...pairs].filter((pair) => pair.kind === kind).length,
     /** Resolves when the condition holds; it is asked again whenever a connection comes or goes. */
     until: (condition) => new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`the proxy waited in vain for ${condition}`)), PATIENCE);
+      const late = setTimeout(() => reject(new Error(`the proxy waited in vain for ${condition}`)), TIMEOUT_MS);
       const check = () => {
         if (!condition()) return;
         clearTimeout(late);

@@ -1,17 +1,20 @@
 /** Whether a page gives back what it took. */
 import assert from 'node:assert/strict';
+import { TIMEOUT_MS } from '../timeout.js';
 
-const PATIENCE = 20_000; // ms
 const PAUSE = 50;
 
-/** @typedef {{nodes: number, listeners: number, heap: number}} Holdings DOM nodes, event listeners, bytes of heap */
+/**
+ * @typedef {{nodes: number, listeners: number, heap: number}} Resources DOM nodes, event listeners,
+ * bytes of heap
+ */
 
 /**
  * Tells what a page holds, without its garbage.
  * @param {import('playwright-core').Page} page
- * @returns {Promise<() => Promise<Holdings>>}
+ * @returns {Promise<() => Promise<Resources>>}
  */
-export async function holdingsOf(page) {
+export async function resourcesOf(page) {
   const session = await page.context().newCDPSession(page);
   return async () => {
     await session.send('HeapProfiler.collectGarbage');
@@ -23,14 +26,14 @@ export async function holdingsOf(page) {
 }
 
 /**
- * Waits until a page holds no more than the limit. A socket that still says goodbye to its server keeps its listeners
- * for so long, and longer on a busy machine; what is leaked never goes.
- * @param {() => Promise<Holdings>} holdings @param {Holdings} limit
+ * Waits until a page holds no more than the limit. A socket that still says goodbye to its server
+ * keeps its listeners for so long, and longer on a busy machine; what is leaked never goes.
+ * @param {() => Promise<Resources>} resources @param {Resources} limit
  */
-export async function settlesBelow(holdings, limit) {
-  const excess = (/** @type {Holdings} */ now) => Object.keys(limit).filter((kind) => now[kind] > limit[kind]);
-  let now = await holdings();
-  for (const end = Date.now() + PATIENCE; excess(now).length > 0 && Date.now() < end; now = await holdings()) {
+export async function dropsBelow(resources, limit) {
+  const excess = (/** @type {Resources} */ now) => Object.keys(limit).filter((kind) => now[kind] > limit[kind]);
+  let now = await resources();
+  for (const end = Date.now() + TIMEOUT_MS; excess(now).length > 0 && Date.now() < end; now = await resources()) {
     await new Promise((resolve) => { setTimeout(resolve, PAUSE); });
   }
   assert.deepEqual(excess(now), [], `held ${JSON.stringify(now)}, where ${JSON.stringify(limit)} is allowed`);

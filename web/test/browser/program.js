@@ -1,33 +1,37 @@
-/** The real program, started for a test on a free port with a private PostgreSQL in an empty directory. */
+/**
+ * The real program, started for a test on a free port with a private PostgreSQL in an empty
+ * directory.
+ */
 import { spawn } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TIMEOUT_MS } from '../timeout.js';
 
 const BINARY = process.env.HANGARSHARE_BIN ?? new URL('../../../bin/hangarshare', import.meta.url).pathname;
-const PATIENCE = 60_000; // ms for the first start, the making of the database included
 
 /**
  * @param {string[]} flags more flags for `serve`
- * @returns {Promise<{origin: string, database: import('pg').ClientConfig, stop: () => Promise<void>}>}
+ * @param {string} [address] of the database of another one, in place of a PostgreSQL of its own
+ * @returns {Promise<{origin: string, address: string, database: import('pg').ClientConfig, stop: () => Promise<void>}>}
  */
-export async function startProgram(flags = []) {
+export async function startProgram(flags = [], address = '') {
   const directory = await mkdtemp(join(tmpdir(), 'hangarshare-page-'));
   await chmod(directory, 0o755); // PostgreSQL may run as another user
   const child = spawn(BINARY, ['serve', '--addr', '127.0.0.1:0', '--admin-addr', '127.0.0.1:0', '--data-dir', directory, ...flags],
-    { env: { ...process.env, DATABASE_URL: '', JWT_SECRET: '' } });
+    { env: { ...process.env, DATABASE_URL: address, JWT_SECRET: '' } });
   const ended = new Promise((resolve) => child.once('close', resolve));
   let output = '';
   let late;
-  const address = new Promise((resolve, reject) => {
-    late = setTimeout(() => reject(new Error(`the program did not start:\n${output}`)), PATIENCE);
+  const addresses = new Promise((resolve, reject) => {
+    late = setTimeout(() => reject(new Error(`the program did not start:\n${output}`)), TIMEOUT_MS);
     child.once('error', (error) => reject(new Error(`${BINARY}: ${error.message}; run make build first`)));
     child.once('close', () => reject(new Error(`the program ended:\n${output}`)));
     const read = (/** @type {Buffer} */ chunk) => {
       output += chunk;
       const origin = /HangarShare Realtime is at (http\S+?)\/\n/.exec(output);
       const database = /Its PostgreSQL: psql '(\S+)'\n/.exec(output);
-      if (origin && database) resolve([origin[1], database[1]]);
+      if (origin && (database || address)) resolve([origin[1], database?.[1]]);
     };
     child.stdout.on('data', read);
     child.stderr.on('data', read);
@@ -39,9 +43,9 @@ export async function startProgram(flags = []) {
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    const [origin, database] = await address;
+    const [origin, database = address] = await addresses;
     clearTimeout(late);
-    return { origin, database: settings(database), stop };
+    return { origin, address: database, database: settings(database), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,13 +1,18 @@
 /**
- * A page in which a React version of one's choice runs, as the modules that an import map names. React comes as
- * CommonJS files: they are put into one script, the development builds, since only these mount twice in StrictMode.
+ * A page in which a React version of one's choice runs, as the modules that an import map names.
+ * React comes as CommonJS files: they are put into one script, the development builds, since only
+ * these mount twice in StrictMode.
  */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 
 const here = createRequire(import.meta.url);
 
-/** The files that a module needs, with their sources. @param {string} entry @param {string} version @param {Map<string, {source: string, needs: Record<string, string>}>} found */
+/**
+ * The files that a module needs, with their sources.
+ * @param {string} entry @param {string} version
+ * @param {Map<string, {source: string, needs: Record<string, string>}>} found
+ */
 async function collect(entry, version, found) {
   if (found.has(entry)) return;
   const source = await readFile(entry, 'utf8');
@@ -48,16 +53,19 @@ export const client = load(${names.indexOf(entries[1])});
 `;
 }
 
-/** The files of a page with that React, for a server that has the client below /client/. @param {string} version '18' or '19' */
+/**
+ * The files of a page with that React, for a server that has the client below /client/.
+ * @param {string} version '18' or '19'
+ */
 export async function reactFiles(version) {
   const names = Object.keys(here(`react${version}`)).filter((name) => /^[A-Za-z]+$/.test(name));
   return {
     '/react/bundle.js': await bundle(version),
     '/react/react.js': `import { react } from './bundle.js';\nexport const { ${names.join(', ')} } = react;`,
     '/react/client.js': "import { client } from './bundle.js';\nexport const { createRoot, hydrateRoot } = client;",
-    '/react/stage.js': await readFile(new URL('react-stage.js', import.meta.url), 'utf8'),
+    '/react/harness.js': await readFile(new URL('react-harness.js', import.meta.url), 'utf8'),
     '/react/index.html': `<!DOCTYPE html><html lang="en"><title>React ${version}</title><link rel="icon" href="data:,">
       <script type="importmap">{"imports": {"react": "/react/react.js", "react-dom/client": "/react/client.js"}}</script>
-      <main></main><script type="module" src="/react/stage.js"></script>`,
+      <main></main><script type="module" src="/react/harness.js"></script>`,
   };
 }

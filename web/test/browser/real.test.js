@@ -1,14 +1,30 @@
 /**
- * The page against the real program with its own PostgreSQL, in which this test books as the portal does.
+ * The page against the real program with its own PostgreSQL, in which this test books as the portal
+ * does.
  */
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { launch, openPage } from './chromium.js';
 import { startProgram } from './program.js';
+import { addOwner, agrees, change, randomOf, expectedPicture } from './oracle.js';
+import { TIMEOUT_MS } from '../timeout.js';
 
 const GUEST = 'Zuleica Bandeirante';
-const PATIENCE = 10_000; // ms; what it took is printed
+const SECRET = 'a secret of this test, which is long enough';
+/** Of a portal, in all; compared after every few. */
+const STATEMENTS = 250;
+
+/** A port that was free a moment ago. @returns {Promise<number>} */
+const freePort = () => new Promise((resolve, reject) => {
+  const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
+    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+    server.close(() => resolve(port));
+  });
+});
 
 describe('the real program', () => {
   /** @type {Awaited<ReturnType<typeof startProgram>>} */
@@ -21,7 +37,7 @@ describe('the real program', () => {
   let ownerId = '';
 
   before(async () => {
-    program = await startProgram();
+    program = await startProgram(['--jwt-secret', SECRET]);
     origin = program.origin;
     db = new pg.Client(program.database);
     await db.connect();
@@ -73,13 +89,13 @@ describe('the real program', () => {
       await book();
       const committed = Date.now();
       await Promise.all([
-        page.locator('[data-list=bookings] li', { hasText: GUEST }).first().waitFor({ timeout: PATIENCE }),
+        page.locator('[data-list=feed] li', { hasText: GUEST }).first().waitFor({ timeout: TIMEOUT_MS }),
         page.waitForFunction((n) => Number(document.querySelector('realtime-metrics-display').shadowRoot
-          .querySelector('[data-metric=bookingsToday] .value').textContent.replace('.', '')) > n, before, { timeout: PATIENCE }),
-        page.waitForFunction(() => /^\(\d+\+?\) HangarShare$/.test(document.title), null, { timeout: PATIENCE }),
+          .querySelector('[data-metric=bookingsToday] .value').textContent.replace('.', '')) > n, before, { timeout: TIMEOUT_MS }),
+        page.waitForFunction(() => /^\(\d+\+?\) HangarShare$/.test(document.title), null, { timeout: TIMEOUT_MS }),
       ]);
       console.log(`# commit to screen: ${Date.now() - committed} ms`);
-      await page.locator('[data-list=bookings] li.unread', { hasText: GUEST }).first().waitFor();
+      await page.locator('[data-list=feed] li.unread', { hasText: GUEST }).first().waitFor();
       assert.deepEqual(complaints, []);
       assert.ok(await page.evaluate(() => globalThis.shift) <= 0.02);
     } finally {
@@ -104,10 +120,54 @@ describe('the real program', () => {
       await page.goto(origin);
       await page.waitForFunction(() => document.querySelector('realtime-metrics-display')?.manager?.getState().transport === 'sse');
       const bookingId = await book();
-      await page.locator('[data-list=bookings] li.unread', { hasText: GUEST }).first().waitFor({ timeout: PATIENCE });
+      await page.locator('[data-list=feed] li.unread', { hasText: GUEST }).first().waitFor({ timeout: TIMEOUT_MS });
       assert.ok(bookingId);
     } finally {
       await close();
+    }
+  });
+
+  test("the README's booking raises the revenue card by its price", async () => {
+    const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
+    const [, sql] = /^(INSERT INTO bookings [^;]*;)$/m.exec(readme) ?? [];
+    assert.ok(sql);
+    const { rows: [{ owner_id: of }] } = await db.query('SELECT owner_id FROM hangar_listings WHERE id = 1');
+    const { page, close } = await openPage(browser, origin);
+    try {
+      await page.goto(origin);
+      await live(page);
+      await page.getByLabel('Conta').selectOption(String(of));
+      await page.waitForFunction((owner) => {
+        const element = document.querySelector('realtime-metrics-display');
+        return element.getAttribute('owner-id') === owner && /\d/.test(element.shadowRoot.querySelector('[data-metric=revenueToday] .value').textContent);
+      }, String(of));
+      const cents = async () => Number((await shown(page, 'revenueToday').textContent())?.replace(/\D/g, ''));
+      const before = await cents();
+      await db.query(sql);
+      await page.waitForFunction((least) => Number(document.querySelector('realtime-metrics-display').shadowRoot
+        .querySelector('[data-metric=revenueToday] .value').textContent.replace(/\D/g, '')) >= least, before + 66_000, { timeout: TIMEOUT_MS });
+    } finally {
+      await close();
+    }
+  });
+
+  test('a page that comes while a server starts is answered, not refused', async () => {
+    const port = await freePort();
+    const opened = await openPage(browser, `http://127.0.0.1:${port}`);
+    const { page } = opened;
+    /** @type {string[]} */
+    const refused = [];
+    page.on('response', (answer) => answer.status() >= 500 && refused.push(`${answer.status()} ${answer.url()}`));
+    const starting = startProgram(['--demo', '--jwt-secret', SECRET, '--addr', `127.0.0.1:${port}`], program.address);
+    try {
+      // The page is asked for from the first moment on, so its first questions meet a server that
+      // is starting.
+      for (let reached = false; !reached;) reached = await page.goto(`http://127.0.0.1:${port}/`).then(() => true, () => false);
+      await live(page);
+      assert.deepEqual(refused, []);
+    } finally {
+      await opened.close();
+      await (await starting).stop();
     }
   });
 
@@ -124,6 +184,69 @@ describe('the real program', () => {
         await live(page);
       }
       assert.deepEqual(complaints, []);
+    } finally {
+      await close();
+    }
+  });
+
+  /** A token of the portal's for a user. @param {string} sub */
+  function tokenOf(sub) {
+    const encode = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const text = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ sub, exp: Math.floor(Date.now() / 1000) + 3600 })}`;
+    return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`;
+  }
+
+  test(`after ${STATEMENTS} random statements everything on the page is what REST and the tables say`, async () => {
+    const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+    const random = randomOf(seed);
+    // Portals have hangars without spaces.
+    await db.query('ALTER TABLE hangar_listings DROP CONSTRAINT IF EXISTS hangar_listings_total_spaces_check');
+    const owner = await addOwner(db);
+    const token = tokenOf(owner.userId);
+    const rest = async (/** @type {string} */ part) => (await fetch(`${origin}/api/owners/${owner.id}/${part}`, { headers: { Authorization: `Bearer ${token}` } })).json();
+    const { page, complaints, close } = await openPage(browser, origin);
+    try {
+      await page.clock.install();
+      // Not by a route, which would keep the browser from its cache.
+      await page.addInitScript((answer) => {
+        const own = fetch;
+        globalThis.fetch = (...request) => (request[0] === '/api/auth/demo' ? Promise.resolve(Response.json(answer)) : own(...request));
+      }, { token, expiresAt: Date.now() + 3_600_000, ownerId: owner.id, accounts: [{ ownerId: owner.id, companyName: 'Hangares da Verdade' }] });
+      await page.goto(origin);
+      await live(page);
+      for (let done = 0, n = 0; done < STATEMENTS;) {
+        const log = [];
+        for (let left = 1 + random.below(20); left > 0 && done < STATEMENTS; left--, done++) log.push(await change(db, owner, random, ++n));
+        const differ = await agrees(page, () => expectedPicture(db, owner.id, rest), TIMEOUT_MS);
+        assert.deepEqual(differ?.shown, differ?.expected, `SEED=${seed}, after statement ${done}:\n${log.join('\n')}`);
+      }
+      assert.deepEqual(complaints, []);
+
+      // What has not changed is not sent again. The stream told metrics that the browser's cache
+      // has not got yet.
+      const load = async () => {
+        await page.reload();
+        await live(page);
+        await page.locator('.agenda:not(.loading)').waitFor();
+      };
+      await load();
+      const devtools = await page.context().newCDPSession(page);
+      await devtools.send('Network.enable');
+      /** @type {Record<string, string>} */
+      const urls = {};
+      /** @type {string[]} */
+      const unchanged = [];
+      devtools.on('Network.requestWillBeSent', ({ requestId, request }) => (urls[requestId] = request.url));
+      devtools.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) => statusCode === 304 && unchanged.push(requestId));
+      // A load during which something changed shows nothing, so it is repeated.
+      let again = [''];
+      for (let tries = 0; again.length > 0 && tries < 4; tries++) {
+        unchanged.length = 0;
+        await load();
+        const parts = unchanged.map((id) => /owners\/\d+\/(\w+)/.exec(urls[id])?.[1]);
+        again = ['metrics', 'overview', 'bookings', 'listings'].filter((part) => !parts.includes(part));
+      }
+      assert.deepEqual(again, [], 'sent again, though nothing had changed');
     } finally {
       await close();
     }

@@ -1,11 +1,14 @@
-/** Several tabs of a real Chromium against the real program: one connection, every event once in each. */
+/**
+ * Several tabs of a real Chromium against the real program: one connection, every event once in
+ * each.
+ */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import pg from 'pg';
 import { launch } from './chromium.js';
 import { startFaultProxy } from './fault-proxy.js';
 import { startProgram } from './program.js';
-import { Visit, book, history, signIn } from './visit.js';
+import { ClientPage, book, history, signIn } from './client-page.js';
 
 /** @type {Awaited<ReturnType<typeof startProgram>>} */
 let program;
@@ -19,7 +22,7 @@ let session;
 let proxy;
 /** @type {import('playwright-core').BrowserContext} */
 let context;
-/** @type {Visit[]} */
+/** @type {ClientPage[]} */
 let tabs = [];
 
 before(async () => {
@@ -44,10 +47,13 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-/** Opens so many tabs, one after the other. @param {number} n @param {string} transport @param {object} [options] */
+/**
+ * Opens so many tabs, one after the other.
+ * @param {number} n @param {string} transport @param {object} [options]
+ */
 async function open(n, transport, options) {
   for (let i = 0; i < n; i++) {
-    const tab = await Visit.open(context, proxy.origin);
+    const tab = await ClientPage.open(context, proxy.origin);
     await tab.start(session, options);
     tabs.push(tab);
     await tab.carriedBy(transport, i > 0);
@@ -69,7 +75,7 @@ async function nothingLost() {
   }
 }
 
-describe('tabs', { timeout: 120_000 }, () => {
+describe('tabs', { timeout: 300_000 }, () => {
   test('two tabs, one stream', async () => {
     await open(2, 'websocket');
     await booked();
@@ -106,7 +112,8 @@ describe('tabs', { timeout: 120_000 }, () => {
   test('the leader freezes: its lock is stolen, and it follows when it thaws', async () => {
     await open(2, 'websocket');
     const [leader, follower] = tabs;
-    // A page halted in the debugger is like a frozen one: it holds its lock and its socket, and does nothing.
+    // A page halted in the debugger is like a frozen one: it holds its lock and its socket, and
+    // does nothing.
     const halt = await context.newCDPSession(leader.page);
     await halt.send('Debugger.enable');
     await halt.send('Debugger.pause');
@@ -137,7 +144,7 @@ describe('tabs', { timeout: 120_000 }, () => {
 
   test('share: false connects for itself', async () => {
     await open(1, 'websocket');
-    const own = await Visit.open(context, proxy.origin);
+    const own = await ClientPage.open(context, proxy.origin);
     await own.start(session, { share: false });
     await own.carriedBy('websocket', false);
     assert.equal(proxy.open('websocket'), 2);

@@ -1,29 +1,29 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { getWebSocketManager, initWebSocket } from '../../static/client.js';
-import { RealtimeError } from '../../static/protocol.js';
-import { settle, world } from './fakes.js';
+import { RealtimeError } from '../../static/parts.js';
+import { FakeClock, flushMicrotasks, newFixture } from './fakes.js';
 
 const status = (w) => w.manager.getState().status;
 
 describe('connecting', () => {
   test('connected means connection_established, not an open socket', async () => {
-    const w = world();
+    const w = newFixture();
     let connected = false;
     w.manager.connect().then(() => (connected = true));
-    await settle();
+    await flushMicrotasks();
     assert.equal(status(w), 'connecting');
     assert.equal(connected, false);
     assert.equal(w.manager.send({ type: 'ping' }), false, 'nothing is queued in silence');
     w.link.establish();
-    await settle();
+    await flushMicrotasks();
     assert.equal(status(w), 'live');
     assert.equal(connected, true);
     assert.equal(w.manager.send({ type: 'ping' }), true);
   });
 
   test('the snapshot comes first and the stream starts after its position', async () => {
-    const w = world();
+    const w = newFixture();
     w.http.position = 'e7';
     const seen = [];
     w.manager.on('snapshot', ({ metrics }) => seen.push(metrics.revenueToday));
@@ -35,10 +35,10 @@ describe('connecting', () => {
   });
 
   test('without a snapshot it dials all the same and loads one as soon as it can', async () => {
-    const w = world();
+    const w = newFixture();
     w.http.up = false;
     w.manager.connect().catch(() => {});
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.link.request.lastEventId, '');
     w.http.up = true;
     w.link.establish();
@@ -47,31 +47,31 @@ describe('connecting', () => {
   });
 
   test('connect is idempotent', async () => {
-    const w = world();
+    const w = newFixture();
     const both = [w.manager.connect(), w.manager.connect()];
-    await settle();
+    await flushMicrotasks();
     w.link.establish();
     await Promise.all([...both, w.manager.connect()]);
     assert.equal(w.links.length, 1);
   });
 
   test('abort rejects the caller and leaves the connection alone', async () => {
-    const w = world();
+    const w = newFixture();
     const abort = new AbortController();
     const connecting = w.manager.connect({ signal: abort.signal });
     abort.abort();
     await assert.rejects(connecting, { kind: 'aborted' });
-    await settle();
+    await flushMicrotasks();
     w.link.establish();
     assert.equal(status(w), 'live');
   });
 
   test('listeners attached before the first success are called', async () => {
-    const w = world();
+    const w = newFixture();
     const got = [];
     w.manager.on('booking_created', (message) => got.push(message.id));
     w.manager.connect().catch(() => {});
-    await settle();
+    await flushMicrotasks();
     w.link.drop();
     await w.clock.advance(1000);
     w.link.establish();
@@ -80,20 +80,20 @@ describe('connecting', () => {
   });
 
   test('a hidden page does not dial until it is shown', async () => {
-    const w = world({ hidden: true });
+    const w = newFixture({ hidden: true });
     w.manager.connect().catch(() => {});
     await w.clock.advance(120_000);
     assert.equal(w.links.length, 0);
     w.page.isHidden = false;
     w.fire.shown();
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.links.length, 1);
   });
 });
 
 describe('coming back', () => {
   test('resumes with the last id on every path', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.event('e1');
     w.link.event('e2');
@@ -107,14 +107,14 @@ describe('coming back', () => {
   });
 
   test('resumes over a reload of the page', async () => {
-    const w = world({ stored: 'e40' });
+    const w = newFixture({ stored: 'e40' });
     await w.live();
     assert.equal(w.link.request.lastEventId, 'e40');
     assert.equal(w.snapshots(), 1);
   });
 
   test('drops what it has seen before', async () => {
-    const w = world();
+    const w = newFixture();
     const got = [];
     w.manager.on('message', (message) => message.id && got.push(message.id));
     await w.live();
@@ -123,10 +123,10 @@ describe('coming back', () => {
   });
 
   test('still tries after 24 hours, never slower than once a minute', async () => {
-    const w = world({ random: () => 0.999 });
+    const w = newFixture({ random: () => 0.999 });
     w.http.up = false;
     w.manager.connect().catch(() => {});
-    await settle();
+    await flushMicrotasks();
     const waits = [];
     const end = w.clock.now() + 86_400_000;
     while (w.clock.now() < end) {
@@ -142,7 +142,7 @@ describe('coming back', () => {
   });
 
   test('the backoff starts anew after ten stable seconds, not at once', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.drop();
     await w.clock.advance(500);
@@ -157,10 +157,10 @@ describe('coming back', () => {
   });
 
   test('ten fast clicks on reconnect make one connection', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     for (let i = 0; i < 10; i++) w.manager.reconnect();
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.links.length, 2);
     assert.equal(w.open.length, 1);
     const got = [];
@@ -171,7 +171,7 @@ describe('coming back', () => {
   });
 
   test('after server_closing it waits a random part of what the server asks', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.control('server_closing', { retryMs: 30_000 });
     w.link.drop(1001);
@@ -179,33 +179,33 @@ describe('coming back', () => {
   });
 
   test('online and a wake-up use the same door', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.drop();
     w.fire.online();
     w.fire.shown();
     w.fire.online();
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.open.length, 1);
     await w.clock.advance(4000);
     assert.equal(w.links.length, 2);
   });
 
   test('a page put away closes its connection and resumes when it returns', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.event('e5');
     w.fire.left();
     assert.equal(w.open.length, 0);
     w.fire.restored();
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.link.request.lastEventId, 'e5');
   });
 });
 
 describe('healing', () => {
   test('a heartbeat with another id loads one snapshot and takes its position', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.http.position = 'e9';
     w.link.control('heartbeat', { lastEventId: 'e9' });
@@ -220,7 +220,7 @@ describe('healing', () => {
   });
 
   test('a heartbeat that only ran ahead needs none', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.control('heartbeat', { lastEventId: 'e1' });
     w.link.event('e1');
@@ -230,9 +230,9 @@ describe('healing', () => {
   });
 
   test('resync and recovered: false load one snapshot together, at most one per ten seconds', async () => {
-    const w = world({ stored: 'ancient' });
+    const w = newFixture({ stored: 'ancient' });
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     w.link.establish({ lastEventId: 'e100', recovered: false });
     w.link.control('resync');
     await w.clock.advance(9000);
@@ -245,7 +245,7 @@ describe('healing', () => {
   });
 
   test('a suspicion that is being healed does not count as confirmed', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     const before = w.manager.getState().confirmedAt;
     await w.clock.advance(1000);
@@ -259,7 +259,7 @@ describe('healing', () => {
 
 describe('liveness', () => {
   test('live, stale, dead, and back', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     await w.clock.advance(31_000);
     assert.equal(status(w), 'stale');
@@ -271,7 +271,7 @@ describe('liveness', () => {
   });
 
   test('after a night it first reads, then asks, then dials', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     await w.clock.sleep(8 * 3_600_000);
     assert.deepEqual(w.link.sent, [{ type: 'ping' }]);
@@ -287,7 +287,7 @@ describe('liveness', () => {
 describe('tokens', () => {
   test('the door asks for the token again, once at a time', async () => {
     let asked = 0;
-    const w = world({ token: async () => `t${++asked}` });
+    const w = newFixture({ token: async () => `t${++asked}` });
     await w.live();
     w.link.drop();
     await w.clock.advance(1000);
@@ -296,9 +296,9 @@ describe('tokens', () => {
   });
 
   test('a second 4401 in a row ends the hammering until a token comes', async () => {
-    const w = world();
+    const w = newFixture();
     const connecting = w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     w.link.drop(4401);
     await w.clock.advance(0);
     w.link.drop(4401);
@@ -308,17 +308,17 @@ describe('tokens', () => {
     assert.equal(status(w), 'auth_required');
     w.fire.shown();
     w.fire.online();
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.links.length, 2);
     w.manager.setToken('better');
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.link.request.token, 'better');
   });
 
   test('4403 is final', async () => {
-    const w = world();
+    const w = newFixture();
     const connecting = w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     w.link.drop(4403);
     await assert.rejects(connecting, { kind: 'forbidden' });
     await w.clock.advance(600_000);
@@ -327,24 +327,55 @@ describe('tokens', () => {
 
   test('token_expiring is answered in band', async () => {
     let n = 0;
-    const w = world({ token: () => `t${Math.floor(n++ / 2)}` });
+    const w = newFixture({ token: () => `t${n++}` });
     await w.live();
     w.link.control('token_expiring');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(w.link.sent, [{ type: 'refresh', token: 't1' }]);
     assert.equal(w.links.length, 1);
+  });
+
+  test('a token that is the same again is not sent, and the stream goes on', async () => {
+    const w = newFixture({ token: () => 't0' });
+    await w.live();
+    w.link.control('token_expiring');
+    await flushMicrotasks();
+    assert.deepEqual(w.link.sent, []);
+    assert.equal(w.links.length, 1);
+    assert.equal(status(w), 'live');
+  });
+
+  test('a provider whose cache holds its tokens almost to the end: ten minutes on one stream, each token brought once', async () => {
+    const clock = new FakeClock();
+    const start = clock.now();
+    let asked = 0;
+    const w = newFixture({ clock, token() {
+      asked++;
+      // The next one a second after the server warns.
+      return `t${Math.floor((clock.now() - start + 9000) / 60_000)}`;
+    } });
+    await w.live();
+    for (let second = 5; second <= 600; second += 5) {
+      await clock.advance(5000);
+      if (second % 20 === 0) w.link.control('heartbeat', { lastEventId: 'e0' });
+      if (second % 60 === 50) w.link.control('token_expiring');
+    }
+    await flushMicrotasks();
+    assert.deepEqual(w.link.sent.filter(({ type }) => type === 'refresh').map(({ token }) => token), Array.from({ length: 10 }, (_, i) => `t${i + 1}`));
+    assert.equal(w.links.length, 1, 'the stream was closed');
+    assert.ok(asked <= 25, `asked ${asked} times`);
   });
 });
 
 describe('fallback', () => {
   test('two silent WebSockets while HTTP works: SSE; and back when a WebSocket works again', async () => {
-    const w = world();
+    const w = newFixture();
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     await w.clock.advance(5000);
     await w.clock.advance(1000);
     await w.clock.advance(5000);
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.link.kind, 'sse');
     w.link.establish();
     w.link.event('e1');
@@ -371,10 +402,10 @@ describe('fallback', () => {
   });
 
   test('an outage is no reason to change the transport', async () => {
-    const w = world();
+    const w = newFixture();
     w.http.up = false;
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     for (let i = 0; i < 12; i++) {
       if (!w.link.closed) w.link.drop();
       await w.clock.advance(60_000);
@@ -383,9 +414,9 @@ describe('fallback', () => {
   });
 
   test('a candidate that fails leaves the working stream alone', async () => {
-    const w = world();
+    const w = newFixture();
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     for (let i = 0; i < 2; i++) {
       w.link.drop();
       await w.clock.advance(4000);
@@ -403,9 +434,9 @@ describe('fallback', () => {
   });
 
   test('the end of an SSE stream is named by its error message', async () => {
-    const w = world();
+    const w = newFixture();
     w.manager.connect().catch(() => {});
-    await settle();
+    await flushMicrotasks();
     for (let i = 0; i < 2; i++) {
       w.link.drop();
       await w.clock.advance(4000);
@@ -419,7 +450,7 @@ describe('fallback', () => {
 
 describe('the end', () => {
   test('close is final: no socket, no timer, no listener, no return', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     w.link.drop();
     w.manager.close();
@@ -433,18 +464,18 @@ describe('the end', () => {
   });
 
   test('close while connecting rejects', async () => {
-    const w = world();
+    const w = newFixture();
     const connecting = w.manager.connect();
     w.manager.close();
     await assert.rejects(connecting, { kind: 'closed' });
-    await settle();
+    await flushMicrotasks();
     assert.equal(w.links.length, 0);
   });
 });
 
 describe('messages', () => {
   test('nonsense is logged once per kind and minute, and skipped', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     for (let i = 0; i < 100; i++) {
       w.link.handlers.message('{');
@@ -456,7 +487,7 @@ describe('messages', () => {
   });
 
   test('another owner\'s event is dropped', async () => {
-    const w = world();
+    const w = newFixture();
     await w.live();
     const got = [];
     w.manager.on('message', (message) => got.push(message));
@@ -464,8 +495,8 @@ describe('messages', () => {
     assert.deepEqual(got, []);
   });
 
-  test('a listener that throws harms nobody; unsubscribing twice does nothing', async () => {
-    const w = world();
+  test('a listener that throws harms no other; unsubscribing twice does nothing', async () => {
+    const w = newFixture();
     await w.live();
     const got = [];
     w.manager.on('booking_created', () => {
@@ -484,8 +515,19 @@ describe('messages', () => {
   });
 });
 
-test('initWebSocket: the same owner keeps its manager, another owner ends it', () => {
+test('a second copy of the module shares the page\'s connection', async () => {
   assert.throws(getWebSocketManager, { kind: 'closed' });
+  const copy = await import('../../static/client.js?copy');
+  const first = initWebSocket('1', 'a', { storage: null, baseUrl: 'http://server' });
+  assert.equal(copy.getWebSocketManager(), first);
+  assert.equal(copy.initWebSocket('1', 'b'), first);
+  const second = copy.initWebSocket('2', 'c', { storage: null, baseUrl: 'http://server' });
+  assert.equal(first.getState().status, 'closed');
+  assert.equal(getWebSocketManager(), second);
+  second.close();
+});
+
+test('initWebSocket: the same owner keeps its manager, another owner ends it', () => {
   const options = { storage: null, baseUrl: 'http://server' };
   const first = initWebSocket('1', 'a', options);
   assert.equal(initWebSocket('1', 'b', options), first);

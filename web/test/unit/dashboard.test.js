@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { readBookingRow } from '../../static/protocol.js';
-import { readListing, readMetrics } from '../../static/snapshot.js';
-import { Agenda, DashboardStore } from '../../static/state/store.js';
+import { readBookingRow } from '../../static/parts.js';
+import { readListing, readMetrics } from '../../static/dial.js';
+import { Agenda, DashboardStore, movesOf } from '../../static/state/store.js';
 import {
-  dayOf, describeConnection, describeMetrics, describeNotice, describeStay, formatAgo, formatChange, formatHour, formatMoney, formatPercent, formatPlural,
-  formatStay, formatTime, formatWeekday, zoneLabel,
+  PORTUGUESE, dayOf, describeConnection, describeMetrics, describeItem, describeStay, formatAgo, formatChange, formatHour, formatMoney, formatPercent, formatPlural,
+  formatStay, formatTime, formatWeekday, visible, wordingOf, zoneLabel,
 } from '../../static/state/wording.js';
 
 let sequence = 0;
 const event = (type, data, id = `n${++sequence}`) => ({ id, type, timestamp: 1000 + sequence, ownerId: '1', data: { timestamp: 1000, ...data } });
 const snapshot = (change = {}) => ({
-  metrics: readMetrics({ revenueToday: 1 }), bookings: [], listings: [], lastEventId: 'e0', startedAt: 0, healing: false, ...change,
+  metrics: readMetrics({ revenueToday: 1 }), bookings: [], listings: [], overview: null, listingsRevision: '', lastEventId: 'e0', startedAt: 0, healing: false, ...change,
 });
 const row = (bookingId, timestamp = 500) => readBookingRow({ id: bookingId, bookingId, timestamp, status: 'confirmed' });
 
@@ -45,15 +46,20 @@ describe('store', () => {
     assert.deepEqual(store.getState().bookings.map(({ data }) => data.bookingId), ['9', '7']);
   });
 
-  test('live numbers that came during a load are newer than the load', () => {
-    let now = 100;
-    const store = new DashboardStore(() => now);
-    now = 200;
-    store.apply({ type: 'metrics_updated', data: readMetrics({ revenueToday: 5 }) });
-    store.applySnapshot(snapshot({ startedAt: 150 }));
-    assert.equal(store.getState().metrics.revenueToday, 5);
-    store.applySnapshot(snapshot({ startedAt: 250 }));
-    assert.equal(store.getState().metrics.revenueToday, 1);
+  test('listings are wanted again when their revision is another, and what was asked before is not the newest', () => {
+    const store = new DashboardStore();
+    const overview = (listingsRevision) => ({ type: 'overview_updated', id: '', data: { listingsRevision, spaces: { occupied: 0, offered: 1 }, growthBasis: '' } });
+    store.applySnapshot(snapshot({ overview: overview('r1').data, listingsRevision: 'r1' }));
+    assert.equal(store.wantedListings, '');
+    store.apply(overview('r2'));
+    assert.equal(store.wantedListings, 'r2');
+    store.apply(overview('r3'));
+    store.setListings([readListing({ hangarId: '3' })], 'r2');
+    assert.equal(store.wantedListings, 'r3', 'changed again while they were loaded');
+    store.setListings([], 'r3');
+    assert.equal(store.wantedListings, '');
+    store.applySnapshot(snapshot({ listings: null, overview: overview('r4').data, listingsRevision: 'r4' }));
+    assert.equal(store.wantedListings, 'r4', 'a part that could not be loaded is wanted');
   });
 
   test('an event without numbers leaves the numbers alone', () => {
@@ -119,11 +125,40 @@ describe('agenda', () => {
   test('an event that came during the load is newer than the load, one before it is not', () => {
     const agenda = new Agenda();
     const told = (bookingId, status) => event('booking_updated', stay(bookingId, '2026-01-21', '2026-01-22', status));
-    assert.equal(agenda.apply(told('1', 'cancelled'), 90), true);
-    assert.equal(agenda.apply(told('2', 'cancelled'), 110), true);
-    assert.equal(agenda.apply(event('revenue_received', { bookingId: '1' }), 110), false);
-    agenda.fill([stay('1', '2026-01-21', '2026-01-22'), stay('2', '2026-01-21', '2026-01-22')], 100);
+    assert.equal(agenda.apply(told('1', 'cancelled')), true);
+    const mark = agenda.mark();
+    assert.equal(agenda.apply(told('2', 'cancelled')), true);
+    assert.equal(agenda.apply(event('revenue_received', { bookingId: '1' })), false);
+    agenda.fill([stay('1', '2026-01-21', '2026-01-22'), stay('2', '2026-01-21', '2026-01-22')], mark);
     assert.deepEqual(agenda.on('2026-01-21', 'checkInDate').map(({ bookingId }) => bookingId), ['1']);
+  });
+
+  test('a new booking that does not say its status is asked about, and is what was known meanwhile', () => {
+    const agenda = new Agenda();
+    agenda.fill([stay('1', '2026-01-21', '2026-01-22', 'confirmed')], 0);
+    agenda.on('2026-01-21', 'checkInDate');
+    agenda.apply(event('booking_created', stay('1', '2026-01-21', '2026-01-22', '')));
+    assert.equal(agenda.isIncomplete, false);
+    agenda.apply(event('booking_created', stay('2', '2026-01-21', '2026-01-22', '')));
+    assert.equal(agenda.isIncomplete, true);
+    agenda.fill([stay('1', '2026-01-21', '2026-01-22'), stay('2', '2026-01-21', '2026-01-22', 'cancelled')], agenda.mark());
+    assert.equal(agenda.isIncomplete, false);
+    assert.deepEqual(agenda.on('2026-01-21', 'checkInDate').map(({ bookingId }) => bookingId), ['1']);
+  });
+});
+
+describe('the feed begins with today', () => {
+  const at = Date.parse('2026-01-21T15:05:00-03:00');
+  const stay = (bookingId, from, to, status = 'confirmed') => readBookingRow({ bookingId, hangarNumber: `H-${bookingId}`, guestName: 'Ana', checkInDate: from, checkOutDate: to, status });
+  test('who came and who went, unless an event tells it or it has not happened', () => {
+    const stays = [
+      stay('1', '2026-01-21T09:00:00-03:00', '2026-01-21T14:00:00-03:00'), stay('2', '2026-01-21T10:00:00-03:00', '2026-01-22T14:00:00-03:00'),
+      stay('3', '2026-01-21T18:00:00-03:00', '2026-01-22T14:00:00-03:00'), stay('4', '2026-01-21T09:00:00-03:00', '2026-01-22T14:00:00-03:00', 'cancelled'),
+      stay('5', '2026-01-21T00:00:00-03:00', '2026-01-22T00:00:00-03:00'),
+    ];
+    const told = [{ id: 'e', kind: 'occupancy_changed', at: at - 5 * 3_600_000 - 300_000, read: false, data: { hangarNumber: 'H-2', isNowOccupied: true } }];
+    assert.deepEqual(movesOf(stays, told, at).map(({ id }) => id), ['in:1', 'out:1']);
+    assert.ok(movesOf(stays, [], at).every(({ read }) => read));
   });
 });
 
@@ -170,27 +205,86 @@ describe('the connection in words', () => {
 });
 
 test('rows in words', () => {
-  const words = (kind, data) => describeNotice({ id: '1', kind, at: 0, read: false, data: { hangarNumber: 'H-1', ...data } });
+  const words = (kind, data) => describeItem({ id: '1', kind, at: 0, read: false, data: { hangarNumber: 'H-1', ...data } });
   const booking = { guestName: 'Ana', amount: 450, duration: 1, checkInDate: '2026-01-21', checkOutDate: '2026-01-22' };
-  assert.equal(words('booking_created', booking).detail, `Ana · ${formatStay('2026-01-21', '2026-01-22')} · 1 diária`);
+  assert.equal(words('booking_created', booking).detail, `\u2068Ana\u2069 · ${formatStay('2026-01-21', '2026-01-22')} · 1 diária`);
   assert.equal(words('booking_updated', { ...booking, status: 'confirmed', previousStatus: 'pending' }).title, 'Reserva confirmada');
   assert.equal(words('booking_updated', { ...booking, status: 'confirmed', previousStatus: 'confirmed' }).title, 'Reserva alterada');
   assert.equal(words('booking_updated', { ...booking, status: 'deleted', previousStatus: 'pending' }).struck, true);
   assert.equal(words('revenue_received', { amount: 1, paymentMethod: 'pix' }).detail, 'por Pix');
   assert.equal(words('revenue_received', { amount: 4350, paymentMethod: '' }).amount, 'R$\u00A04.350,00');
-  assert.equal(words('occupancy_changed', { isNowOccupied: false, previousOccupant: 'Ana' }).detail, 'Saiu: Ana');
+  assert.equal(words('occupancy_changed', { isNowOccupied: false, previousOccupant: 'Ana' }).detail, 'Saiu: \u2068Ana\u2069');
   assert.equal(describeStay('active', false).word, 'Chegou');
   assert.equal(describeStay('active', true).word, 'No hangar');
   assert.equal(describeStay('completed', true).word, 'Saiu');
 });
 
+test('how far a guest is follows what occupancy counts', () => {
+  const word = (status, leaving, when) => describeStay(status, leaving, when).word;
+  assert.deepEqual([word('confirmed', false, { begun: false }), word('confirmed', false, { begun: true }), word('confirmed', false, { begun: true, over: true })], ['Esperado', 'Chegou', 'Saiu']);
+  assert.deepEqual([word('active', true, { begun: true }), word('confirmed', true, { begun: false }), word('active', true, { begun: true, over: true })], ['No hangar', 'Sai hoje', 'Saiu']);
+  assert.deepEqual([word('confirmed', false, { begun: false, hourless: true }), word('pending', false, { begun: true }), word('', false, {}), word('no_show', false, {}), word('completed', false, {})], ['Chega hoje', 'A confirmar', 'A confirmar', 'no_show', 'Concluída']);
+});
+
 test('the line below each card', () => {
-  const listings = [readListing({ status: 'active', isAvailable: true, totalSpaces: 3 }), readListing({ status: 'active', isAvailable: true }), readListing({ status: 'active' })];
-  const say = (change, of = listings) => describeMetrics(readMetrics({ occupancyRate: 75, growthPercentage: 12.4, bookingsToday: 1, ...change }), of);
+  const overview = { listingsRevision: 'r', spaces: { occupied: 3, offered: 4 }, growthBasis: 'compared' };
+  const say = (change, of = overview) => describeMetrics(readMetrics({ occupancyRate: 75, growthPercentage: 12.4, bookingsToday: 1, ...change }), of);
   assert.equal(say().occupancyRate.line, '3 de 4 vagas ocupadas');
-  assert.equal(say({ occupancyRate: 60 }).occupancyRate.line, 'das vagas publicadas');
-  assert.match(say({ growthPercentage: 100 }, null).growthPercentage.line, /sem base de comparação/);
+  assert.equal(say({ occupancyRate: 0 }, { ...overview, spaces: { occupied: 1, offered: 2001 } }).occupancyRate.line, '1 de 2.001 vagas ocupadas', 'never counted from a rounded rate');
+  assert.equal(say({}, null).occupancyRate.line, 'das vagas publicadas');
+  assert.match(say({ growthPercentage: 100 }, { ...overview, growthBasis: 'new' }).growthPercentage.line, /sem base de comparação/i);
+  assert.equal(say({ growthPercentage: 100 }).growthPercentage.line, 'Acima dos 7 dias anteriores');
+  assert.equal(say({ growthPercentage: 0 }, { ...overview, growthBasis: 'none' }).growthPercentage.line, 'Sem receita em 14 dias');
   assert.deepEqual(say({ bookingsToday: 0 }).bookingsToday, { value: '0', line: 'Nenhuma hoje ainda' });
+});
+
+test('names of any direction stay where they are, and one that cannot be seen is none', () => {
+  assert.equal(visible('\u202Eanimal'), 'animal');
+  for (const name of ['', ' ', '\u200B\u200D', '\u2066\u2069', '\u3164', '\u115F', undefined]) assert.equal(visible(name), '', JSON.stringify(name));
+  assert.equal(visible('محمد'), 'محمد');
+  const told = describeItem({ id: '1', kind: 'booking_created', at: 0, read: false, data: { hangarNumber: 'H-1', guestName: 'محمد \u202Eevil', amount: 1, duration: 1, checkInDate: '2026-01-21', checkOutDate: '2026-01-22' } });
+  assert.ok(told.detail.startsWith('\u2068محمد evil\u2069 · '), told.detail);
+});
+
+describe('other languages', () => {
+  test('one catalogue: the same words under the same names, filled with the same values', async () => {
+    const pt = PORTUGUESE;
+    const files = readdirSync(new URL('../../static/words/', import.meta.url));
+    const others = await Promise.all(files.map(async (file) => (await import(`../../static/words/${file}`)).default));
+    assert.ok(others.length >= 2);
+    assert.deepEqual(others.map(({ language }) => `${language}.js`), files, 'a file is named for its language');
+    for (const { language } of others) assert.equal((await wordingOf(language))?.words.language, language, 'words/ and LANGUAGES');
+    const holes = (text) => JSON.stringify(text).match(/\{\w+\}/g)?.sort() ?? [];
+    for (const other of others) {
+      assert.deepEqual(Object.keys(other).sort(), Object.keys(pt).sort());
+      for (const name of Object.keys(pt)) {
+        assert.deepEqual(holes(other[name]), holes(pt[name]), `${other.language} ${name}`);
+        assert.equal(typeof other[name], typeof pt[name]);
+        if (typeof pt[name] === 'object') assert.deepEqual(Object.keys(other[name]).sort(), Object.keys(pt[name]).sort(), name);
+      }
+    }
+  });
+
+  test('loaded when asked for; any other language is Portuguese', async () => {
+    const english = await wordingOf('en-GB');
+    assert.equal(english.formatMoney(1234.5).replace('\u00A0', ''), 'R$1,234.50');
+    assert.equal(english.formatAgo(20_000), '20 s ago');
+    assert.equal(english.describeStay('confirmed', false, {}).word, 'Expected');
+    assert.equal((await wordingOf('es')).formatPercent(62.5).replace(/\s/, ' '), '62,5 %');
+    for (const language of ['', 'pt', 'pt-BR', 'xx', 'constructor']) assert.equal(await wordingOf(language).catch(() => 'threw'), null, language);
+  });
+
+  test('no words stand elsewhere', () => {
+    const root = new URL('../../static/', import.meta.url);
+    for (const file of readdirSync(root, { recursive: true }).filter((name) => /\.js$/.test(name) && !/(^|\/)words\//.test(name))) {
+      const code = readFileSync(new URL(file, root), 'utf8').replace(/export const PORTUGUESE = \{[\s\S]*?\n\};/, '')
+        .replace(/\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm, '').replace(/(`|')(\\.|(?!\1).)*ALLOWED_ORIGINS\?\1/, '');
+      // A word of ours for people: two words between quotes that begin with a capital, or letters
+      // that only Portuguese has.
+      const found = code.match(/'[A-ZÀ-Ú][a-zà-ú]+ [a-zà-ú ]+[^']*'|[ãõçêâ]\w*/g) ?? [];
+      assert.deepEqual(found, [], file);
+    }
+  });
 });
 
 test('numbers and days as Brazil writes them', () => {
@@ -217,6 +311,6 @@ test('the day is the one of the server\'s zone, which is named where the browser
   assert.equal(zoneLabel(lateInBrazil, Intl.DateTimeFormat().resolvedOptions().timeZone), '');
   assert.equal(zoneLabel(lateInBrazil, null), '');
   const elsewhere = ['America/Sao_Paulo', 'Asia/Tokyo'].find((zone) => formatTime(lateInBrazil, zone) !== formatTime(lateInBrazil)) ?? '';
-  assert.match(zoneLabel(lateInBrazil, elsewhere), /^horário/);
+  assert.match(zoneLabel(lateInBrazil, elsewhere), /^horário d[eo] /);
   assert.equal(dayOf(lateInBrazil, 'Mars/Olympus'), dayOf(lateInBrazil), 'a zone that this browser does not know');
 });

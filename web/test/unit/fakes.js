@@ -1,4 +1,4 @@
-/** A world in which time moves only when told to, and a server is a few functions. */
+/** A newFixture in which time moves only when told to, and a server is a few functions. */
 import { createHash } from 'node:crypto';
 import { createManager } from '../../static/client.js';
 
@@ -20,17 +20,17 @@ export class FakeClock {
   };
   clearTimeout = (id) => void this.timers.delete(id);
 
-  /** Moves on, firing what is due in order, and lets promises settle after each. */
+  /** Moves on, firing what is due in order, and lets promises flushMicrotasks after each. */
   async advance(ms) {
     const end = this.time + ms;
-    await settle();
+    await flushMicrotasks();
     for (;;) {
       const due = [...this.timers].filter(([, timer]) => timer.at <= end).sort((a, b) => a[1].at - b[1].at || a[0] - b[0])[0];
       if (!due) break;
       this.timers.delete(due[0]);
       this.time = Math.max(this.time, due[1].at);
       due[1].callback();
-      await settle();
+      await flushMicrotasks();
     }
     this.time = end;
   }
@@ -42,11 +42,17 @@ export class FakeClock {
   }
 }
 
-/** Modules that the client loads when it first needs them are loaded for good, so that no promise waits for a disk. */
-await Promise.all(['fallback', 'snapshot', 'tabs'].map((name) => import(`../../static/${name}.js`)));
+/**
+ * Modules that the client loads when it first needs them are loaded for good, so that no promise
+ * waits for a disk.
+ */
+await Promise.all(['fallback', 'dial'].map((name) => import(`../../static/${name}.js`)));
 
-/** Lets all promise reactions run that are ready, and those they make ready, loaded modules included. */
-export async function settle() {
+/**
+ * Lets all promise reactions run that are ready, and those they make ready, loaded modules
+ * included.
+ */
+export async function flushMicrotasks() {
   for (let turn = 0; turn < 4; turn++) {
     for (let i = 0; i < 50; i++) await null;
     await new Promise((resolve) => setImmediate(resolve));
@@ -82,8 +88,11 @@ class FakeLink {
   }
 }
 
-/** A manager in such a world. @param {object} [options] */
-export function world({ token = 'secret', stored = '', random = () => 0.5, hidden = false, clock = new FakeClock(), tabs = null, ...more } = {}) {
+/**
+ * A manager with a clock, a network and a page that a test decides on.
+ * @param {object} [options]
+ */
+export function newFixture({ token = 'secret', stored = '', random = () => 0.5, hidden = false, clock = new FakeClock(), tabs = null, ...more } = {}) {
   const links = [];
   const logs = [];
   const requests = [];
@@ -147,10 +156,10 @@ export function world({ token = 'secret', stored = '', random = () => 0.5, hidde
     /** Dials and establishes. */
     async live() {
       const connected = manager.connect();
-      await settle();
+      await flushMicrotasks();
       links.at(-1).establish();
       await connected;
-      await settle();
+      await flushMicrotasks();
     },
   };
 }
@@ -160,7 +169,7 @@ export function answer(status, body, headers = {}) {
   return { ok: status < 300, status, headers: new Headers({ 'Content-Type': 'application/json', ...headers }), json: async () => body };
 }
 
-/** A token of some user, as far as anybody but the server can read it. */
+/** A token of a user, with a signature that only a server could check. */
 export function tokenOf(user, more = {}) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   return `${part({ alg: 'HS256' })}.${part({ sub: user, ...more })}.signature`;

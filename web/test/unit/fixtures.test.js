@@ -1,10 +1,13 @@
-/** What the server's tests wrote is read as it was meant, and what the client writes is what the server's tests read. */
+/**
+ * What the server's tests wrote is read as it was meant, and what the client writes is what the
+ * server's tests read.
+ */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { parseMessage, readBookingRow } from '../../static/protocol.js';
-import { readListing, readMetrics } from '../../static/snapshot.js';
-import { settle, world } from './fakes.js';
+import { OVERVIEW, parseMessage, read, readBookingRow } from '../../static/parts.js';
+import { readListing, readMetrics } from '../../static/dial.js';
+import { flushMicrotasks, newFixture } from './fakes.js';
 
 const folder = new URL('../fixtures/', import.meta.url);
 const text = (/** @type {string} */ name) => readFileSync(new URL(name, folder), 'utf8');
@@ -52,6 +55,10 @@ describe('snapshots of the server', () => {
     const [said] = JSON.parse(text('server/listings.json')).listings;
     holds(readListing(said), said, 'listing');
   });
+  test('overview', () => {
+    const said = JSON.parse(text('server/overview.json'));
+    assert.deepEqual(read(OVERVIEW, said), said);
+  });
   test('history, whose events are messages', () => {
     const { events } = JSON.parse(text('server/events.json'));
     for (const said of events) holds(parseMessage(JSON.stringify(said)).message, said, said.type);
@@ -60,29 +67,29 @@ describe('snapshots of the server', () => {
 });
 
 describe('messages of the client', () => {
-  const read = (/** @type {string} */ type) => JSON.parse(text(`client/${type}.json`));
+  const written = (/** @type {string} */ type) => JSON.parse(text(`client/${type}.json`));
 
   test('refresh', async () => {
     let asked = 0;
-    const w = world({ token: async () => (asked++ === 0 ? 'first' : read('refresh').token) });
+    const w = newFixture({ token: async () => (asked++ === 0 ? 'first' : written('refresh').token) });
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     w.link.establish();
-    await settle();
+    await flushMicrotasks();
     w.link.control('token_expiring');
-    await settle();
-    assert.deepEqual(w.link.sent.at(-1), read('refresh'));
+    await flushMicrotasks();
+    assert.deepEqual(w.link.sent.at(-1), written('refresh'));
   });
 
   test('ping, and auth as the portal\'s own client sends it', async () => {
-    const w = world();
+    const w = newFixture();
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     w.link.establish();
-    await settle();
+    await flushMicrotasks();
     for (const type of ['ping', 'auth']) {
-      assert.equal(w.manager.send(read(type)), true);
-      assert.deepEqual(w.link.sent.at(-1), read(type));
+      assert.equal(w.manager.send(written(type)), true);
+      assert.deepEqual(w.link.sent.at(-1), written(type));
     }
   });
 });

@@ -47,11 +47,11 @@ test('the package holds the client and its types, and nothing of the page or the
   const files = await readdir(installed, { recursive: true });
   assert.deepEqual(files.filter((file) => /(^|\/)(test|docs)(\/|$)|page\.|index\.html|\.go$/.test(file)), []);
   const { exports, sideEffects, dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(await readFile(path.join(installed, 'package.json'), 'utf8'));
-  assert.deepEqual(Object.keys(exports), ['.', './element', './react', './types']);
-  assert.deepEqual(sideEffects, ['./static/element.js']);
+  assert.deepEqual(Object.keys(exports), ['.', './element', './calendar', './react', './types']);
+  assert.deepEqual(sideEffects, ['./static/element.js', './static/calendar.js']);
   assert.equal(dependencies, undefined);
   assert.deepEqual([peerDependencies, peerDependenciesMeta], [{ react: '>=18' }, { react: { optional: true } }]);
-  for (const target of Object.values(exports)) {
+  for (const target of Object.values(exports).flatMap((conditions) => Object.values(conditions))) {
     for (const file of Object.values(target)) assert.ok(files.includes(path.normalize(file)), `${file} is in the package`);
   }
 });
@@ -73,10 +73,11 @@ test('client and element can be imported where there is neither page nor React',
     const before = Object.keys(globalThis).length;
     const client = await import('${NAME}');
     const element = await import('${NAME}/element');
-    console.log(JSON.stringify({ client: Object.keys(client).sort(), element: Object.keys(element), globals: Object.keys(globalThis).length - before }));
+    const calendar = await import('${NAME}/calendar');
+    console.log(JSON.stringify({ client: Object.keys(client).sort(), element: Object.keys(element), calendar: Object.keys(calendar), globals: Object.keys(globalThis).length - before }));
   `);
   assert.deepEqual(found, {
-    client: ['RealtimeError', 'createManager', 'getWebSocketManager', 'initWebSocket'], element: ['RealtimeMetricsDisplay'], globals: 0,
+    client: ['RealtimeError', 'createManager', 'getWebSocketManager', 'initWebSocket'], element: ['RealtimeMetricsDisplay'], calendar: ['BookingCalendar'], globals: 0,
   });
 });
 
@@ -101,7 +102,7 @@ for (const version of ['18', '19']) {
       }));
     `);
     assert.deepEqual(found, {
-      version, names: ['RealtimeMetricsDisplay', 'useRealtimeStats'], asked: 0,
+      version, names: ['BookingCalendar', 'RealtimeMetricsDisplay', 'useRealtimeStats'], asked: 0,
       hook: '<p>[null,[],[],false]</p>', component: '<realtime-metrics-display owner-id="1"></realtime-metrics-display>', disabled: '',
     });
   });

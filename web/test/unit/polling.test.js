@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { openPolling } from '../../static/fallback.js';
-import { FakeClock, answer, settle, world } from './fakes.js';
+import { FakeClock, answer, flushMicrotasks, newFixture } from './fakes.js';
 
 /** A server's history behind `GET /events` and its numbers behind `GET /metrics`. */
 class History {
@@ -54,7 +54,7 @@ describe('polling', () => {
     const history = new History();
     history.add('e1', 'e2', 'e3');
     const p = poll(history);
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(p.types(), ['connection_established', 'booking_created', 'booking_created', 'booking_created', 'metrics_updated', 'heartbeat']);
     assert.equal(p.got[0].data.recovered, true);
     assert.equal(p.got.at(-1).data.lastEventId, 'e3');
@@ -77,7 +77,7 @@ describe('polling', () => {
     history.add('e9');
     history.gone = true;
     const p = poll(history, 'ancient');
-    await settle();
+    await flushMicrotasks();
     assert.equal(p.got[0].data.recovered, false);
     assert.equal(p.got[0].data.lastEventId, 'e9');
     history.gone = true;
@@ -90,7 +90,7 @@ describe('polling', () => {
       const history = new History();
       Object.assign(history, { status, retryAfter: '7' });
       const p = poll(history);
-      await settle();
+      await flushMicrotasks();
       assert.deepEqual(p.ends, [[code, 7000]]);
       assert.equal(p.clock.timers.size, 0);
     }
@@ -99,7 +99,7 @@ describe('polling', () => {
   test('a server that does not answer ends it after ten seconds', async () => {
     const history = new History();
     const p = poll(history);
-    await settle();
+    await flushMicrotasks();
     history.answer = () => new Promise(() => {});
     await p.clock.advance(20_000);
     assert.deepEqual(p.ends, [[1006, undefined]]);
@@ -108,7 +108,7 @@ describe('polling', () => {
   test('closed, it is silent and asks no more', async () => {
     const history = new History();
     const p = poll(history);
-    await settle();
+    await flushMicrotasks();
     const before = p.got.length;
     p.transport.close();
     history.add('e1');
@@ -119,7 +119,7 @@ describe('polling', () => {
 });
 
 describe('the way down and up', () => {
-  /** Two silent failures on each rung. @param {ReturnType<typeof world>} w */
+  /** Two silent failures at each step. @param {ReturnType<typeof newFixture>} w */
   async function down(w, kind) {
     for (let i = 0; i < 200 && w.link?.kind !== kind; i++) {
       if (!w.link?.closed) w.link?.drop();
@@ -129,9 +129,9 @@ describe('the way down and up', () => {
   }
 
   test('WebSocket, stream, polling; then the best is probed first, and every other time the second', async () => {
-    const w = world();
+    const w = newFixture();
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     await down(w, 'sse');
     await down(w, 'polling');
     const polling = w.link;
@@ -152,11 +152,11 @@ describe('the way down and up', () => {
   });
 
   test('a stream that works again takes over from polling, and a WebSocket from the stream, without a gap or a repetition', async () => {
-    const w = world();
+    const w = newFixture();
     const got = [];
     w.manager.on('message', ({ id }) => id && got.push(id));
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     await down(w, 'sse');
     await down(w, 'polling');
     w.link.establish();
@@ -187,9 +187,9 @@ describe('the way down and up', () => {
   });
 
   test('while the browser is offline nothing is held against the transport', async () => {
-    const w = world({ page: { hidden: () => false, offline: () => true, listen: () => () => {} } });
+    const w = newFixture({ page: { hidden: () => false, offline: () => true, listen: () => () => {} } });
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     for (let i = 0; i < 12; i++) {
       if (!w.link.closed) w.link.drop();
       await w.clock.advance(60_000);
@@ -198,9 +198,9 @@ describe('the way down and up', () => {
   });
 
   test('an outage below polling waits longer each time and stays with polling', async () => {
-    const w = world({ random: () => 0.999 });
+    const w = newFixture({ random: () => 0.999 });
     w.manager.connect();
-    await settle();
+    await flushMicrotasks();
     await down(w, 'sse');
     await down(w, 'polling');
     w.http.up = false;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ceiling, delay, newPosition } from '../../static/parts.js';
-import { parseMessage, verdict } from '../../static/protocol.js';
-import { closeCodeOf, readMetrics } from '../../static/snapshot.js';
+import { parseMessage, kindOf } from '../../static/parts.js';
+import { closeCodeOf, readMetrics } from '../../static/dial.js';
 import { sseParser } from '../../static/fallback.js';
 
 test('backoff: full jitter below 1, 2, 4 … 60 s', () => {
@@ -30,9 +30,9 @@ describe('protocol', () => {
     }
   });
 
-  test('every ending has a verdict', () => {
+  test('every ending has a kind', () => {
     const table = [[1000, 'network'], [1001, 'server'], [1006, 'network'], [4400, 'protocol'], [4401, 'auth'], [4403, 'forbidden'], [4408, 'server'], [4429, 'limited']];
-    for (const [code, kind] of table) assert.equal(verdict(code), kind);
+    for (const [code, kind] of table) assert.equal(kindOf(code), kind);
     assert.deepEqual([400, 401, 403, 429, 503, 302].map(closeCodeOf), [4400, 4401, 4403, 4429, 1013, 1006]);
   });
 });

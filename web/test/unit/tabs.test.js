@@ -1,8 +1,8 @@
 /** Several tabs of one browser, one connection. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Memory, meetingPlace } from '../../static/tabs.js';
-import { FakeClock, FakePlatform, answer, settle, tokenOf, world } from './fakes.js';
+import { ReplayBuffer, channelName } from '../../static/dial.js';
+import { FakeClock, FakePlatform, answer, flushMicrotasks, tokenOf, newFixture } from './fakes.js';
 
 /** A browser whose tabs share clock, locks and channels. */
 function browser() {
@@ -13,7 +13,7 @@ function browser() {
     tabs,
     /** @param {object} [options] */
     open(options = {}) {
-      const w = world({ token: tokenOf('7'), clock, tabs, ...options });
+      const w = newFixture({ token: tokenOf('7'), clock, tabs, ...options });
       w.ids = [];
       w.manager.on('message', ({ id }) => id && w.ids.push(id));
       w.state = () => w.manager.getState();
@@ -25,9 +25,9 @@ function browser() {
       for (let i = 0; i < n; i++) {
         const w = this.open(options);
         w.manager.connect().catch(() => {});
-        await settle();
+        await flushMicrotasks();
         if (w.link) w.link.establish();
-        await settle();
+        await flushMicrotasks();
         all.push(w);
       }
       return all;
@@ -44,7 +44,7 @@ describe('tabs of one browser', () => {
     assert.equal(dialled(all).length, 1);
     const [leader] = all;
     for (const id of ['e1', 'e2', 'e3']) leader.link.event(id);
-    await settle();
+    await flushMicrotasks();
     for (const w of all) {
       assert.deepEqual(w.ids, ['e1', 'e2', 'e3']);
       assert.equal(w.state().status, 'live');
@@ -66,16 +66,16 @@ describe('tabs of one browser', () => {
     const b = browser();
     const [leader, second, third] = await b.many(3);
     leader.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     leader.manager.close();
-    await settle();
+    await flushMicrotasks();
     const [next] = [second, third].filter((w) => w.links.length > 0);
     const other = next === second ? third : second;
     assert.equal(next.link.request.lastEventId, 'e1');
     next.link.establish();
     next.link.event('e2');
     next.link.event('e3');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(next.ids, ['e1', 'e2', 'e3']);
     assert.deepEqual(other.ids, ['e1', 'e2', 'e3']);
     assert.equal(dialled([leader, second, third]).length, 1);
@@ -87,7 +87,7 @@ describe('tabs of one browser', () => {
     const b = browser();
     const [leader, follower] = await b.many(2);
     leader.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     for (const channel of b.tabs.channels) channel.deaf = channel === [...b.tabs.channels][0];
     await b.clock.advance(12_000);
     assert.equal(follower.links.length, 1, 'the follower dials');
@@ -99,7 +99,7 @@ describe('tabs of one browser', () => {
     assert.equal(dialled([leader, follower]).length, 1, 'the old connection is given up');
     assert.equal(leader.state().shared, true);
     follower.link.event('e3');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(leader.ids, ['e1', 'e2', 'e3']);
     assert.deepEqual(follower.ids, ['e1', 'e2', 'e3']);
   });
@@ -121,7 +121,7 @@ describe('tabs of one browser', () => {
     const [leader, follower] = await b.many(2);
     await b.clock.advance(10_000);
     leader.link.drop(1006);
-    await settle();
+    await flushMicrotasks();
     assert.equal(follower.state().status, 'waiting');
     assert.equal(follower.state().nextRetryAt, leader.state().nextRetryAt);
     assert.equal(follower.state().error.kind, 'network');
@@ -129,7 +129,7 @@ describe('tabs of one browser', () => {
     await b.clock.advance(1000);
     leader.link.establish();
     leader.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     assert.equal(follower.state().status, 'live');
     assert.deepEqual(follower.ids, ['e1']);
     assert.equal(dialled([leader, follower]).length, 1);
@@ -139,9 +139,9 @@ describe('tabs of one browser', () => {
     const b = browser();
     const [leader, follower] = await b.many(2);
     leader.link.drop(1001);
-    await settle();
+    await flushMicrotasks();
     follower.manager.reconnect();
-    await settle();
+    await flushMicrotasks();
     assert.equal(leader.state().status, 'connecting');
     assert.equal(dialled([leader, follower]).length, 1);
   });
@@ -154,7 +154,7 @@ describe('tabs of one browser', () => {
     await late.manager.connect();
     assert.deepEqual(late.ids, ['e4', 'e5']);
     leader.link.event('e6');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(late.ids, ['e4', 'e5', 'e6']);
   });
 
@@ -169,14 +169,14 @@ describe('tabs of one browser', () => {
       lastEventId: 'e1', hasMore: false, resync: false,
     }));
     const connected = late.manager.connect();
-    await settle();
+    await flushMicrotasks();
     leader.link.event('e1');
     leader.link.event('e2');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(late.ids, []);
     release();
     await connected;
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(late.ids, ['a1', 'a2', 'e1', 'e2']);
   });
 
@@ -191,7 +191,7 @@ describe('tabs of one browser', () => {
     await b.clock.advance(12_000);
     assert.equal(late.snapshots(), before + 1);
     leader.link.event('e2');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(late.ids, ['e2']);
   });
 
@@ -201,7 +201,7 @@ describe('tabs of one browser', () => {
     leader.link.control('token_expiring');
     leader.link.control('refreshed', { expiresAt: 5 });
     leader.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     const said = b.tabs.said.join('\n');
     assert.ok(said.includes('e1'));
     assert.ok(!said.includes(tokenOf('7')) && !/token|refresh|signature|bearer/i.test(said), said);
@@ -212,10 +212,10 @@ describe('tabs of one browser', () => {
     const [leader] = await b.many(1);
     const stranger = b.open({ token: tokenOf('8') });
     stranger.manager.connect();
-    await settle();
+    await flushMicrotasks();
     assert.equal(stranger.links.length, 1, 'it dials for itself');
     leader.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(stranger.ids, []);
   });
 
@@ -223,10 +223,10 @@ describe('tabs of one browser', () => {
     const b = browser();
     const [leader, second] = await b.many(2);
     second.manager.setToken(tokenOf('8'));
-    await settle();
+    await flushMicrotasks();
     second.link.establish();
     leader.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(second.ids, []);
     assert.equal(second.state().shared, false);
   });
@@ -254,7 +254,7 @@ describe('tabs of one browser', () => {
     assert.deepEqual(all.map((w) => w.state().transport), ['sse', 'sse']);
   });
 
-  test('who takes over from a stream dials a stream', async () => {
+  test('the successor of a leader with a stream dials a stream', async () => {
     const b = browser();
     const [leader, follower] = await b.many(2);
     leader.link.drop();
@@ -263,10 +263,10 @@ describe('tabs of one browser', () => {
       await b.clock.advance(500);
     }
     leader.link.establish();
-    await settle();
+    await flushMicrotasks();
     assert.equal(follower.state().transport, 'sse');
     leader.manager.close();
-    await settle();
+    await flushMicrotasks();
     assert.equal(follower.link.kind, 'sse');
   });
 
@@ -274,12 +274,12 @@ describe('tabs of one browser', () => {
     const b = browser();
     const [leader, follower] = await b.many(2);
     leader.link.drop(4403);
-    await settle();
+    await flushMicrotasks();
     assert.equal(leader.state().status, 'auth_required');
     assert.equal(follower.links.length, 1);
   });
 
-  test('a hidden leader that lost its connection gives way to a tab that is looked at', async () => {
+  test('a hidden leader that lost its connection gives way to a visible tab', async () => {
     const b = browser();
     const [leader, follower] = await b.many(2);
     leader.page.isHidden = true;
@@ -289,7 +289,7 @@ describe('tabs of one browser', () => {
     follower.link.establish();
     leader.page.isHidden = false;
     leader.fire.shown();
-    await settle();
+    await flushMicrotasks();
     assert.equal(leader.state().shared, true);
     assert.equal(leader.state().status, 'live');
   });
@@ -299,11 +299,11 @@ describe('tabs of one browser', () => {
     const [leader, hidden, third] = await b.many(3);
     hidden.page.isHidden = true;
     leader.manager.close();
-    await settle();
+    await flushMicrotasks();
     assert.equal(hidden.links.length, 0);
     third.link.establish();
     third.link.event('e1');
-    await settle();
+    await flushMicrotasks();
     assert.deepEqual(hidden.ids, ['e1']);
   });
 
@@ -311,7 +311,7 @@ describe('tabs of one browser', () => {
     const b = browser();
     const all = await b.many(3);
     for (const w of all) w.manager.close();
-    await settle();
+    await flushMicrotasks();
     assert.equal(b.clock.timers.size, 0);
     assert.equal(b.tabs.channels.size, 0);
     assert.ok([...b.tabs.names.values()].every(({ holder, queue }) => !holder && queue.length === 0));
@@ -319,23 +319,23 @@ describe('tabs of one browser', () => {
 });
 
 test('tabs meet by server, owner and user, not by token', async () => {
-  const place = (token, owner = '1', server = 'https://a.example/x') => meetingPlace(server, owner, token);
-  assert.equal(await place(tokenOf('7', { exp: 1 })), await place(tokenOf('7', { exp: 2 }), '1', 'https://a.example'));
-  const others = [place(tokenOf('8')), place(tokenOf('7'), '2'), place(tokenOf('7'), '1', 'https://b.example'), place(tokenOf('7', { iss: 'x' }))];
-  assert.equal(new Set([await place(tokenOf('7')), ...await Promise.all(others)]).size, 5);
+  const name = (token, owner = '1', server = 'https://a.example/x') => channelName(server, owner, token);
+  assert.equal(await name(tokenOf('7', { exp: 1 })), await name(tokenOf('7', { exp: 2 }), '1', 'https://a.example'));
+  const others = [name(tokenOf('8')), name(tokenOf('7'), '2'), name(tokenOf('7'), '1', 'https://b.example'), name(tokenOf('7', { iss: 'x' }))];
+  assert.equal(new Set([await name(tokenOf('7')), ...await Promise.all(others)]).size, 5);
   const claims = (object) => `x.${Buffer.from(JSON.stringify(object)).toString('base64url')}.y`;
-  assert.equal(await place(claims({ userId: 7 })), await place(claims({ id: '7' })));
-  for (const token of ['', 'secret', 'a.b.c', claims({ email: 'ana@example.com' })]) assert.equal(await place(token), '');
+  assert.equal(await name(claims({ userId: 7 })), await name(claims({ id: '7' })));
+  for (const token of ['', 'secret', 'a.b.c', claims({ email: 'ana@example.com' })]) assert.equal(await name(token), '');
 });
 
-test('a leader remembers a bounded past', () => {
-  const memory = new Memory();
-  memory.reset('e0');
-  for (let i = 1; i <= 1000; i++) memory.add(`e${i}`, `text ${i}`);
-  assert.deepEqual(memory.after('e998'), ['text 999', 'text 1000']);
-  assert.equal(memory.after('e744').length, 256);
-  assert.equal(memory.after('e743'), null);
-  assert.equal(memory.after(''), null);
-  memory.reset('e2000');
-  assert.deepEqual(memory.after('e2000'), []);
+test('a leader keeps a bounded number of events', () => {
+  const buffer = new ReplayBuffer();
+  buffer.reset('e0');
+  for (let i = 1; i <= 1000; i++) buffer.add(`e${i}`, `text ${i}`);
+  assert.deepEqual(buffer.after('e998'), ['text 999', 'text 1000']);
+  assert.equal(buffer.after('e744').length, 256);
+  assert.equal(buffer.after('e743'), null);
+  assert.equal(buffer.after(''), null);
+  buffer.reset('e2000');
+  assert.deepEqual(buffer.after('e2000'), []);
 });

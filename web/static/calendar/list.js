@@ -1,0 +1,44 @@
+/**
+ * The calendar where there is little room: a list by day of who comes, who goes and who stays.
+ * @import * as C from './shapes.js'
+ */
+import { h } from '../dom.js';
+import { formatHour, visible } from '../state/wording.js';
+import { occupies, staysOn } from './state.js';
+
+/** @param {any} tools */
+export function newList(tools) {
+  const { around, words, say } = tools;
+  const node = h('ol', { class: 'cal-list', 'aria-label': words.title });
+  return {
+    node,
+    /** @param {C.Page} data */
+    update(data) {
+      const hangars = new Map(data.hangars.map((hangar) => [hangar.hangarId, hangar]));
+      node.replaceChildren(...data.days.map((day, i) => {
+        /** @type {[number, C.Stay][]} */
+        const entries = data.hangars.flatMap((hangar) => staysOn(data, hangar, i)).map((stay) => [
+          stay.checkInDate.startsWith(day.date) ? 0 : stay.checkOutDate.startsWith(day.date) ? 1 : 2, stay,
+        ]);
+        // With dates alone a guest leaves at the first instant of a day that is no longer theirs.
+        if (data.precision === 'date') data.stays.filter((stay) => stay.checkOutDate.startsWith(day.date)).forEach((stay) => entries.push([1, stay]));
+        entries.sort(([a, x], [b, y]) => a - b || x.checkInDate.localeCompare(y.checkInDate));
+        const entry = (/** @type {[number, C.Stay]} */ [kind, stay]) => {
+          const hangar = hangars.get(stay.hangarId);
+          const over = occupies(stay) && hangar && stay.lane >= hangar.spaces;
+          const hour = kind === 2 ? '' : formatHour(kind === 0 ? stay.checkInDate : stay.checkOutDate);
+          return h('li', null, h('button', { class: `cal-entry${over ? ' over' : ''}`, type: 'button', 'data-booking': stay.bookingId, 'data-status': stay.status, onclick: () => around.open(stay.bookingId) },
+            h('span', { class: kind === 2 ? 'sr' : 'cal-when' }, [words.comes, words.goes, words.remains][kind], ' ', hour),
+            h('b', null, hangar?.hangarNumber ?? ''), h('bdi', null, visible(stay.guestName) || words.noName),
+            kind === 2 ? null : h('small', null, [around.wording.statusWord(stay.status), stay.paid ? words.paid : words.unpaid, over ? words.overbooked : ''].filter(Boolean).join(' · '))));
+        };
+        const remain = entries.filter(([kind]) => kind === 2);
+        return h('li', { class: day.date === data.today ? 'today' : '' },
+          h('h3', null, around.wording.formatWeekday(day.date), h('small', null, say('of', { n: day.nights, spaces: day.spaces }))),
+          entries.length === 0 ? h('p', { class: 'place' }, words.nobody) : h('ul', null, ...entries.filter(([kind]) => kind !== 2).map(entry)),
+          remain.length > 0 ? h('ul', { class: 'cal-remain', 'aria-label': words.remains }, ...remain.map(entry)) : null);
+      }));
+    },
+    tick() {},
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * What the calendar knows, without a page: a window of days, what changed in it, and where each
+ * stay is drawn.
+ * @import * as C from './shapes.js'
+ */
+const DAY_MS = 86_400_000;
+const COUNTED = new Set(['confirmed', 'active', 'completed']);
+
+/** Whether a stay takes a space. @param {C.Stay} stay */
+export const occupies = (stay) => COUNTED.has(stay.status);
+
+/** A date some days from another, both like 2026-03-12. @param {string} date @param {number} days */
+export const addDays = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
+
+/** The weekday of a date, 0 is Sunday. @param {string} date */
+export const weekday = (date) => new Date(`${date}T00:00:00Z`).getUTCDay();
+
+/**
+ * Gives the stays of one hangar their lanes by the server's rule.
+ * Those that occupy a space come first, then pending ones, then cancelled ones.
+ * Each, by check-in and id, gets the first lane that is free.
+ * @param {C.Stay[]} stays
+ */
+export function assignLanes(stays) {
+  const rank = (/** @type {C.Stay} */ stay) => (occupies(stay) ? 0 : stay.status === 'pending' ? 1 : 2);
+  const times = (/** @type {C.Stay} */ stay) => [Date.parse(stay.checkInDate), Date.parse(stay.checkOutDate)];
+  /** @type {[number, number][][]} */
+  const lanes = [];
+  const order = (/** @type {C.Stay} */ a, /** @type {C.Stay} */ b) =>
+    rank(a) - rank(b) || times(a)[0] - times(b)[0] || (a.bookingId < b.bookingId ? -1 : 1);
+  for (const stay of [...stays].sort(order)) {
+    const [from, to] = times(stay);
+    let lane = lanes.findIndex((taken) => taken.every(([start, end]) => end <= from || to <= start));
+    if (lane < 0) lane = lanes.push([]) - 1;
+    lanes[lane].push([from, to]);
+    stay.lane = lane;
+  }
+}
+
+/**
+ * The first page with further ones behind it.
+ * @param {C.Page} window @param {C.Page} page
+ */
+export function append(window, page) {
+  window.hangars.push(...page.hangars);
+  window.stays.push(...page.stays);
+  window.counted.push(...page.counted);
+  window.uncertain.count += page.uncertain.count;
+  window.uncertain.stays.push(...page.uncertain.stays);
+}
+
+/**
+ * Brings what `changed` answered into a window. Returns the ids of the stays that differ now.
+ * Null says that the page holds other hangars than before: then the window is loaded again.
+ * @param {C.Page} window @param {C.Page} answer @param {string[]} asked
+ */
+export function apply(window, answer, asked) {
+  const at = new Map(window.hangars.map((hangar, i) => [hangar.hangarId, i]));
+  const differs = answer.hangars.some((hangar) => {
+    const known = window.hangars[at.get(hangar.hangarId) ?? -1];
+    return !known || window.counted.includes(hangar.hangarId) !== answer.counted.includes(hangar.hangarId);
+  });
+  if (differs) return null;
+  const own = new Set(answer.hangars.map((hangar) => hangar.hangarId));
+  const gone = new Set(asked);
+  const former = new Map(window.stays.map((stay) => [stay.bookingId, JSON.stringify({ ...stay, lane: 0 })]));
+  const touched = new Set(answer.stays.map((stay) => stay.hangarId));
+  const kept = window.stays.filter((stay) => {
+    // A stay of another page is that page's to tell.
+    if (!gone.has(stay.bookingId) || !own.has(stay.hangarId)) return true;
+    touched.add(stay.hangarId);
+    return false;
+  });
+  const fresh = new Set(answer.stays.map((stay) => stay.bookingId));
+  window.stays = [...kept.filter((stay) => !fresh.has(stay.bookingId)), ...answer.stays];
+  answer.hangars.forEach((hangar) => (window.hangars[/** @type {number} */ (at.get(hangar.hangarId))] = hangar));
+  window.days = answer.days;
+  window.today = answer.today;
+  for (const id of touched) assignLanes(window.stays.filter((stay) => stay.hangarId === id));
+  return answer.stays.filter((stay) => former.get(stay.bookingId) !== JSON.stringify({ ...stay, lane: 0 })).map((stay) => stay.bookingId);
+}
+
+/**
+ * How far an instant is into the window, 0 to 1. Each day is as wide as the others, however many
+ * hours it has.
+ * @param {C.Day[]} days @param {number} at Unix milliseconds
+ */
+export function part(days, at) {
+  const n = days.length;
+  for (let i = n - 1; i >= 0; i--) {
+    const start = Date.parse(days[i].start);
+    if (at >= start && days[i].hours > 0) return Math.min(1, (i + Math.min(1, (at - start) / (days[i].hours * 3_600_000))) / n);
+  }
+  return 0;
+}
+
+/**
+ * The stays of a hangar that follow another in their lane on the same date, each with the hours
+ * between them; null where bookings have no hours.
+ * @param {C.Stay[]} stays @param {boolean} hours @returns {Map<string, number | null>}
+ */
+export function turnovers(stays, hours) {
+  const found = new Map();
+  const order = stays.filter(occupies).sort((a, b) => Date.parse(a.checkInDate) - Date.parse(b.checkInDate));
+  /** @type {Map<number, C.Stay>} */
+  const last = new Map();
+  for (const stay of order) {
+    const before = last.get(stay.lane);
+    last.set(stay.lane, stay);
+    if (!before || before.checkOutDate.slice(0, 10) !== stay.checkInDate.slice(0, 10)) continue;
+    found.set(stay.bookingId, hours ? (Date.parse(stay.checkInDate) - Date.parse(before.checkOutDate)) / 3_600_000 : null);
+  }
+  return found;
+}
+
+/** The stays that a day of a hangar concerns. @param {C.Page} window @param {C.Hangar} hangar @param {number} day */
+export function staysOn(window, hangar, day) {
+  const from = Date.parse(window.days[day].start);
+  const to = from + window.days[day].hours * 3_600_000;
+  return window.stays.filter((stay) => stay.hangarId === hangar.hangarId && Date.parse(stay.checkInDate) < to && Date.parse(stay.checkOutDate) > from);
+}

@@ -1,0 +1,2 @@
+/** The same for CommonJS. */
+export type * from '../types.js' with { 'resolution-mode': 'import' };

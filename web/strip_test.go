@@ -1,0 +1,60 @@
+package web
+
+import (
+	"io/fs"
+	"testing"
+)
+
+func TestStripped(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ name, file, source, want string }{
+		{"a line's comment", "a.js", "a(); // why\nb();\n", "a();\nb();\n"},
+		{"a block", "a.js", "/**\n * why\n */\na(/* @type {x} */ b);\n", "a( b);\n"},
+		{"a block between tokens", "a.js", "return/*x*/a\n", "return a\n"},
+		{"a block that ends a line ends a statement", "a.js", "a = b/*\n*/(c)\n", "a = b\n(c)\n"},
+		{"empty lines", "a.js", "\n\na\n\n  // x\n\nb", "a\nb\n"},
+		{"strings", "a.js", `a('// no', "/* no */", 'it\'s // no');`, `a('// no', "/* no */", 'it\'s // no');` + "\n"},
+		{"a template", "a.js", "a(`// no\n\n  /* no */ ${b /* yes */ + `//${c}` + {}} // no`); // yes", "a(`// no\n\n  /* no */ ${b  + `//${c}` + {}} // no`);\n"},
+		{"a regular expression", "a.js", `a = /[/]\/\/*"/.test(b) / 2; // yes`, `a = /[/]\/\/*"/.test(b) / 2;` + "\n"},
+		{"a regular expression after a word", "a.js", "return /'/g; // it's", "return /'/g;\n"},
+		{"a division", "a.js", "a = b / c; // x / y", "a = b / c;\n"},
+		{"an address", "a.js", "a('https://b');", "a('https://b');\n"},
+		{"a style", "a.css", "/* why */\na { content: \"/* no */\"; } /* yes */\n", "a { content: \"/* no */\"; }\n"},
+		{"types stay", "a.d.ts", "/** why */\n", "/** why */\n"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if got := string(stripped(c.file, []byte(c.source))); got != c.want {
+				t.Errorf("%q\nbecame %q\nwant   %q", c.source, got, c.want)
+			}
+		})
+	}
+	for _, broken := range []string{"/*", "'", "`", "`${", "/[", "a/", "'\\", "`\\"} {
+		stripped("a.js", []byte(broken)) // ends
+	}
+}
+
+// TestStrippedTwice finds a comment that was left, in our own files: what has none is not changed.
+func TestStrippedTwice(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []fs.FS{embedded, docsFolder} {
+		err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			body, err := fs.ReadFile(folder, name)
+			if err != nil {
+				return err
+			}
+			once := string(stripped(name, body))
+			if twice := string(stripped(name, []byte(once))); twice != once {
+				t.Errorf("%s changes again", name)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
