@@ -5,10 +5,10 @@ BIN := bin/hangarshare
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test test-go test-web fuzz bench soak lint fmt clean
+.PHONY: help run build test test-go test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak release lint fmt clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the program, as bin/hangarshare
 	$(GO) build -o $(BIN) .
@@ -20,16 +20,29 @@ run: build ## start everything: server, private PostgreSQL, demo owners and simu
 test: test-go test-web ## all tests: Go with the race detector, the browser client, the page in a real browser
 
 test-go:
-	@./.ci/need postgres
+	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
 	$(GO) vet ./...
-	$(GO) test -race -timeout 10m ./...
+	$(GO) test -race -parallel 4 -timeout 30m ./...
 
 test-web: build
 	@./.ci/need postgres node chromium npm web/test
-	cd web && npm run check
+	cd web && npm run check && npm run --silent test:browsers
+
+test-browsers: build ## the page and the client in Firefox and WebKit, whose packages it installs
+	@./.ci/need postgres node npm web/test firefox webkit
+	cd web && npm run --silent test:browsers
+
+test-examples: build ## the Next.js example, built and driven in a real Chromium; its packages are large, so it is not part of test
+	@./.ci/need postgres node chromium npm web/test npm examples/nextjs
+	cd web && npm run --silent test:examples
+
+VERSIONS ?= 13 14 15 16 17 18
+test-versions: ## the database's tests on each of VERSIONS (13 to 18), fetched into the cache; UPDATE=-update writes docs/databases.md
+	@./.ci/need pgbouncer
+	VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout 0 -v -run '^TestVersions$$' ./test/versions $(UPDATE)
 
 fuzz: ## every fuzz target, each for FUZZTIME (30s)
-	@for folder in db handlers realtime; do \
+	@for folder in db handlers/stream realtime; do \
 		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$folder/*_test.go); do \
 			echo "$$folder $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s ./$$folder || exit 1; \
@@ -40,9 +53,20 @@ bench: ## benchmarks, with their ratios to a floor measured in the same run; SHO
 	@./.ci/need postgres
 	$(GO) test -run '^$$' -bench . -benchmem $(if $(SHORT),-short) -p 1 -timeout 60m ./...
 
+test-clients: ## other people's WebSocket and SSE libraries in six languages, plain and over TLS
+	@./.ci/need postgres node npm test/clients/node clients
+	CLIENTS=all $(GO) test -count=1 -timeout 30m -v -run '^TestForeignClients$$' ./test/clients
+
+attack: ## what a stranger, another owner or a broken client would try, against the built program; prints how many of each
+	@./.ci/need postgres
+	ATTACK=full $(GO) test -count=1 -timeout 30m -v -run '^TestAttack$$' ./test/attack
+
 soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faults; prints what it found
 	@./.ci/need postgres
-	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v .
+	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v ./test/soak
+
+release: ## programs, Debian packages, list of components and checksums, in dist/: the same bytes anywhere
+	GO=$(GO) ./deploy/release all dist
 
 lint: ## vet, staticcheck, gosec, govulncheck, types of the browser side
 	$(GO) vet ./...
@@ -55,4 +79,4 @@ fmt: ## format the Go code
 	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
 
 clean: ## remove what was built; the private database in .data stays
-	rm -rf bin
+	rm -rf bin dist

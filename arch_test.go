@@ -6,74 +6,122 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
+	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const modulePath = "github.com/hangarshare/hangarshare-realtime"
 
-// layers are the packages in the order in which a row change travels. A package may import those to its left.
-var layers = []string{"db", "realtime", "handlers", "api", "."}
+// commands is the layer that ties the others together.
+const commands = "api/cli"
 
-// tools stand beside the layers: what they may import of ours, and nothing imports them but main and tests.
+// layers are the packages in the order in which a row change travels. A package may
+// import those to its left.
+var layers = []string{"db/seal", "db/stats", "db/xid", "db", "db/eventlog", "realtime", "realtime/relay", "handlers", "handlers/stream", "api", commands, "."}
+
+// tools stand beside the layers: what they may import of ours. The commands import them, and tests.
 var tools = map[string][]string{
 	"web":          {},
 	"db/devdb":     {},
 	"db/demo":      {},
-	"db/dbtest":    {"db", "db/devdb", "db/demo"},
 	"api/loadtest": {},
+	"api/report":   {},
+	"api/tail":     {},
+}
+
+// helpers are for tests alone, which import whatever they need; what the helpers themselves may
+// import of ours stands here. Those with nothing are folders of tests.
+var helpers = map[string][]string{
+	"db/dbtest":                {"db", "db/devdb", "db/demo"},
+	"handlers/frametest":       {},
+	"realtime/relay/redistest": {},
+	"api/issuertest":           {},
+	"test/harness":             {"api", "api/cli", "db", "db/dbtest", "db/demo", "db/devdb"},
+	"test/attack":              {},
+	"test/bench":               {},
+	"test/clients":             {},
+	"test/e2e":                 {},
+	"test/release":             {},
+	"test/soak":                {},
+	"test/versions":            {},
+	"test/storm":               {},
 }
 
 // only says which files alone may import a library.
 var only = map[string]string{
-	"nhooyr.io/websocket":                            "handlers/ws.go",
-	"github.com/go-chi/jwtauth/v5":                   "api/auth.go",
+	"nhooyr.io/websocket":                            "handlers/stream/ws.go",
+	"github.com/go-chi/jwtauth/v5":                   "api/tokens.go",
 	"github.com/pressly/goose/v3":                    "db/migrate.go",
-	"github.com/alecthomas/kong":                     "main.go",
+	"github.com/alecthomas/kong":                     "api/cli/",
+	"github.com/arran4/golang-ical":                  "handlers/ics.go",
+	"github.com/coreos/go-systemd/v22/daemon":        "api/cli/supervisor.go",
 	"github.com/go-chi/chi/v5":                       "api/",
+	"github.com/redis/rueidis":                       "realtime/relay/",
+	"github.com/tmaxmax/go-sse":                      "api/tail/",
+	"github.com/getsentry/sentry-go":                 "api/report/",
+	"github.com/KimMachineGun/automemlimit/memlimit": "api/cli/memory.go",
 	"github.com/lib/pq":                              "db/",
-	"github.com/jmoiron/sqlx":                        "db/ main serve.go",
-	"github.com/prometheus/client_golang/prometheus": "api/stats.go",
+	"github.com/jmoiron/sqlx":                        "db/ api/cli/serve.go api/cli/privacy.go",
+	"github.com/prometheus/client_golang/prometheus": "api/stats.go api/admin.go db/stats/",
 }
 
 func TestImportsPointOneWay(t *testing.T) {
 	eachGoFile(t, func(file string, imports []string) {
+		folder := path.Dir(file)
+		layer := slices.Index(layers, folder)
+		beside, isTool := tools[folder]
+		forTests, isHelper := helpers[folder]
+		if layer < 0 && !isTool && !isHelper {
+			t.Errorf("%s is in a folder that the layout does not know: add it to layers, tools or helpers", file)
+		}
 		if strings.HasSuffix(file, "_test.go") {
 			return
 		}
-		folder := path.Dir(file)
 		for _, imported := range imports {
 			own, ok := strings.CutPrefix(imported, modulePath+"/")
 			if !ok {
 				continue
 			}
-			if allowed, isTool := tools[folder]; isTool {
-				if !slices.Contains(allowed, own) {
+			_, toTool := tools[own]
+			_, toHelper := helpers[own]
+			to := slices.Index(layers, own)
+			switch {
+			case isTool || isHelper:
+				if allowed := append(beside, forTests...); !slices.Contains(allowed, own) {
 					t.Errorf("%s imports %s: %s may import only %v of ours", file, own, folder, allowed)
 				}
-				continue
-			}
-			from, to := slices.Index(layers, folder), slices.Index(layers, own)
-			_, toTool := tools[own]
-			switch {
-			case from < 0:
-				t.Errorf("%s is in a folder that the layout does not know: add it to layers or tools", file)
-			case toTool && folder != ".":
-				t.Errorf("%s imports %s, which is for main and tests", file, own)
-			case !toTool && (to < 0 || to >= from):
+			case toHelper:
+				t.Errorf("%s imports %s, which is for tests", file, own)
+			case toTool:
+				if folder != commands {
+					t.Errorf("%s imports %s, which is for %s", file, own, commands)
+				}
+			case to < 0 || to >= layer:
 				t.Errorf("%s imports %s: imports point to the left in %v", file, own, layers)
 			}
 		}
 	})
 }
 
+func TestRootHoldsOnlyTheProgram(t *testing.T) {
+	eachGoFile(t, func(file string, _ []string) {
+		if path.Dir(file) == "." && file != "main.go" && file != "arch_test.go" {
+			t.Errorf("%s: commands belong into %s, tests of the whole program into test/e2e", file, commands)
+		}
+	})
+}
+
 func TestLibrariesHaveOneHome(t *testing.T) {
 	eachGoFile(t, func(file string, imports []string) {
-		if strings.HasSuffix(file, "_test.go") {
+		if _, isHelper := helpers[path.Dir(file)]; isHelper || strings.HasSuffix(file, "_test.go") {
 			return
 		}
 		for _, imported := range imports {
@@ -111,7 +159,124 @@ func TestEveryPackageIntroducesItself(t *testing.T) {
 	}
 }
 
-// eachGoFile calls do with every Go file of the module, by its path from the root, and what it imports.
+var (
+	link     = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading  = regexp.MustCompile("(?m)^#+ (.+)$")
+	notInIDs = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// TestDocumentsLinkToWhatIsThere follows each link of README, CONTRIBUTING and docs within the
+// repository, and holds README to one link to each document.
+func TestDocumentsLinkToWhatIsThere(t *testing.T) {
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := map[string]int{}
+	for _, document := range append([]string{"README.md", "CONTRIBUTING.md"}, documents...) {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			target, fragment, _ := strings.Cut(match[1], "#")
+			if strings.Contains(target, ":") {
+				continue // another site
+			}
+			file := document
+			if target != "" {
+				file = path.Join(path.Dir(document), target)
+			}
+			if document == "README.md" {
+				linked[file]++
+			}
+			there, err := os.ReadFile(file)
+			if _, missing := os.Stat(file); missing != nil {
+				t.Errorf("%s links to %s, which is not there", document, match[1])
+			} else if fragment != "" && (err != nil || !hasHeading(string(there), fragment)) {
+				t.Errorf("%s links to %s, which has no such heading", document, match[1])
+			}
+		}
+	}
+	for _, document := range documents {
+		if linked[document] != 1 {
+			t.Errorf("README.md links %d times to %s: once is right", linked[document], document)
+		}
+	}
+}
+
+// TestContributingNamesWhatIsThere holds CONTRIBUTING and README to the rooms that there are, and
+// all documents to files that there are.
+func TestContributingNamesWhatIsThere(t *testing.T) {
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := regexp.MustCompile("`((?:[a-z_-]+/)+[a-z_-]+\\.(?:go|js|css|sql|cfg|conf|service))`")
+	for _, document := range append([]string{"README.md", "CONTRIBUTING.md"}, documents...) {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range file.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(match[1]); err != nil {
+				t.Errorf("%s names %s, which is not there", document, match[1])
+			}
+		}
+		if document != "CONTRIBUTING.md" {
+			continue
+		}
+		for _, room := range slices.Concat(layers, slices.Collect(maps.Keys(tools)), slices.Collect(maps.Keys(helpers))) {
+			if _, helper := helpers[room]; room == "." || helper && !strings.HasPrefix(room, "test/") {
+				continue // what helps the tests of one room is named by its package's comment
+			}
+			if !strings.Contains(string(text), "`"+room+"`") {
+				t.Errorf("CONTRIBUTING.md does not say what is in %s", room)
+			}
+		}
+	}
+}
+
+// hasHeading reports whether Markdown has a heading with this fragment, as GitHub makes it.
+func hasHeading(text, fragment string) bool {
+	return slices.ContainsFunc(heading.FindAllStringSubmatch(text, -1), func(match []string) bool {
+		id := notInIDs.ReplaceAllString(strings.ToLower(match[1]), "")
+		return strings.ReplaceAll(id, " ", "-") == fragment
+	})
+}
+
+// TestCommentsFitInAWindow holds comments to 100 columns, of which a tab takes four: wider ones are
+// hard to read. What a tool reads (//go:, //lint:, //nolint) and a single long word may be wider.
+func TestCommentsFitInAWindow(t *testing.T) {
+	const columns = 100
+	tools := regexp.MustCompile(`^//(go:|lint:|nolint)|^// (#nosec|example:)|^// \S+$`)
+	eachGoFile(t, func(file string, _ []string) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, text, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, group := range parsed.Comments {
+			for _, comment := range group.List {
+				first := set.Position(comment.Pos()).Line
+				for i := range strings.Count(comment.Text, "\n") + 1 {
+					line := strings.ReplaceAll(lines[first-1+i], "\t", "    ")
+					if width := utf8.RuneCountInString(line); width > columns && !tools.MatchString(comment.Text) {
+						t.Errorf("%s:%d: a comment ends in column %d: wrap it at %d", file, first+i, width, columns)
+					}
+				}
+			}
+		}
+	})
+}
+
+// eachGoFile calls do with every Go file of the module, by its path from the root, and
+// what it imports.
 func eachGoFile(t *testing.T, do func(file string, imports []string)) {
 	t.Helper()
 	seen := 0
@@ -121,6 +286,9 @@ func eachGoFile(t *testing.T, do func(file string, imports []string)) {
 		}
 		if entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules") {
 			return fs.SkipDir
+		}
+		if _, err := os.Stat(filepath.Join(file, "go.mod")); entry.IsDir() && file != "." && err == nil {
+			return fs.SkipDir // a module of its own
 		}
 		if entry.IsDir() || filepath.Ext(file) != ".go" {
 			return nil
