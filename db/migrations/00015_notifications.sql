@@ -33,6 +33,9 @@ CREATE INDEX notifications_revision ON realtime.notifications (owner_id, revisio
 CREATE INDEX notifications_list ON realtime.notifications (owner_id, id) WHERE archived_at IS NULL;
 CREATE INDEX notifications_unread ON realtime.notifications (owner_id, created_at)
     WHERE read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL;
+CREATE INDEX notifications_group ON realtime.notifications (owner_id, group_key) WHERE resolved_at IS NULL;
+CREATE INDEX notifications_conditions ON realtime.notifications (kind, group_key)
+    WHERE resolved_at IS NULL AND kind IN ('overbooked', 'occupancy_low', 'invitation');
 CREATE INDEX notifications_expire ON realtime.notifications (expires_at);
 
 -- The newest revision of an account's notifications: who changes one holds this row's lock, so
