@@ -32,25 +32,42 @@ var errOtherShape = errors.New("the portal's tables have got another shape")
 // anybody may cause such errors.
 const reshapePause = time.Second
 
+// shapeError says what an error of a query tells about the shape that it was written for.
+type shapeError int
+
+const (
+	noShapeError shapeError = iota
+	mayBeShape              // a value of a request may cause it, too
+	mustBeShape
+)
+
 // shapeErrors are what PostgreSQL says of a query that was written for another shape
 // (PostgreSQL manual, appendix A).
-var shapeErrors = map[pqerror.Code]bool{
-	"42703": true, // undefined column
-	"42P01": true, // undefined table
-	"42809": true, // wrong object type
-	"3F000": true, // invalid schema name
-	"42883": true, // undefined function, also for an operator between two types
-	"42804": true, // datatype mismatch
-	"42846": true, // cannot coerce
-	"22003": true, // numeric value out of range
-	"22P02": true, // invalid text representation
-	"0A000": true, // a cached plan must not change its result type
+var shapeErrors = map[pqerror.Code]shapeError{
+	"42703": mustBeShape, // undefined column
+	"42P01": mustBeShape, // undefined table
+	"42809": mustBeShape, // wrong object type
+	"3F000": mustBeShape, // invalid schema name
+	"42883": mustBeShape, // undefined function, also for an operator between two types
+	"42804": mustBeShape, // datatype mismatch
+	"42846": mustBeShape, // cannot coerce
+	"22003": mayBeShape,  // numeric value out of range
+	"22P02": mayBeShape,  // invalid text representation
+	"0A000": mustBeShape, // a cached plan must not change its result type
+}
+
+// shapeErrorOf classifies an error of PostgreSQL.
+func shapeErrorOf(err error) shapeError {
+	var pqErr *pq.Error
+	if !errors.As(err, &pqErr) {
+		return noShapeError
+	}
+	return shapeErrors[pqErr.Code]
 }
 
 // otherShape reports whether err may come from a query that was written for another shape.
 func otherShape(err error) bool {
-	var pqErr *pq.Error
-	return errors.Is(err, errOtherShape) || errors.As(err, &pqErr) && shapeErrors[pqErr.Code]
+	return errors.Is(err, errOtherShape) || shapeErrorOf(err) != noShapeError
 }
 
 // asking has do ask what is written for the present shape, and once more where that turns
@@ -63,6 +80,12 @@ func (s *Store) asking(ctx context.Context, do func(*written) error) error {
 	err := do(w)
 	if !otherShape(err) {
 		return err
+	}
+	if shapeErrorOf(err) == mustBeShape {
+		// A column that went a moment after the last look is no error of ours to show.
+		if waited := s.awaitReshape(ctx, w); waited != nil {
+			return waited
+		}
 	}
 	changed, failed := s.reshape(ctx, w, err)
 	switch {
@@ -78,6 +101,23 @@ func (s *Store) asking(ctx context.Context, do func(*written) error) error {
 // It reports whether they have.
 func (s *Store) Reshape(ctx context.Context) (changed bool, err error) {
 	return s.reshape(ctx, s.now.Load(), nil)
+}
+
+// awaitReshape waits until the shape may be looked at again, or somebody found another one than
+// that of was.
+func (s *Store) awaitReshape(ctx context.Context, was *written) error {
+	s.reshaping.Lock()
+	pause := reshapePause - time.Since(s.looked)
+	s.reshaping.Unlock()
+	if pause <= 0 || s.now.Load() != was {
+		return nil
+	}
+	select {
+	case <-time.After(pause):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // reshape is Reshape for a caller that asked by was, and got an error that may come from it.
