@@ -5,13 +5,16 @@ BIN := bin/hangarshare
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test test-go test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak release lint fmt clean
+.PHONY: help run build test test-go test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Every build of the program, vet's too, is as that of a release: Go compiles each package once for all of them.
+PLAIN := CGO_ENABLED=0 $(GO)
+
 build: ## the program, as bin/hangarshare
-	$(GO) build -o $(BIN) .
+	$(PLAIN) build -trimpath -o $(BIN) .
 
 run: build ## start everything: server, private PostgreSQL, demo owners and simulator
 	@if [ -z "$$DATABASE_URL" ]; then ./.ci/need postgres; fi
@@ -21,7 +24,7 @@ test: test-go test-web ## all tests: Go with the race detector, the browser clie
 
 test-go:
 	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
-	$(GO) vet ./...
+	$(PLAIN) vet -trimpath ./...
 	$(GO) test -race -parallel 4 -timeout 30m ./...
 
 test-web: build
@@ -65,11 +68,14 @@ soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faul
 	@./.ci/need postgres
 	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v ./test/soak
 
+test-release: ## two releases from nothing, in two folders, each with a build cache of its own: the same bytes
+	RELEASE=full $(GO) test -count=1 -timeout 30m -v ./test/release
+
 release: ## programs, Debian packages, list of components and checksums, in dist/: the same bytes anywhere
 	GO=$(GO) ./deploy/release all dist
 
 lint: ## vet, staticcheck, gosec, govulncheck, types of the browser side
-	$(GO) vet ./...
+	$(PLAIN) vet -trimpath ./...
 	$(GO) run $(STATICCHECK) ./...
 	@GO=$(GO) ./.ci/security
 	@./.ci/need node npm web/test

@@ -47,6 +47,9 @@ func (s *Server) Drain(ctx context.Context, over time.Duration) {
 	for i, session := range sessions {
 		session.sendClosing(returnWithin)
 		session.end(goingAway)
+		if i+1 == len(sessions) {
+			return // nobody is left for whom to wait
+		}
 		next := begun.Add(time.Duration(float64(over) * float64(i+1) / float64(len(sessions))))
 		wait := time.Until(next)
 		if wait < time.Millisecond || ctx.Err() != nil {

@@ -192,17 +192,14 @@ func prepare(t *testing.T) (binary string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, build := range [][]string{
-		{"go", "go", "build", "-o", "../bin/go", "."},
-		{".", "javac", "-d", "bin", "java/Client.java"},
-	} {
-		if _, err := exec.LookPath(build[1]); err != nil && build[1] == "javac" {
-			continue
-		}
-		command := exec.Command(build[1], build[2:]...)
-		command.Dir = build[0]
+	builds := map[string]*exec.Cmd{"go": harness.PlainBuild("-o", "../bin/go", ".")}
+	if _, err := exec.LookPath("javac"); err == nil {
+		builds["."] = exec.Command("javac", "-d", "bin", "java/Client.java")
+	}
+	for folder, command := range builds {
+		command.Dir = folder
 		if text, err := command.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", build, err, text)
+			t.Fatalf("%v: %v\n%s", command.Args, err, text)
 		}
 	}
 	return binary

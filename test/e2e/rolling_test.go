@@ -239,7 +239,7 @@ func TestRollingRestartBehindBalancers(t *testing.T) {
 	var addresses []string
 	var servers []*harness.Program
 	serve := func(address string) *harness.Program {
-		return harness.Serve(t, portal, "--addr", address, "--trusted-proxies", "127.0.0.1", "--drain-delay", "5s", "--database-wait", "1m",
+		return harness.Serve(t, portal, "--addr", address, "--trusted-proxies", "127.0.0.1", "--drain-delay", "5s", "--drain-time", "3s", "--database-wait", "1m",
 			"--requests-per-minute-per-user", "0", "--requests-per-minute-per-address", "0",
 			"--max-connections-per-user", "0", "--max-connections-per-address", "0", "--max-unauthenticated-per-address", "0", "--log-level", "warn")
 	}

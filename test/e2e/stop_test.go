@@ -74,7 +74,7 @@ func keepBooking(t testing.TB, portal *dbtest.Portal, o dbtest.Owner, guest stri
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
 	const clients = 240
-	s := harness.NewSetup(t)
+	s := harness.NewSetup(t, "--drain-time", api.DefaultDrainTime.String())
 	begin := s.Connect(t, s.Token, s.Owner.ID, "").Next(harness.OfType("connection_established")).Field("lastEventId")
 	stopBooking := keepBooking(t, s.Portal, s.Owner, s.Guest, 10*time.Millisecond)
 	witnesses := make([]*recorder, clients)

@@ -17,13 +17,21 @@ var Build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	binary := Path("bin/hangarshare-" + filepath.Base(folder))
-	command := exec.Command("go", "build", "-o", binary, ".")
+	command := PlainBuild("-ldflags=-s -w", "-o", binary, ".")
 	command.Dir = Path(".")
 	if text, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, text)
 	}
 	return binary, nil
 })
+
+// PlainBuild returns a go build with further arguments. Its cgo and paths are those of make build
+// and of a release, so that Go compiles each package once for all of them.
+func PlainBuild(args ...string) *exec.Cmd {
+	command := exec.Command("go", append([]string{"build", "-trimpath"}, args...)...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return command
+}
 
 // OwnBinary returns a copy of the built program that nobody replaces while it is in use.
 func OwnBinary(t testing.TB) string {
@@ -47,7 +55,7 @@ func OwnBinary(t testing.TB) string {
 // key that is Secret. The last value of a flag counts.
 func ServeFlags(databaseURL string, more ...string) []string {
 	return append([]string{"serve", "--no-demo", "--addr", "127.0.0.1:0", "--admin-addr", "",
-		"--database-url", databaseURL, "--jwt-secret", Secret, "--log-level", "warn"}, more...)
+		"--database-url", databaseURL, "--jwt-secret", Secret, "--log-level", "warn", "--drain-time", drainTime}, more...)
 }
 
 // Process is a program in a process of its own.

@@ -24,6 +24,9 @@ import (
 const (
 	// Secret signs the access tokens of tests.
 	Secret = "a secret of the tests, long enough to sign"
+	// drainTime is over how long servers of tests spread their goodbyes, unless a test says another
+	// time: they have few clients, and each test waits for its server's end.
+	drainTime = "100ms"
 	// Timeout bounds every wait for a signal: it is never reached unless something is broken.
 	Timeout = time.Minute
 )
@@ -83,7 +86,7 @@ func ServeTo(t testing.TB, portal *dbtest.Portal, client *http.Client, flags ...
 	ctx, cancel := context.WithCancel(context.Background())
 	out := NewOutput()
 	args := append([]string{"serve", "--no-demo", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
-		"--database-url", portal.URL, "--jwt-secret", Secret}, flags...)
+		"--database-url", portal.URL, "--jwt-secret", Secret, "--drain-time", drainTime}, flags...)
 	if !slices.Contains(flags, "--limit-exempt") {
 		args = append(args, "--limit-exempt", "127.0.0.0/8")
 	}

@@ -6,6 +6,7 @@ package release
 import (
 	"bytes"
 	"crypto/sha256"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -54,43 +55,72 @@ type builds struct{ folders, programs [2]string }
 // copied is the other folder, once there is one.
 var copied string
 
-// built builds the program in both folders, once for all tests.
+// full has the second build compile everything anew. Otherwise it takes from Go's cache what the
+// first one compiled: a package that would come out different in another folder is not found there.
+var full = os.Getenv("RELEASE") == "full"
+
+// built builds the program in both folders, once for all tests: in the other one by the command of
+// deploy/Dockerfile, from the files that Dockerfile.dockerignore lets through.
 var built = sync.OnceValues(func() (b builds, err error) {
 	if copied, err = os.MkdirTemp("", "release"); err != nil {
 		return b, err
 	}
-	b.folders = [2]string{harness.Path("."), copied}
+	b.folders = [2]string{harness.Path("."), filepath.Join(copied, "source")}
+	passes, err := dockerContext()
+	if err != nil {
+		return b, err
+	}
+	if err := copyFiles(b.folders[1], passes); err != nil {
+		return b, err
+	}
+	inImage, err := dockerBuild()
+	if err != nil {
+		return b, err
+	}
+	for i, command := range []string{"deploy/release binary ", inImage} {
+		b.programs[i] = filepath.Join(copied, fmt.Sprint(i))
+		build := exec.Command("sh", "-c", command+b.programs[i])
+		build.Dir, build.Env = b.folders[i], append(os.Environ(), "COMMIT="+commit, "SOURCE_DATE_EPOCH=1700000000")
+		if full {
+			build.Env = append(build.Env, "GOCACHE="+filepath.Join(copied, fmt.Sprint("cache", i)))
+		}
+		if said, err := build.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("build in %s: %w\n%s", b.folders[i], err, said)
+		}
+	}
+	return b, copyFiles(b.folders[1], func(string) bool { return true })
+})
+
+// copyFiles copies those files of this folder that git has or would take, and that pass. It says
+// nothing of what is not the repository's.
+func copyFiles(to string, passes func(name string) bool) error {
 	list := exec.Command("git", "ls-files", "-co", "--exclude-standard")
-	list.Dir = b.folders[0]
+	list.Dir = harness.Path(".")
 	names, err := list.Output()
 	if err != nil {
-		return b, fmt.Errorf("list the files: %w", err)
+		return fmt.Errorf("list the files: %w", err)
 	}
 	for name := range strings.Lines(string(names)) {
-		from := harness.Path(strings.TrimSuffix(name, "\n"))
+		name = strings.TrimSuffix(name, "\n")
+		if !passes(name) {
+			continue
+		}
+		from := harness.Path(name)
 		text, err := os.ReadFile(from)
 		if err != nil {
 			continue // removed, but not yet from git's index
 		}
-		file := filepath.Join(b.folders[1], filepath.FromSlash(strings.TrimSuffix(name, "\n")))
+		file := filepath.Join(to, filepath.FromSlash(name))
 		info, err := os.Stat(from)
 		if err == nil {
 			err = errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, text, info.Mode()))
 		}
 		if err != nil {
-			return b, err
+			return err
 		}
 	}
-	for i, folder := range b.folders {
-		b.programs[i] = filepath.Join(b.folders[1], "bin", fmt.Sprint(i))
-		build := exec.Command(filepath.Join(folder, "deploy/release"), "binary", b.programs[i])
-		build.Env = append(os.Environ(), "COMMIT="+commit, "SOURCE_DATE_EPOCH=1700000000")
-		if said, err := build.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("build in %s: %w\n%s", folder, err, said)
-		}
-	}
-	return b, nil
-})
+	return nil
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -189,6 +219,37 @@ func TestImageArchive(t *testing.T) {
 		"--jwt-secret", harness.Secret, "--timezone", "Europe/Lisbon", "--database-wait", "0s", "--addr", "127.0.0.1:0", "--admin-addr", "")...)
 	if said, err := command.CombinedOutput(); err == nil || !strings.Contains(string(said), "db.invalid") {
 		t.Errorf("without a database: %v %s", err, said)
+	}
+}
+
+// TestProgram compares the programs of both folders: the same bytes, static, and no word of where
+// they were built.
+func TestProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds the program twice")
+	}
+	t.Parallel()
+	b, err := built()
+	harness.Must(t, err)
+	var sums [2]string
+	for i, program := range b.programs {
+		text, err := os.ReadFile(program)
+		harness.Must(t, err)
+		sums[i] = fmt.Sprintf("%x", sha256.Sum256(text))
+		if bytes.Contains(text, []byte(b.folders[i]+"/")) {
+			t.Errorf("the program names the folder %s", b.folders[i])
+		}
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("built in two folders the program has the sums %v", sums)
+	}
+	binary, err := elf.Open(b.programs[1])
+	harness.Must(t, err)
+	defer binary.Close()
+	for _, part := range binary.Progs {
+		if part.Type == elf.PT_INTERP || part.Type == elf.PT_DYNAMIC {
+			t.Errorf("the program is not static: it has %s", part.Type)
+		}
 	}
 }
 
