@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,17 +25,19 @@ var protocols = []string{"h2", "http/1.1"}
 // CertificateFiles is a certificate chain and its key in files. While it runs, a new pair in them
 // replaces the old one for the connections that come; a bad one does not.
 type CertificateFiles struct {
+	log     *slog.Logger
+	poll    time.Duration
+	current atomic.Pointer[tls.Certificate]
+
+	mu                sync.Mutex // guards what follows
 	certFile, keyFile string
-	log               *slog.Logger
-	poll              time.Duration
-	current           atomic.Pointer[tls.Certificate]
 	loaded            [sha256.Size]byte // of what current was read from
 }
 
 // NewCertificateFiles reads the files for the first time.
 func NewCertificateFiles(certFile, keyFile string, log *slog.Logger) (*CertificateFiles, error) {
 	c := &CertificateFiles{certFile: certFile, keyFile: keyFile, log: log, poll: certificatePoll}
-	certificate, sum, err := c.read()
+	certificate, sum, err := readPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
 	}
@@ -88,7 +91,9 @@ type bad struct {
 }
 
 func (c *CertificateFiles) reload(before bad) bad {
-	certificate, sum, err := c.read()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	certificate, sum, err := readPair(c.certFile, c.keyFile)
 	if err == nil && sum == c.loaded {
 		return bad{}
 	}
@@ -105,20 +110,45 @@ func (c *CertificateFiles) reload(before bad) bad {
 		}
 		return now
 	}
-	c.current.Store(certificate)
-	c.loaded = sum
-	c.log.Info("a new certificate is in use", "ends", certificate.Leaf.NotAfter)
+	c.use(certificate, sum)
 	return bad{}
 }
 
-// read reads the pair, and the sum of what it read, as far as it came.
-func (c *CertificateFiles) read() (*tls.Certificate, [sha256.Size]byte, error) {
+// use has connections that come presented another pair. The caller holds the lock.
+func (c *CertificateFiles) use(certificate *tls.Certificate, sum [sha256.Size]byte) {
+	c.current.Store(certificate)
+	c.loaded = sum
+	c.log.Info("a new certificate is in use", "ends", certificate.Leaf.NotAfter)
+}
+
+// Open reads a pair from files now, which may be those of before. It returns what puts the pair in
+// use and has these files looked at from then on; nothing is changed until that is called.
+func (c *CertificateFiles) Open(certFile, keyFile string) (take func(), err error) {
+	certificate, sum, err := readPair(certFile, keyFile)
+	if err == nil {
+		err = inForce(certificate, time.Now())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.certFile, c.keyFile = certFile, keyFile
+		if sum != c.loaded {
+			c.use(certificate, sum)
+		}
+	}, nil
+}
+
+// readPair reads a pair, and the sum of what it read, as far as it came.
+func readPair(certFile, keyFile string) (*tls.Certificate, [sha256.Size]byte, error) {
 	var none [sha256.Size]byte
-	certText, err := os.ReadFile(c.certFile)
+	certText, err := os.ReadFile(certFile)
 	if err != nil {
 		return nil, none, err
 	}
-	keyText, err := os.ReadFile(c.keyFile)
+	keyText, err := os.ReadFile(keyFile)
 	if err != nil {
 		return nil, none, err
 	}

@@ -84,14 +84,14 @@ var forwardingHeaders = []string{"X-Forwarded-For", "Forwarded", "X-Real-IP"}
 // none: LIMIT_EXEMPT does not count for them.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer := peerOf(r.RemoteAddr)
+		peer, policy := peerOf(r.RemoteAddr), s.policy()
 		c := client{key: limitKey(peer), secure: r.TLS != nil, address: peer.String(), port: portOf(r.RemoteAddr)}
 		forwarded := slices.ContainsFunc(forwardingHeaders, func(name string) bool { return r.Header.Get(name) != "" })
 		host := r.Host
 		switch {
-		case s.TrustedProxies.contain(peer):
+		case policy.TrustedProxies.contain(peer):
 			c.address, c.port = "", 0
-			spoken, err := s.TrustedProxies.spokenFor(r.Header)
+			spoken, err := policy.TrustedProxies.spokenFor(r.Header)
 			switch {
 			case err != nil:
 				c.key = "unknown by " + peer.String()
@@ -99,7 +99,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 					s.Log.Warn("a trusted proxy does not say clearly for whom it speaks", "proxy", peer.String(), "error", err)
 				})
 			case spoken.IsValid():
-				c.key, c.exempt = limitKey(spoken), s.LimitExempt.contain(spoken)
+				c.key, c.exempt = limitKey(spoken), policy.LimitExempt.contain(spoken)
 				c.address = spoken.String()
 			}
 			proto, named := outside(r.Header)
@@ -115,7 +115,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 				})
 			}
 		default:
-			c.exempt = s.LimitExempt.contain(peer)
+			c.exempt = policy.LimitExempt.contain(peer)
 		}
 		r = r.WithContext(context.WithValue(r.Context(), clientKey{}, c))
 		r.Host = host

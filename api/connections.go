@@ -22,12 +22,15 @@ const (
 	// nothing that is silent is left to make room. No answer of ours takes as long unless
 	// its reader lets it wait.
 	longAnswer = 10 * time.Second
-	// adminConnections is how many connections the admin port has, and any port before
+	// adminLimit is how many connections the admin port has, and any port before
 	// the server is ready.
-	adminConnections = 64
+	adminLimit = 64
 	// evictionNotice is how often it is told that connections are closed to make room.
 	evictionNotice = time.Minute
 )
+
+// adminConnections is the limit of such a port.
+func adminConnections() int { return adminLimit }
 
 // connTable bounds a server's connections that carry no stream. Each of them holds a file
 // descriptor from the moment at which it is accepted, whether it ever says anything or not. A new
@@ -36,7 +39,7 @@ const (
 // one whose answer has been under way for longest, if that is longer than longAnswer. So
 // connections that say nothing push out each other, and never a request that is being served.
 type connTable struct {
-	limit   int // 0: none
+	limit   func() int // 0: none
 	log     *slog.Logger
 	notice  rate.Sometimes
 	evicted atomic.Int64
@@ -60,7 +63,7 @@ type tracked struct {
 
 type trackedKey struct{}
 
-func newConnTable(limit int, log *slog.Logger) *connTable {
+func newConnTable(limit func() int, log *slog.Logger) *connTable {
 	return &connTable{limit: limit, log: log, notice: rate.Sometimes{Interval: evictionNotice},
 		conns: make(map[net.Conn]*tracked), silent: list.New(), served: list.New()}
 }
@@ -111,14 +114,14 @@ func (t *connTable) observe(conn net.Conn, state http.ConnState) {
 	t.evicted.Add(1)
 	t.notice.Do(func() {
 		t.log.Warn("connections that carry no stream are closed to make room for new ones: "+
-			"raise MAX_CONNECTIONS_WITHOUT_STREAM if these are no attack", "limit", t.limit)
+			"raise MAX_CONNECTIONS_WITHOUT_STREAM if these are no attack", "limit", t.limit())
 	})
 	abort(victim.conn)
 }
 
 // victim takes out the connection that must go, nil if there is room. The caller holds the lock.
 func (t *connTable) victim(now time.Time) *tracked {
-	if t.limit <= 0 || t.silent.Len()+t.served.Len() <= t.limit {
+	if limit := t.limit(); limit <= 0 || t.silent.Len()+t.served.Len() <= limit {
 		return nil
 	}
 	oldest := t.silent.Front()

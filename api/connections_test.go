@@ -125,7 +125,7 @@ func TestServedConnectionsStay(t *testing.T) {
 // TestStreamsAreNotSilent: what carries a stream over HTTP/2 is counted as a stream alone.
 func TestStreamsAreNotSilent(t *testing.T) {
 	t.Parallel()
-	table := newConnTable(2, slog.New(slog.DiscardHandler))
+	table := newConnTable(func() int { return 2 }, slog.New(slog.DiscardHandler))
 	conn := &remote{address: "203.0.113.9:1"}
 	c := table.find(conn)
 	table.observe(conn, http.StateNew)

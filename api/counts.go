@@ -62,9 +62,10 @@ func (c credential) way() string {
 	return wayNone
 }
 
-// limitNames are the values of the label limit: the settings, as the texts of refusals name them.
-var limitNames = []string{"max_connections", "max_connections_per_user", "max_connections_per_address", "max_unauthenticated_per_address",
-	"requests_per_minute_per_user", "requests_per_minute_per_address"}
+// limitNames are the values of the label limit: the settings, as the texts of refusals name them,
+// and the handlers' own.
+var limitNames = append([]string{"max_connections", "max_connections_per_user", "max_connections_per_address", "max_unauthenticated_per_address",
+	"requests_per_minute_per_user", "requests_per_minute_per_address"}, handlers.Limits...)
 
 var settingInText = regexp.MustCompile(`\(([A-Z_]+)\)$`)
 
@@ -74,6 +75,13 @@ func (l *Limiter) refuse(detail string, wait time.Duration) *handlers.LimitError
 		l.refused.add(strings.ToLower(setting[1]))
 	}
 	return &handlers.LimitError{Detail: detail, RetryAfter: wait}
+}
+
+// CountRefused counts what another part refused because of one of handlers.Limits.
+func (l *Limiter) CountRefused(limit string) {
+	if l != nil {
+		l.refused.add(limit)
+	}
 }
 
 // Collect implements stats.Collector.

@@ -5,8 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -49,8 +49,8 @@ type counter map[string]int
 // Limiter counts connections and requests against Limits. An address is an IPv4 address or an IPv6
 // /64. What exempt addresses ask for counts only in total, and where no token was sent.
 type Limiter struct {
-	limits                  Limits
-	userRates, addressRates *rateLimits
+	limits                  atomic.Pointer[Limits]
+	userRates, addressRates atomic.Pointer[rateLimits] // nil: no limit
 	// Others count what users and addresses have open on other servers. May be nil.
 	Others Others
 
@@ -60,8 +60,9 @@ type Limiter struct {
 	streams   counter    // streams of everybody
 	ofUser    counter
 	ofAddress counter
-	anonymous counter // WebSockets that have sent no token: by address, and in total
-	peers     counter // connections that carry no stream, by address
+	anonymous counter             // WebSockets that have sent no token: by address, and in total
+	peers     counter             // connections that carry no stream, by address
+	counted   map[net.Conn]string // those, and under which key
 }
 
 // Others are the other servers of an installation, as far as they are heard.
@@ -80,12 +81,13 @@ const (
 // many connections a user or an address has here, where that is more than a quarter of a server's
 // share. What nobody tells lets a user have a quarter more than the limit at most.
 func (l *Limiter) Shared(servers int) map[string]int {
+	limits := l.limits.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	shared := map[string]int{}
 	for prefix, one := range map[string]limit{
-		sharedUser:    {counter: l.ofUser, most: l.limits.MaxConnectionsPerUser},
-		sharedAddress: {counter: l.ofAddress, most: l.limits.MaxConnectionsPerAddress},
+		sharedUser:    {counter: l.ofUser, most: limits.MaxConnectionsPerUser},
+		sharedAddress: {counter: l.ofAddress, most: limits.MaxConnectionsPerAddress},
 	} {
 		for key, count := range one.counter {
 			if one.most > 0 && 4*servers*count > one.most {
@@ -98,12 +100,13 @@ func (l *Limiter) Shared(servers int) map[string]int {
 
 // NewLimiter returns a Limiter.
 func NewLimiter(limits Limits) *Limiter {
-	return &Limiter{
-		limits: limits, refused: newLabelled(limitNames), userRates: newRateLimits(limits.RequestsPerMinutePerUser),
-		addressRates: newRateLimits(limits.RequestsPerMinutePerAddress),
-		streams:      make(counter), ofUser: make(counter), ofAddress: make(counter),
-		anonymous: make(counter), peers: make(counter),
+	l := &Limiter{
+		refused: newLabelled(limitNames), streams: make(counter), ofUser: make(counter), ofAddress: make(counter),
+		anonymous: make(counter), peers: make(counter), counted: make(map[net.Conn]string),
 	}
+	l.limits.Store(&Limits{})
+	l.Set(limits)
+	return l
 }
 
 // limit is the most that one key of a counter may have. 0 is no limit.
@@ -117,14 +120,14 @@ type limit struct {
 
 // Acquire implements stream.Limiter.
 func (l *Limiter) Acquire(ctx context.Context, userID string) (release func(), err *handlers.LimitError) {
-	c := clientOf(ctx)
-	limits := []limit{{l.streams, totalKey, l.limits.MaxConnections,
+	c, set := clientOf(ctx), l.limits.Load()
+	limits := []limit{{l.streams, totalKey, set.MaxConnections,
 		"the server has as many connections as it takes: try again later (MAX_CONNECTIONS)", ""}}
 	if !c.exempt {
 		limits = append(limits,
-			limit{l.ofUser, userID, l.limits.MaxConnectionsPerUser,
+			limit{l.ofUser, userID, set.MaxConnectionsPerUser,
 				"you have too many connections open: close some and try again (MAX_CONNECTIONS_PER_USER)", sharedUser + userID},
-			limit{l.ofAddress, c.key, l.limits.MaxConnectionsPerAddress,
+			limit{l.ofAddress, c.key, set.MaxConnectionsPerAddress,
 				"too many connections from your network: try again later (MAX_CONNECTIONS_PER_ADDRESS)", sharedAddress + c.key})
 	}
 	return withStream(ctx)(l.acquire(limits))
@@ -134,11 +137,11 @@ func (l *Limiter) Acquire(ctx context.Context, userID string) (release func(), e
 // leave no less for those with one.
 func (l *Limiter) AcquireAnonymous(ctx context.Context) (release func(), err *handlers.LimitError) {
 	const reached = "too many connections from your network have not sent a token: try again shortly (MAX_UNAUTHENTICATED_PER_ADDRESS)"
-	most := 0
-	if l.limits.MaxConnections > 0 {
-		most = max(1, l.limits.MaxConnections/anonymousShare)
+	set, most := l.limits.Load(), 0
+	if set.MaxConnections > 0 {
+		most = max(1, set.MaxConnections/anonymousShare)
 	}
-	key, perAddress := clientOf(ctx).key, l.limits.MaxUnauthenticatedPerAddress
+	key, perAddress := clientOf(ctx).key, set.MaxUnauthenticatedPerAddress
 	limits := []limit{
 		{l.anonymous, totalKey, most, "too many connections have not sent a token: try again shortly (MAX_CONNECTIONS)", ""},
 		{l.anonymous, key, perAddress, reached, ""},
@@ -195,24 +198,29 @@ func (l *Limiter) release(limits []limit) {
 
 // countPeers returns a hook for http.Server.ConnState: it closes a new connection of an address
 // that has too many which carry no stream. A trusted proxy's are those of many clients, and those
-// of exempt addresses count only in total.
-func (l *Limiter) countPeers(uncounted ...Networks) func(net.Conn, http.ConnState) {
+// of exempt addresses count only in total: free says so of an address.
+func (l *Limiter) countPeers(free func(netip.Addr) bool) func(net.Conn, http.ConnState) {
 	return func(conn net.Conn, state http.ConnState) {
-		peer := peerOf(conn.RemoteAddr().String())
-		free := slices.ContainsFunc(uncounted, func(n Networks) bool { return n.contain(peer) })
-		if free || l.limits.MaxConnectionsPerAddress <= 0 {
-			return
-		}
-		key := limitKey(peer)
-		l.mu.Lock()
-		defer l.mu.Unlock()
 		switch state {
 		case http.StateNew:
-			if l.peers[key]++; l.peers[key] > l.limits.MaxConnectionsPerAddress {
+			peer, most := peerOf(conn.RemoteAddr().String()), l.limits.Load().MaxConnectionsPerAddress
+			if most <= 0 || free(peer) {
+				return
+			}
+			key := limitKey(peer)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.counted[conn] = key
+			if l.peers[key]++; l.peers[key] > most {
 				defer abort(conn) // StateClosed follows
 			}
 		case http.StateHijacked, http.StateClosed:
-			l.peers.decrement(key)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if key, counts := l.counted[conn]; counts {
+				delete(l.counted, conn)
+				l.peers.decrement(key)
+			}
 		}
 	}
 }
@@ -287,7 +295,7 @@ func (s *Server) limitAddresses(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if wait := s.Limiter.addressRates.count(c.key, time.Now()); wait > 0 {
+		if wait := s.Limiter.addressRates.Load().count(c.key, time.Now()); wait > 0 {
 			s.tooMany(w, r, s.Limiter.refuse("too many requests from your network: wait before the next (REQUESTS_PER_MINUTE_PER_ADDRESS)", wait))
 			return
 		}
@@ -314,7 +322,7 @@ func (s *Server) limitUser(r *http.Request, userID string) *handlers.LimitError 
 	if s.Limiter == nil || clientOf(r.Context()).exempt {
 		return nil
 	}
-	wait := s.Limiter.userRates.count(userID, time.Now())
+	wait := s.Limiter.userRates.Load().count(userID, time.Now())
 	if wait <= 0 {
 		return nil
 	}

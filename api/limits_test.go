@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -197,7 +198,7 @@ func TestSilentConnectionsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := NewLimiter(Limits{MaxConnectionsPerAddress: 2})
-	watch := l.countPeers(proxies, Loopback)
+	watch := l.countPeers(func(peer netip.Addr) bool { return proxies.contain(peer) || Loopback.contain(peer) })
 	open := func(address string, wanted bool) *remote {
 		t.Helper()
 		r := &remote{address: address}

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -65,7 +64,5 @@ func (s *Server) originAllowed(r *http.Request) bool {
 	if said == "" {
 		return r.Header.Get("Sec-Fetch-Site") != "cross-site"
 	}
-	page := origin(said)
-	allowed := slices.ContainsFunc(s.AllowedOrigins, func(one string) bool { return page != "" && origin(one) == page })
-	return allowed || s.ownOrigin(r, said)
+	return s.policy().allows(said) || s.ownOrigin(r, said)
 }

@@ -32,7 +32,7 @@ type requestIDKey struct{}
 func (s *Server) identifyRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(handlers.RequestIDHeader)
-		if !givenID.MatchString(id) || !s.TrustedProxies.contain(peerOf(r.RemoteAddr)) {
+		if !givenID.MatchString(id) || !s.policy().TrustedProxies.contain(peerOf(r.RemoteAddr)) {
 			id = processID + "-" + strconv.FormatUint(requests.Add(1), 36)
 		}
 		w.Header().Set(handlers.RequestIDHeader, id)

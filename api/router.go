@@ -82,19 +82,27 @@ func (s *Server) Router() chi.Router {
 	return r
 }
 
-// cors lets the pages of ALLOWED_ORIGINS read answers (Fetch Standard, section 3.2).
+// cors lets the pages of ALLOWED_ORIGINS read answers (Fetch Standard, section 3.2). Where there
+// are none it does nothing.
 func (s *Server) cors() func(http.Handler) http.Handler {
-	if len(s.AllowedOrigins) == 0 {
-		return func(next http.Handler) http.Handler { return next }
-	}
-	return cors.Handler(cors.Options{
-		AllowedOrigins:   s.AllowedOrigins,
+	share := cors.Handler(cors.Options{
+		AllowOriginFunc:  func(_ *http.Request, page string) bool { return s.policy().allows(page) },
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders:   []string{"Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"},
 		ExposedHeaders:   []string{"ETag", "Last-Event-ID", "Retry-After"},
 		AllowCredentials: true,
 		MaxAge:           600,
 	})
+	return func(next http.Handler) http.Handler {
+		shared := share(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(s.policy().AllowedOrigins) == 0 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			shared.ServeHTTP(w, r)
+		})
+	}
 }
 
 // signIn puts together what serves sessions.
@@ -110,7 +118,8 @@ func (s *Server) signIn() *handlers.SignIn {
 			key := clientOf(r.Context()).key
 			return handlers.Network{Narrow: key, Site: siteKey(key)}
 		},
-		Limit: s.limitUser,
+		Limit:   s.limitUser,
+		Refused: s.Limiter.CountRefused,
 		Noted: func(r *http.Request, userID string) {
 			kind := db.JournalSignIn
 			if userID == "" {

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/stats"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
@@ -56,15 +57,16 @@ type Service interface {
 
 // Server is the surface of the program, and the order of its start and stop.
 type Server struct {
-	Snapshot       *handlers.Snapshot
-	Stream         *stream.Server
-	Site           http.Handler
-	Tokens         *Tokens
-	Directory      handlers.Directory
-	Sessions       *db.Sessions
-	Members        *handlers.Members
-	Feeds          *handlers.Feeds
-	Demo           handlers.Demo // nil: no demo
+	Snapshot  *handlers.Snapshot
+	Stream    *stream.Server
+	Site      http.Handler
+	Tokens    *Tokens
+	Directory handlers.Directory
+	Sessions  *db.Sessions
+	Members   *handlers.Members
+	Feeds     *handlers.Feeds
+	Demo      handlers.Demo // nil: no demo
+	// AllowedOrigins, TrustedProxies and LimitExempt are the policy until Replace.
 	AllowedOrigins []string
 	// names of cookies of the portal that may carry a token, in the order in which they count
 	TokenCookies   []string
@@ -104,6 +106,7 @@ type Server struct {
 	// for ever. May be nil.
 	Cut func()
 
+	replaced atomic.Pointer[Policy]
 	stopping atomic.Bool
 	table    *connTable // of the public port, once it serves
 	// distrust and undeclared have a badly set up proxy told about now and then.
@@ -126,6 +129,7 @@ func Listen(address, setting string) (net.Listener, error) {
 // for DrainDelay; goodbyes are spread over DrainTime; the sessions, the requests and the services
 // end. That takes DrainDelay, DrainTime and StopTime at most. admin may be nil.
 func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
+	s.tellPanics()
 	s.Stream.Start()
 	parts, stopParts := context.WithCancel(context.Background())
 	defer stopParts()
@@ -137,7 +141,7 @@ func (s *Server) Serve(ctx context.Context, public, admin net.Listener) error {
 	defer stop()
 	run := func(name string, do func() error) {
 		group.Go(func() error {
-			defer s.crash(name)
+			defer crash.Report(name)
 			if err := do(); err != nil {
 				err = fmt.Errorf("%s: %w", name, err)
 				fail(err)
@@ -220,18 +224,14 @@ func (s *Server) announceStop() {
 	s.Supervisor.Tell(fmt.Sprintf("STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=%d", most.Microseconds()))
 }
 
-// crash has a panic of a part told before the process ends by it: what the part left
-// behind is not known.
-func (s *Server) crash(part string) {
-	cause := recover()
-	if cause == nil {
-		return
-	}
-	s.Log.Error("a part of the server panicked", "part", part, "cause", cause, "stack", string(debug.Stack()))
-	if s.Flush != nil {
-		s.Flush()
-	}
-	panic(cause)
+// tellPanics has a panic of any part told before the process ends by it.
+func (s *Server) tellPanics() {
+	crash.Tell(func(part string, cause any, stack []byte) {
+		s.Log.Error("a part of the server panicked", "part", part, "cause", cause, "stack", string(stack))
+		if s.Flush != nil {
+			s.Flush()
+		}
+	})
 }
 
 func (s *Server) httpServer(h http.Handler) *http.Server {
@@ -255,18 +255,22 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	if s.Limiter != nil {
-		server.ConnState = s.Limiter.countPeers(s.TrustedProxies, s.LimitExempt)
+		server.ConnState = s.Limiter.countPeers(func(peer netip.Addr) bool {
+			policy := s.policy()
+			return policy.TrustedProxies.contain(peer) || policy.LimitExempt.contain(peer)
+		})
 	}
 	return server
 }
 
 // connections returns what bounds the public port's connections.
 func (s *Server) connections() *connTable {
-	limit := 0
-	if s.Limiter != nil {
-		limit = s.Limiter.limits.MaxConnectionsWithoutStream
-	}
-	s.table = newConnTable(limit, s.Log)
+	s.table = newConnTable(func() int {
+		if s.Limiter == nil {
+			return 0
+		}
+		return s.Limiter.limits.Load().MaxConnectionsWithoutStream
+	}, s.Log)
 	return s.table
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 const (
@@ -87,6 +89,7 @@ func Answer[T any](ctx context.Context, b Breaker, ask func() (T, error)) (answe
 		asked = true
 		go func() {
 			defer leave()
+			defer crash.Report("question to the database")
 			answer, err := ask()
 			done <- outcome{answer, err}
 		}()

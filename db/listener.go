@@ -10,6 +10,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 const (
@@ -113,9 +115,16 @@ func (l *Listener) Run(ctx context.Context) error {
 	pl := pq.NewDialListener(&l.dialer, l.listenString(ctx), minReconnect, maxReconnect, l.observe)
 	notifications := pl.NotificationChannel()
 	var group sync.WaitGroup
-	group.Go(func() { l.subscribe(ctx, pl) })
-	group.Go(func() { l.prove(ctx, proofs, &prover) })
+	group.Go(func() {
+		defer crash.Report("listener")
+		l.subscribe(ctx, pl)
+	})
+	group.Go(func() {
+		defer crash.Report("listener")
+		l.prove(ctx, proofs, &prover)
+	})
 	group.Go(func() { // its own goroutine, because Close waits while nobody drains
+		defer crash.Report("listener")
 		for n := range notifications {
 			l.receive(n)
 		}

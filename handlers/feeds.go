@@ -51,9 +51,10 @@ type Feeds struct {
 	Register FeedRegister
 	Reader   FeedReader
 	// Link is the portal's page of a booking, with {id}, or empty.
-	Link string
-	Now  func() time.Time
-	Log  *slog.Logger
+	Link    string
+	Now     func() time.Time
+	Refused RefusedFunc
+	Log     *slog.Logger
 
 	mu    sync.Mutex // guards reads
 	reads *simplelru.LRU[string, *rate.Limiter]
@@ -224,6 +225,7 @@ func (f *Feeds) limit(secret string) error {
 		f.reads.Add(secret, limiter)
 	}
 	if now := f.Now(); !limiter.AllowN(now, 1) {
+		f.Refused.count(LimitFeedReads)
 		return &LimitError{Detail: "this calendar may be read 60 times an hour: come back later", RetryAfter: time.Hour / feedReads}
 	}
 	return nil

@@ -68,7 +68,8 @@ type SignIn struct {
 	// Limit counts a request of a user, or says that there were too many.
 	Limit func(r *http.Request, userID string) *LimitError
 	// Noted is called when a user signed in, or with "" when a password was wrong. May be nil.
-	Noted func(r *http.Request, userID string)
+	Noted   func(r *http.Request, userID string)
+	Refused RefusedFunc
 }
 
 func (s *SignIn) note(r *http.Request, userID string) {
@@ -107,6 +108,9 @@ func (s *SignIn) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	device, returning := s.device(r, email)
 	user, err := s.authenticate(r.Context(), email, body.Password, s.counts(r, email, device, returning))
+	if errors.Is(err, errBusy) {
+		s.Refused.count(LimitSignIns)
+	}
 	if errors.Is(err, errWrongPassword) {
 		s.Log.Info("sign-in failed", "network", s.Network(r).Narrow)
 		s.note(r, "")
@@ -177,6 +181,7 @@ func (s *SignIn) authenticate(ctx context.Context, email, password string, count
 		return db.User{}, err
 	}
 	if wait > 0 {
+		s.Refused.count(LimitFailedSignIns)
 		return db.User{}, &LimitError{Detail: "too many sign-ins failed: wait before the next", RetryAfter: wait}
 	}
 	user, err := s.Passwords.check(ctx, email, password)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 	"github.com/hangarshare/hangarshare-realtime/db/stats"
 )
@@ -372,6 +373,7 @@ func (f *Feed) publishLarge(ctx context.Context, large *eventlog.Large) error {
 		f.dispatch(c)
 	}
 	f.aside.Go(func() { // a look at every row: nobody waits for it
+		defer crash.Report("feed")
 		if changes, err := f.Source.ChangesAccess(ctx, large); (changes || err != nil) && ctx.Err() == nil {
 			f.Access("", "")
 		}

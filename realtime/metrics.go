@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 const (
@@ -121,6 +122,7 @@ func (m *Metrics) Run(ctx context.Context) error {
 
 // refresh computes and publishes until nothing changed any more.
 func (m *Metrics) refresh(ctx context.Context, ownerID string) {
+	defer crash.Report("metrics")
 	m.mu.Lock()
 	r := m.due[ownerID]
 	m.mu.Unlock()

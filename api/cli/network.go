@@ -17,13 +17,12 @@ import (
 // names and TLS.
 type entrance struct {
 	gate         *api.Limiter
-	proxies      api.Networks
-	exempt       api.Networks
+	policy       api.Policy
 	hosts        api.Hosts
 	checkHost    bool
 	publicURL    string
 	secure       *tls.Config // nil: plain HTTP
-	certificates api.Service // keeps those of secure fresh
+	certificates api.Service // keeps those of secure fresh: CertificateFiles, or ACME
 }
 
 // entrance reads the settings of the entrance. Nothing is begun yet.
@@ -32,13 +31,9 @@ func (c *serveCommand) entrance(s *Settings, log *slog.Logger) (*entrance, error
 	if err != nil {
 		return nil, err
 	}
-	proxies, err := api.ParseNetworks(c.TrustedProxies)
+	policy, err := c.policy()
 	if err != nil {
-		return nil, fmt.Errorf("TRUSTED_PROXIES: %w", err)
-	}
-	exempt, err := api.ParseNetworks(c.LimitExempt)
-	if err != nil {
-		return nil, fmt.Errorf("LIMIT_EXEMPT: %w", err)
+		return nil, err
 	}
 	hosts, err := c.hosts()
 	if err != nil {
@@ -49,9 +44,21 @@ func (c *serveCommand) entrance(s *Settings, log *slog.Logger) (*entrance, error
 		return nil, err
 	}
 	return &entrance{
-		gate: api.NewLimiter(limits.Fit(log)), proxies: proxies, exempt: exempt, hosts: hosts, checkHost: len(c.AllowedHosts) > 0,
+		gate: api.NewLimiter(limits.Fit(log)), policy: policy, hosts: hosts, checkHost: len(c.AllowedHosts) > 0,
 		publicURL: strings.TrimSuffix(c.PublicURL, "/"), secure: secure, certificates: certificates,
 	}, nil
+}
+
+// policy reads who is let in and believed.
+func (c *serveCommand) policy() (p api.Policy, err error) {
+	p.AllowedOrigins = c.AllowedOrigins
+	if p.TrustedProxies, err = api.ParseNetworks(c.TrustedProxies); err != nil {
+		return p, fmt.Errorf("TRUSTED_PROXIES: %w", err)
+	}
+	if p.LimitExempt, err = api.ParseNetworks(c.LimitExempt); err != nil {
+		return p, fmt.Errorf("LIMIT_EXEMPT: %w", err)
+	}
+	return p, nil
 }
 
 // hosts returns the names that the server answers for.
@@ -81,16 +88,25 @@ func (c *serveCommand) hosts() (api.Hosts, error) {
 // signs in without a password, a page of another site must not become one by giving its
 // own name to this address. On a loopback address only this machine's programs, or those
 // who come through one of them, visit a demo.
-func (e *entrance) guard(server *api.Server, address net.Addr, demo bool) {
-	server.TrustedProxies, server.Limiter, server.Stream.Limiter = e.proxies, e.gate, e.gate
-	server.AllowedHosts, server.CheckHost, server.PublicURL = e.hosts, e.checkHost || demo, e.publicURL
-	server.LimitExempt = e.exempt
-	if tcp, ok := address.(*net.TCPAddr); ok && demo && len(e.exempt) == 0 && tcp.IP.IsLoopback() {
-		server.LimitExempt = api.Loopback
+//
+// It returns what may be replaced while the server serves.
+func (e *entrance) guard(server *api.Server, address net.Addr, demo bool) *live {
+	tcp, ok := address.(*net.TCPAddr)
+	atHome := ok && demo && tcp.IP.IsLoopback()
+	exempt := func(set api.Networks) api.Networks {
+		if atHome && len(set) == 0 {
+			return api.Loopback
+		}
+		return set
 	}
+	server.Limiter, server.Stream.Limiter = e.gate, e.gate
+	server.AllowedOrigins, server.TrustedProxies, server.LimitExempt = e.policy.AllowedOrigins, e.policy.TrustedProxies, exempt(e.policy.LimitExempt)
+	server.AllowedHosts, server.CheckHost, server.PublicURL = e.hosts, e.checkHost || demo, e.publicURL
+	files, _ := e.certificates.(*api.CertificateFiles)
 	if e.secure != nil {
 		server.TLS, server.Services = e.secure, append(server.Services, e.certificates)
 	}
+	return &live{server, e.gate, files, exempt}
 }
 
 // certificates returns the configuration of TLS, nil for none, and what keeps its

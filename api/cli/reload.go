@@ -8,46 +8,165 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
+
+	"github.com/hangarshare/hangarshare-realtime/api"
 )
 
-// reload reads ENV_FILE again at each SIGHUP until ctx ends. LOG_LEVEL counts at once; what else
-// has changed is named, and counts from the next start. A file that cannot be read or understood
-// changes nothing. Without ENV_FILE, SIGHUP ends the process as it does by default: a terminal that
-// is closed must not leave a server behind.
-func (s *Settings) reload(ctx context.Context, log *slog.Logger) {
-	if s.EnvFile == "" {
-		return
-	}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
+// liveSettings count at once when ENV_FILE is read again; all others from the next start. Those of
+// limitSettings are added.
+var liveSettings = []string{"LOG_LEVEL", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "LIMIT_EXEMPT", "TLS_CERT_FILE", "TLS_KEY_FILE"}
+
+// live is what may be replaced in a server that runs.
+type live struct {
+	server *api.Server
+	gate   *api.Limiter
+	files  *api.CertificateFiles // nil where certificates come from no files
+	// exempt completes LIMIT_EXEMPT where it is empty.
+	exempt func(api.Networks) api.Networks
+}
+
+// hangups waits for SIGHUP until ctx ends. Each has ENV_FILE read again, and certificates. A file
+// that cannot be read or understood, or that names a bad value, changes nothing. Where the terminal
+// that the server was started from is gone, stop is called: a terminal that is closed must not
+// leave a server behind, unless it was started to outlive it (nohup).
+// Before the server is there, what SIGHUP asks for waits until running tells of it.
+func (c *serveCommand) hangups(ctx context.Context, s *Settings, running <-chan *live, stop func(), log *slog.Logger) (ended <-chan struct{}) {
+	told, done := make(chan os.Signal, 1), make(chan struct{})
+	outlives := signal.Ignored(syscall.SIGHUP) || !hasTerminal()
+	signal.Notify(told, syscall.SIGHUP)
 	go func() {
-		defer signal.Stop(hangups)
-		before := s.fromFile.values
+		defer close(done)
+		defer signal.Stop(told)
+		before, mayTake := s.fromFile.values, (*live)(nil)
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-hangups:
+			case <-told:
 			}
-			again, err := s.parseAgain()
-			if err == nil {
-				err = cmp.Or(again.Serve.serverSettings.check(), again.check())
+			if !outlives && !hasTerminal() {
+				log.Info("the terminal is gone")
+				stop()
+				return
 			}
-			if err != nil {
-				log.Error("ENV_FILE was not taken over: what it said before stays", "error", err)
-				continue
+			if mayTake == nil {
+				select {
+				case <-ctx.Done():
+					return
+				case mayTake = <-running:
+				}
 			}
-			s.level.Set(again.LogLevel)
-			after := again.fromFile.values
-			later := slices.DeleteFunc(changed(before, after), func(name string) bool { return name == "LOG_LEVEL" })
-			before = after
-			log.Info("ENV_FILE was read again", "level", again.LogLevel)
-			if len(later) > 0 {
-				log.Warn("some settings count from the next start: restart the server", "settings", later)
-			}
+			before = c.reload(s, before, mayTake, log)
 		}
 	}()
+	return done
+}
+
+// hasTerminal reports whether this process has a terminal that can be opened.
+func hasTerminal() bool {
+	terminal, err := os.Open("/dev/tty")
+	if err == nil {
+		terminal.Close()
+	}
+	return err == nil
+}
+
+// reload reads ENV_FILE again and returns what it says now. before is what it said.
+func (c *serveCommand) reload(s *Settings, before map[string]string, running *live, log *slog.Logger) (now map[string]string) {
+	if s.EnvFile == "" {
+		if take, err := running.certificates(c.TLSCertFile, c.TLSKeyFile); err != nil {
+			log.Error("the certificate was not taken over: the old one stays in use", "error", err)
+		} else {
+			take()
+		}
+		log.Info("SIGHUP: ENV_FILE is not set, so there are no settings to read again; certificates in files were")
+		return before
+	}
+	again, err := s.parseAgain()
+	if err == nil {
+		err = again.Serve.refuse(&again.Settings)
+	}
+	var take func()
+	if err == nil {
+		take, err = running.prepare(&again.Serve, log)
+	}
+	if err != nil {
+		log.Error("ENV_FILE was not taken over: what it said before stays", "error", err)
+		return before
+	}
+	s.level.Set(again.LogLevel)
+	take()
+	now = again.fromFile.values
+	var counts, later []string
+	for _, name := range changed(before, now) {
+		if running.counts(name, &again.Serve) {
+			counts = append(counts, name)
+		} else {
+			later = append(later, name)
+		}
+	}
+	log.Info("ENV_FILE was read again", "level", again.LogLevel, "changed", counts)
+	if len(later) > 0 {
+		log.Warn("some settings count from the next start: restart the server", "settings", later)
+	}
+	return now
+}
+
+// prepare reads what a server may take over, and returns what takes it over. Nothing is changed
+// until that is called.
+func (l *live) prepare(c *serveCommand, log *slog.Logger) (take func(), err error) {
+	limits, err := c.limits()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := c.policy()
+	if err != nil {
+		return nil, err
+	}
+	present, err := l.certificates(c.TLSCertFile, c.TLSKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		policy.LimitExempt = l.exempt(policy.LimitExempt)
+		l.server.Replace(policy)
+		l.gate.Set(limits.Fit(log))
+		present()
+	}, nil
+}
+
+// certificates reads the pair in files, and returns what puts it in use.
+func (l *live) certificates(certFile, keyFile string) (present func(), err error) {
+	if l.files == nil || certFile == "" {
+		return func() {}, nil
+	}
+	return l.files.Open(certFile, keyFile)
+}
+
+// counts reports whether a setting's new value counts at once. Whether certificates come from files
+// is settled at the start.
+func (l *live) counts(name string, c *serveCommand) bool {
+	if strings.HasPrefix(name, "TLS_") && (l.files == nil || c.TLSCertFile == "") {
+		return false
+	}
+	return slices.Contains(liveSettings, name) || slices.Contains(limitNames(), name)
+}
+
+// refuse says what in the settings cannot work, as a start would.
+func (c *serveCommand) refuse(s *Settings) error {
+	_, zone := s.location()
+	_, limits := c.limits()
+	_, policy := c.policy()
+	_, hosts := c.hosts()
+	_, redis := c.address()
+	_, links := c.links()
+	var secret error
+	if s.JWTSecret != "" || s.DatabaseURL != "" { // else one is made
+		_, secret = s.secret()
+	}
+	return cmp.Or(c.serverSettings.check(), s.check(), zone, secret, c.checkDrain(), c.checkAdmin(c.AdminAddr), limits, policy, hosts, redis, links)
 }
 
 // changed returns the names whose values differ, sorted.

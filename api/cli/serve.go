@@ -19,6 +19,7 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/api"
 	"github.com/hangarshare/hangarshare-realtime/api/report"
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/demo"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
@@ -55,11 +56,25 @@ func (c *serveCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 	}
 	defer reporter.Close()
 	c.flush = reporter.Flush
-	err = c.serve(ctx, s, slog.New(reporter.Handler(log.Handler())), out)
+	reporting := slog.New(reporter.Handler(log.Handler()))
+	keepCrashes(filepath.Join(s.DataDir, "crash"), reporting)
+	err = c.serve(ctx, s, reporting, out)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		slog.New(reporter.Handler(slog.DiscardHandler)).Error("the server ended", "error", err)
 	}
 	return err
+}
+
+// keepCrashes has whatever ends this process kept in a file, and tells what ended one before it.
+func keepCrashes(file string, log *slog.Logger) {
+	earlier, err := crash.Keep(file)
+	if err != nil {
+		log.Warn("what this process may die of is told by its log alone: let DATA_DIR be a folder that it may write", "error", err)
+	}
+	if earlier != "" {
+		cause, functions := crash.Summary(earlier)
+		log.Error("an earlier run of this server crashed", "cause", cause, "functions", functions)
+	}
 }
 
 // serve runs the server.
@@ -75,14 +90,14 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	if err != nil {
 		return err
 	}
-	if c.DrainDelay < 0 || c.DrainTime < 0 {
-		return errors.New("DRAIN_DELAY and DRAIN_TIME must be 0s or more")
-	}
-	if err := c.checkAdmin(c.AdminAddr); err != nil {
+	if err := cmp.Or(c.checkDrain(), c.checkAdmin(c.AdminAddr)); err != nil {
 		return err
 	}
 	s.tellStart(log)
-	s.reload(ctx, log)
+	ctx, stop := context.WithCancel(ctx)
+	running := make(chan *live, 1)
+	hangups := c.hangups(ctx, s, running, stop, log)
+	defer func() { stop(); <-hangups }()
 	limitMemory(log)
 	redis, err := c.address()
 	if err != nil {
@@ -145,7 +160,7 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	server.Flush = c.flush
 	server.DrainDelay, server.DrainTime = c.DrainDelay, c.DrainTime
 	server.Site = web.New(web.Options{Dev: c.Dev, Demo: withDemo, NoPasswords: len(secret) == 0, Links: links})
-	entrance.guard(server, public.Addr(), withDemo)
+	running <- entrance.guard(server, public.Addr(), withDemo)
 	if withDemo {
 		server.Demo = demoOwners(pool)
 		server.Services = append(server.Services, &demo.Payouts{Pool: pool, Log: log}, demo.NewSimulator(pool,
@@ -359,9 +374,9 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 			Calendars: store, CalendarCache: calendarCache,
 			History: history, Bus: bus, Now: clock.Now, Log: log,
 		},
-		Feeds:  &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Log: log},
+		Feeds:  &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Refused: others.limiter.CountRefused, Log: log},
 		Stream: streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
-		AllowedOrigins: c.AllowedOrigins, TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
+		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
 		Services: []api.Service{listener, exchange, feed, metrics, occupancy,
 			books, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
 			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},

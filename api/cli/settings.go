@@ -91,6 +91,15 @@ func (l limitSettings) limits() (api.Limits, error) {
 	return api.Limits(l), nil
 }
 
+// limitNames are the names of limitSettings.
+func limitNames() (names []string) {
+	fields := reflect.TypeFor[limitSettings]()
+	for i := range fields.NumField() {
+		names = append(names, fields.Field(i).Tag.Get("env"))
+	}
+	return names
+}
+
 // serverSettings are what only a running server needs.
 type serverSettings struct {
 	Addr              string        `env:"ADDR" default:"127.0.0.1:8080" help:"Where the server listens." group:"Settings"`
@@ -225,6 +234,14 @@ func (c *serverSettings) check() error {
 		if !strings.HasPrefix(origin, "https://") && !strings.HasPrefix(origin, "http://") || strings.Count(origin, "/") != 2 || strings.Contains(origin, "*") {
 			return fmt.Errorf("ALLOWED_ORIGINS: %q is no origin; write scheme and host, like https://portal.example", origin)
 		}
+	}
+	return nil
+}
+
+// checkDrain refuses times of a stop that cannot be.
+func (c *serveCommand) checkDrain() error {
+	if c.DrainDelay < 0 || c.DrainTime < 0 {
+		return errors.New("DRAIN_DELAY and DRAIN_TIME must be 0s or more")
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -199,6 +201,7 @@ func (h *handler) report(record slog.Record) {
 		event.Contexts["rate"] = sentry.Context{"withheld": withheld}
 	}
 	panicked := false
+	var functions []string
 	tell := func(a slog.Attr) bool {
 		switch value := a.Value.Resolve(); {
 		case allowed[a.Key]:
@@ -207,6 +210,8 @@ func (h *handler) report(record slog.Record) {
 			event.Exception = []sentry.Exception{{Type: kindOf(value), Value: scrub(value.String())}}
 		case a.Key == "stack":
 			panicked = true
+		case a.Key == "functions": // those that a process before this one ended in, innermost first
+			functions, _ = value.Any().([]string)
 		}
 		return true
 	}
@@ -222,6 +227,13 @@ func (h *handler) report(record slog.Record) {
 			event.Exception = []sentry.Exception{{Type: "panic", Value: event.Message}}
 		}
 		event.Exception[0].Stacktrace = trace()
+	}
+	if len(functions) > 0 {
+		event.Level = sentry.LevelFatal
+		if len(event.Exception) == 0 {
+			event.Exception = []sentry.Exception{{Type: "panic", Value: event.Message}}
+		}
+		event.Exception[0].Stacktrace = named(functions)
 	}
 	h.reporter.client.CaptureEvent(event, nil, nil)
 }
@@ -239,6 +251,20 @@ func kindOf(value slog.Value) string {
 		}
 		err = inner
 	}
+}
+
+// functionName is what a name of a function has; what has more is none.
+var functionName = regexp.MustCompile(`^[\w./*()\[\]{}·…-]+$`)
+
+// named returns a stack of which only the functions are known, innermost first.
+func named(functions []string) *sentry.Stacktrace {
+	stack := &sentry.Stacktrace{}
+	for _, function := range slices.Backward(functions) {
+		if functionName.MatchString(function) {
+			stack.Frames = append(stack.Frames, sentry.Frame{Function: function})
+		}
+	}
+	return stack
 }
 
 // trace returns where the program is, without the folders of the machine that built it.

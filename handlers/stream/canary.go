@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
 )
 
@@ -30,6 +31,7 @@ func (canary) abort()                             {}
 // runCanary keeps a session of the server's own until the stream is shut down. It is counted
 // nowhere.
 func (s *Server) runCanary() {
+	defer crash.Report("canary")
 	select {
 	case <-s.Bus.Ready():
 	case <-s.ctx.Done():

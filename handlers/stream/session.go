@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
@@ -199,6 +200,7 @@ func (s *session) fill(b *batch) (more bool, d *Disconnect, err error) {
 // runBlocking goes on with a run that must wait, in a goroutine of its own, until it need
 // not any more.
 func (s *session) runBlocking() {
+	defer crash.Report("stream")
 	var b batch
 	for {
 		if err := s.flush(); err != nil {

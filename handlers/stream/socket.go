@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 )
 
@@ -203,6 +204,7 @@ func (s *socket) flushInBackground() {
 	}
 	s.flushing = true
 	go func() {
+		defer crash.Report("stream")
 		s.mu.Lock()
 		err := s.writeBacklog()
 		s.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
 )
@@ -246,6 +247,7 @@ func (s *Server) serveTakenOver(w http.ResponseWriter, r *http.Request, a *admit
 	}
 	stray := brw.Reader.Buffered()
 	s.goroutines.Go(func() {
+		defer crash.Report("stream")
 		session.end(es.awaitClose(stray))
 		<-session.done
 	})

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
 )
@@ -82,7 +83,10 @@ func (s *Server) Start() {
 	s.sessions, s.handshaken = make(map[*session]struct{}), make(map[*webSocket]struct{})
 	s.hurried = rate.NewLimiter(hurriedRate, hurriedRate)
 	for range s.queue.workers {
-		s.workers.Go(func() { runWorker(s.queue) })
+		s.workers.Go(func() {
+			defer crash.Report("stream worker")
+			runWorker(s.queue)
+		})
 	}
 	s.workers.Go(s.tick)
 	if s.Measures != nil {
@@ -227,6 +231,7 @@ func (s *Server) heartbeatPhase() time.Duration {
 // tick is the one clock of all sessions. It comes to each of them once in a while, to a part at a
 // time: what many of them have to do, they must not do in one moment.
 func (s *Server) tick() {
+	defer crash.Report("clock of the streams")
 	round := min(max(s.Heartbeat/8, shortestRound), longestRound)
 	parts := max(int(round/clockStep), 1)
 	ticker := time.NewTicker(round / time.Duration(parts))

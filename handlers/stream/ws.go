@@ -17,6 +17,7 @@ import (
 
 	"nhooyr.io/websocket"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
 )
@@ -264,6 +265,7 @@ func (s *Server) ServeWebSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.goroutines.Go(func() {
+		defer crash.Report("stream")
 		session.end(session.receive(context.Background(), ws))
 		ws.discard()
 		close(ws.reading)

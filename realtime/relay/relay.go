@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/seal"
 )
 
@@ -124,7 +125,10 @@ func (r *Relay) Check(ctx context.Context) error {
 		return r.Address.explain(err, r.Channel)
 	}
 	subscribed, ended := make(chan struct{}, 1), make(chan error, 1)
-	go func() { ended <- s.subscribe(ctx, subscribed) }()
+	go func() {
+		defer crash.Report("relay")
+		ended <- s.subscribe(ctx, subscribed)
+	}()
 	select {
 	case <-subscribed:
 		cancel()
@@ -199,8 +203,14 @@ func (r *Relay) session(ctx context.Context) error {
 	subscribed := make(chan struct{}, 1)
 	ended := make(chan error, 2)
 	var group sync.WaitGroup
-	group.Go(func() { ended <- s.subscribe(ctx, subscribed) })
-	group.Go(func() { ended <- s.publish(ctx) })
+	group.Go(func() {
+		defer crash.Report("relay")
+		ended <- s.subscribe(ctx, subscribed)
+	})
+	group.Go(func() {
+		defer crash.Report("relay")
+		ended <- s.publish(ctx)
+	})
 	err = r.prove(ctx, subscribed, ended)
 	cancel() // ends every connection
 	s.close()

@@ -21,7 +21,8 @@ func readFeed(t *testing.T, s harness.Setup, method, path string, header ...stri
 // TestFeeds makes feeds, reads and revokes them, and takes their maker out of the account.
 func TestFeeds(t *testing.T) {
 	t.Parallel()
-	s := harness.NewSetup(t, "--log-level", "debug")
+	admin := harness.FreeAddress(t)
+	s := harness.NewSetup(t, "--log-level", "debug", "--admin-addr", admin)
 	booking := s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
 	s.Portal.Exec(t, `UPDATE bookings SET status = 'confirmed' WHERE id = `+booking)
 	feeds := "owners/" + s.Owner.ID + "/calendar/feeds"
@@ -120,6 +121,9 @@ func TestFeeds(t *testing.T) {
 		if response.StatusCode != 200 || i > 60 {
 			t.Fatalf("read %d is %d", i, response.StatusCode)
 		}
+	}
+	if n := series(scrape(admin), `hangarshare_refused_total{limit="feed_reads"}`); n != 1 {
+		t.Errorf("%v reads are counted as refused, want 1", n)
 	}
 	secret := strings.TrimSuffix(strings.TrimPrefix(address, "/calendar/"), ".ics")
 	if log := s.Output.String(); strings.Contains(log, secret) {

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,6 +45,37 @@ func (f *fakeIngest) text() string {
 	return f.sent.String()
 }
 
+// dsnOf is how a server is told of a fake ingest.
+func dsnOf(ingest string) string {
+	return strings.Replace(ingest, "://", "://0123456789abcdef@", 1) + "/1"
+}
+
+// TestCrashIsReported has a server end as by a fault that nobody recovers from, and the next one
+// that starts in its place report that, once.
+func TestCrashIsReported(t *testing.T) {
+	t.Parallel()
+	fake := &fakeIngest{}
+	web := httptest.NewServer(fake)
+	t.Cleanup(web.Close)
+	portal, program, data := dbtest.New(t), harness.OwnBinary(t), filepath.Join(t.TempDir(), "data")
+	serve := func() *harness.Process {
+		process := harness.Launch(t, nil, program, harness.ServeFlags(portal.URL, "--sentry-dsn", dsnOf(web.URL), "--data-dir", data)...)
+		process.Output.Await(t, "HangarShare Realtime is at ")
+		return process
+	}
+	serve().End(syscall.SIGABRT) // the runtime's own end of a process, with all goroutines
+	serve().End(syscall.SIGTERM)
+	if sent := fake.text(); strings.Count(sent, `"an earlier run of this server crashed"`) == 0 || !strings.Contains(sent, "SIGABRT: abort") ||
+		!strings.Contains(sent, `"function":"`) {
+		t.Errorf("reported was %s", sent)
+	}
+	before := len(fake.text())
+	serve().End(syscall.SIGTERM)
+	if again := fake.text()[before:]; strings.Contains(again, "crashed") {
+		t.Errorf("it is reported again: %s", again)
+	}
+}
+
 // TestReportsTellNoSecrets has a server report errors while clients bring secrets in
 // every way that they can.
 func TestReportsTellNoSecrets(t *testing.T) {
@@ -55,7 +88,7 @@ func TestReportsTellNoSecrets(t *testing.T) {
 	proxy, through := harness.BeforeDatabase(t, portal.URL)
 	behind := *portal
 	behind.URL = through
-	p := harness.Serve(t, &behind, "--sentry-dsn", strings.Replace(web.URL, "://", "://0123456789abcdef@", 1)+"/1")
+	p := harness.Serve(t, &behind, "--sentry-dsn", dsnOf(web.URL), "--data-dir", t.TempDir())
 	token := harness.TokenFor(t, owner.UserID, time.Hour)
 	live := p.Connect(t, token, owner.ID, "")
 	live.Next(harness.OfType("connection_established"))
@@ -121,7 +154,7 @@ func TestIngestThatHangs(t *testing.T) {
 	proxy, through := harness.BeforeDatabase(t, portal.URL)
 	behind := *portal
 	behind.URL = through
-	p := harness.Serve(t, &behind, "--sentry-dsn", strings.Replace(web.URL, "://", "://0123456789abcdef@", 1)+"/1")
+	p := harness.Serve(t, &behind, "--sentry-dsn", dsnOf(web.URL), "--data-dir", t.TempDir())
 	live := p.Connect(t, harness.TokenFor(t, owner.UserID, time.Hour), owner.ID, "")
 	live.Next(harness.OfType("connection_established"))
 	proxy.Set(harness.Refuse)

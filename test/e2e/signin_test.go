@@ -365,7 +365,8 @@ func TestCookiesByHTTPS(t *testing.T) {
 func TestFailedSignInsWait(t *testing.T) {
 	t.Parallel()
 	// which failures do not heed
-	s := harness.NewSetup(t, "--trusted-proxies", "127.0.0.1", "--limit-exempt", "127.0.0.1,203.0.113.0/24")
+	admin := harness.FreeAddress(t)
+	s := harness.NewSetup(t, "--trusted-proxies", "127.0.0.1", "--limit-exempt", "127.0.0.1,203.0.113.0/24", "--admin-addr", admin)
 	email := harness.SetPassword(t, s.Portal, s.Owner.UserID)
 	try := func(email, password, address string) *http.Response { return s.LogInFrom(t, email, password, address) }
 	over := func() { s.Portal.Exec(t, `UPDATE realtime.failures SET until = now()`) }
@@ -378,6 +379,9 @@ func TestFailedSignInsWait(t *testing.T) {
 		}
 		harness.WantTooMany(t, "the seventh failure of "+account, try(strings.ToUpper(account), "wrong", "203.0.113.1"))
 		harness.WantTooMany(t, "the right password meanwhile", try(account, harness.Password, "203.0.113.1"))
+	}
+	if n := series(scrape(admin), `hangarshare_refused_total{limit="failed_sign_ins"}`); n != 4 {
+		t.Errorf("%v sign-ins are counted as refused, want 4", n)
 	}
 	if response := try(email, harness.Password, "203.0.113.2"); response.StatusCode != 200 {
 		t.Errorf("the account from another network: %s", response.Status)
