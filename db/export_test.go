@@ -27,6 +27,17 @@ func (s *Store) ListingsByTables(ctx context.Context, ownerID string, now time.T
 	return listings, err
 }
 
+// PrivacyTables are the tables that an export and an erasure know.
+func PrivacyTables() (tables []string) {
+	for _, trace := range traces {
+		tables = append(tables, trace.table)
+	}
+	for table := range impersonal {
+		tables = append(tables, table)
+	}
+	return tables
+}
+
 // PeopleQueries are the questions about users, with parameters for one of them.
 func (s *Store) PeopleQueries(userID, ownerID, email string) map[string][]any {
 	const instant = "2026-01-01Z"
