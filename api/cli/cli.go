@@ -24,7 +24,7 @@ import (
 )
 
 // version is that of the next release.
-var version = "0.1.0"
+var version = "0.2.0"
 
 // commit is set by the linker for a release, whose build knows nothing of git; else the
 // build tells.

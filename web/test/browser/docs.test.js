@@ -1,15 +1,25 @@
-/** The page for front-end developers, from the real program. */
+/** The pages beside the dashboard, from the real program: for front-end developers, and for operators. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { launch, openPage } from './chromium.js';
+import { accessible, fits } from './dashboard.js';
 import { startProgram } from './program.js';
 
 /** @type {Awaited<ReturnType<typeof startProgram>>} */
 let program;
 /** @type {import('playwright-core').Browser} */
 let browser;
+/** Where operators reach the program, and what it asks of them. */
+let operators = '';
+const TOKEN = 'a token of operators';
 before(async () => {
-  [program, browser] = await Promise.all([startProgram(), launch()]);
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  operators = `127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (probe.address()).port}`;
+  await new Promise((resolve) => probe.close(resolve));
+  [program, browser] = await Promise.all([startProgram(['--admin-addr', operators, '--admin-token', TOKEN]), launch()]);
 });
 after(async () => {
   await browser?.close();
@@ -40,4 +50,53 @@ test('the page shows all messages, copies code and goes live, under the strict p
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing is cut at 320 px');
   assert.deepEqual(complaints, []);
   await close();
+});
+
+test('operators see a connection come, end it and see it go; axe finds nothing at any theme and width', async () => {
+  const origin = `http://${operators}`;
+  const httpCredentials = { username: 'anybody', password: TOKEN };
+  const { page, complaints, close } = await openPage(browser, origin, { httpCredentials });
+  await page.goto(`${origin}/admin/`);
+  await page.locator('#word').getByText('ready', { exact: true }).waitFor();
+  await page.locator('#parts').getByText('listener', { exact: true }).waitFor();
+
+  const demo = await (await fetch(`${program.origin}/api/auth/demo`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' })).json();
+  const stream = await fetch(`${program.origin}/api/sse`, { headers: { Authorization: `Bearer ${demo.token}` } });
+  const told = /** @type {ReadableStream<Uint8Array>} */ (stream.body).pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  const next = async (/** @type {RegExp} */ wanted) => {
+    for (;;) {
+      const found = wanted.exec(text);
+      if (found) return found;
+      const { value, done } = await told.read();
+      assert.ok(!done, `the stream ended before ${wanted}: ${text}`);
+      text += value;
+    }
+  };
+  const [, connection] = await next(/"connectionId":"(\w+)"/);
+  const row = page.locator('#connections tr').filter({ hasText: connection });
+  await row.waitFor(); // without a reload
+  await Promise.all([next(/server_closing/), row.getByRole('button', { name: 'Disconnect' }).click()]);
+  await told.cancel();
+  await page.locator('h1').click(); // the list stays as it is while one of its buttons has the focus
+  await row.waitFor({ state: 'detached' });
+
+  await page.locator('#disconnect input[name=id]').fill('nobody');
+  await page.locator('#disconnect button').click();
+  await page.locator('#figures').getByText('Event streams').waitFor();
+  assert.equal(await page.locator('#problem').isVisible(), false);
+  assert.deepEqual([complaints, await page.evaluate(() => globalThis.violations)], [[], []]);
+  await close();
+
+  for (const colorScheme of ['light', 'dark']) {
+    const opened = await openPage(browser, origin, { httpCredentials, colorScheme, bypassCSP: true });
+    await opened.page.goto(`${origin}/admin/`);
+    await opened.page.locator('#word').getByText('ready', { exact: true }).waitFor();
+    for (const width of [1280, 360]) {
+      await opened.page.setViewportSize({ width, height: 900 });
+      await accessible(opened.page, `${width} px, ${colorScheme}`);
+      await fits(opened.page, `${width} px, ${colorScheme}`);
+    }
+    await opened.close();
+  }
 });
