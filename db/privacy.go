@@ -69,6 +69,7 @@ var traces = []struct {
 	{"user_settings", "zone, lang, quiet_from, quiet_to, quiet_days, digest, digest_at, paused_until, private", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"push_subscriptions", "endpoint, label, created_at, last_ok_at, disabled_at", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"deliveries", "channel, target, not_before, expires_at, attempts, done_at, outcome, code, opened_at", "$1 <> '' AND user_id = $1", "DELETE"},
+	{"rules", "owner_id, kind, changed_at", "$1 <> '' AND changed_by = $1", "UPDATE realtime.rules SET changed_by = NULL"},
 	{"digests", "owner_id, period, sent_at", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"unsubscribe_tokens", "scope, expires_at", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"events", "at, owner_id, type, data", toldOf + " OR " + noteOf, "DELETE"},
@@ -81,7 +82,7 @@ var traces = []struct {
 var impersonal = map[string]string{
 	"installation": "about the installation", "functions": "about the installation", "portal_tables": "about the installation",
 	"watched": "about the installation", "not_crashed": "about the installation", "goose_db_version": "about the installation",
-	"batches": "positions", "last_events": "positions of accounts",
+	"batches": "positions", "last_events": "positions of accounts", "notification_accounts": "positions of accounts", "notifier": "a position",
 	"ledger": "amounts and days of bookings, which are the portal's", "ledger_totals": "sums", "ledger_marks": "moments",
 	"ledger_generation": "a count", "payments": "moments of bookings, which are the portal's", "payouts": "the portal writes it",
 	"departed_hangars": "a hangar's number and account, as long as its bookings are there",
