@@ -142,7 +142,7 @@ func (s *Store) dashboardsAtOnce(ctx context.Context, ownerIDs []string, now tim
 		if err != nil {
 			return err
 		}
-		found[row.Asked] = Dashboard{row.metrics(now, s.loc), Overview{revision, row.Spaces, row.GrowthBasis}}
+		found[row.Asked] = Dashboard{row.metrics(now, s.loc), Overview{ListingsRevision: revision, Spaces: row.Spaces, GrowthBasis: row.GrowthBasis}}
 	}
 	return nil
 }

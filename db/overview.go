@@ -58,7 +58,7 @@ func (s *Store) Dashboard(ctx context.Context, ownerID string, now time.Time) (D
 	if err != nil {
 		return Dashboard{}, err
 	}
-	return Dashboard{row.metrics(now, s.loc), Overview{revision, row.Spaces, row.GrowthBasis}}, nil
+	return Dashboard{row.metrics(now, s.loc), Overview{ListingsRevision: revision, Spaces: row.Spaces, GrowthBasis: row.GrowthBasis}}, nil
 }
 
 // listingsRevision names the contents of a list of hangars.

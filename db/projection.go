@@ -91,15 +91,14 @@ func projectionFloor(now time.Time) string {
 func (l *Projection) Build(ctx context.Context, now time.Time) (built bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, projectionBuildTimeout)
 	defer cancel()
-	var settled bool
-	err = l.pool.GetContext(ctx, &settled, `SELECT i.faults_until IS NULL AND i.faults_seen = realtime.fault_count() AND w.faults = ''
-		FROM realtime.installation i, realtime.watched w`)
+	settled, err := l.settled(ctx)
 	if err != nil || !settled {
-		return false, Explain(err)
+		return false, err
 	}
 	var busy bool
 	err = l.store.asking(ctx, func(w *written) (err error) {
-		busy, built, err = l.build(ctx, w.sql.projection.build, projectionFloor(now))
+		busy, built, err = l.buildBy(ctx, `LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`,
+			w.sql.projection.build, projectionFloor(now))
 		return err
 	})
 	if err != nil {
@@ -116,9 +115,18 @@ func (l *Projection) Build(ctx context.Context, now time.Time) (built bool, err 
 	return true, nil
 }
 
-func (l *Projection) build(ctx context.Context, statements []string, floor string) (busy, built bool, err error) {
-	busy, err = l.locked(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, `SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB';
-		LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`, func(tx *sqlx.Tx) error {
+// settled reports whether no trigger failed whose transaction may not have ended, and all stand.
+func (l *Projection) settled(ctx context.Context) (settled bool, err error) {
+	err = l.pool.GetContext(ctx, &settled, `SELECT i.faults_until IS NULL AND i.faults_seen = realtime.fault_count() AND w.faults = ''
+		FROM realtime.installation i, realtime.watched w`)
+	return settled, Explain(err)
+}
+
+// buildBy does the statements of a build in one snapshot, under a lock. The last one says whether
+// it is to be believed.
+func (l *Projection) buildBy(ctx context.Context, lock string, statements []string, floor string) (busy, built bool, err error) {
+	begin := `SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'; ` + lock
+	busy, err = l.locked(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, begin, func(tx *sqlx.Tx) error {
 		for _, statement := range statements {
 			var args []any
 			if strings.Contains(statement, "$1") {

@@ -32,22 +32,23 @@ const (
 // named are those bookings, each with its hangar. One that went from a hangar to another is named
 // with both; that of a payout is named without.
 //
-// {limit} is how many fresh rows are too many.
+// {limit} is how many fresh rows are too many. {marks} and {generation} are those of what is kept;
+// {told} are more columns of fresh, and {asked} what they are made from.
 const projectionMark = `
 WITH mark AS MATERIALIZED (
-	SELECT * FROM realtime.ledger_marks ORDER BY number DESC LIMIT 1
+	SELECT * FROM {marks} ORDER BY number DESC LIMIT 1
 ),
 ` + xid.Gaps + `,
 rows AS (` + xid.Fresh + `
 ),
 fresh AS MATERIALIZED (
-	SELECT type, "hangarId" AS hangar_id, "bookingId" AS booking_id, bookings
+	SELECT type, "hangarId" AS hangar_id, "bookingId" AS booking_id, bookings{told}
 	FROM rows LEFT JOIN LATERAL pg_catalog.json_to_record(CASE WHEN json_typeof(data) = 'object' THEN data END)
-		AS named ("hangarId" text, "bookingId" text, bookings json) ON true
+		AS named ("hangarId" text, "bookingId" text, bookings json{asked}) ON true
 ),
 valid AS MATERIALIZED (
 	SELECT mark.* FROM mark
-	WHERE generation = (SELECT number FROM realtime.ledger_generation)
+	WHERE generation = {generation}
 		AND faults = (SELECT realtime.fault_count()) AND place = {place}
 		AND (SELECT count(*) FROM fresh) < {limit}
 		AND NOT EXISTS (SELECT FROM fresh WHERE type NOT IN ('access', 'occupancy_changed') AND booking_id IS NULL AND bookings IS NULL)
@@ -284,7 +285,8 @@ func newProjectionQueries(s shape) projectionQueries {
 	if s.checkIn != "date" {
 		turn = "least(min(check_in) FILTER (WHERE check_in OPERATOR(pg_catalog.>) {now.stay}), min(check_out) FILTER (WHERE check_out OPERATOR(pg_catalog.>) {now.stay}))"
 	}
-	mark := Fill(projectionMark, "{columns}", "type, data", "{which}", "NOT realtime.is_internal(type)", "{upper}", "(SELECT pg_snapshot_xmax(after) FROM mark)",
+	mark := Fill(projectionMark, "{marks}", "realtime.ledger_marks", "{generation}", "(SELECT number FROM realtime.ledger_generation)", "{told}", "", "{asked}", "",
+		"{columns}", "type, data", "{which}", "NOT realtime.is_internal(type)", "{upper}", "(SELECT pg_snapshot_xmax(after) FROM mark)",
 		"{open}", "ARRAY(SELECT pg_snapshot_xip(after) FROM mark)")
 	q := projectionQueries{
 		metrics: Fill(Fill(mark+projectionMetrics, "{limit}", strconv.Itoa(freshLimit+1), "{turn}", turn), append(parts, s.days(clockParam)...)...),

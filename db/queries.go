@@ -13,6 +13,7 @@ type queries struct {
 	lowerEmail                           bool
 	invitations, addressed, addressedOne string
 	projection                           projectionQueries
+	trends                               trendQueries
 }
 
 // metricsQuery computes RealTimeMetrics for one owner. Parameters: 1 owner; instants: 2
@@ -128,7 +129,7 @@ const stayingInTables = `{bookings} b LEFT JOIN {users} u ON u.id {=} b.user_id
 	WHERE b.hangar_id {=} l.id AND b.status::text IN ('confirmed', 'active')
 		AND b.check_in OPERATOR(pg_catalog.<=) {now.stay} AND b.check_out OPERATOR(pg_catalog.>) {now.stay}`
 
-func newQueries(s shape) queries {
+func newQueries(s shape, zone zoneDays) queries {
 	paidAt, paid, paidJoin := s.paid()
 	tables := []string{
 		"{bookings}", s.bookings, "{listings}", s.listings, "{owners}", s.owners, "{users}", s.users,
@@ -161,6 +162,7 @@ func newQueries(s shape) queries {
 			coalesce(u.email::text, '') AS email FROM {users} u WHERE u.id {=} {userKey:$1::text}`),
 		nextOwner:  Fill(`SELECT o.id::text FROM {owners} o WHERE $1 = '' OR o.id OPERATOR(pg_catalog.>) nullif($1, '')::{ownerType} ORDER BY o.id LIMIT 1`, tables...),
 		projection: newProjectionQueries(s),
+		trends:     newTrendQueries(s, zone),
 		reconcile: Fill(Fill(reconcileQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3"), "{hangarKey}", key(s.hangarID, "given")),
 			tables...) + `, (SELECT $2::timestamptz, $3::date) AS parameters GROUP BY ()`,
 		transitions: Fill(transitionsQuery, "{bookings}", s.bookings,

@@ -143,7 +143,7 @@ func (s *Store) reshape(ctx context.Context, was *written, because error) (chang
 	if found == was.shape && !stale {
 		return false, nil
 	}
-	w := &written{shape: found, sql: newQueries(found)}
+	w := &written{shape: found, sql: newQueries(found, s.zone)}
 	if was.prepared != nil {
 		if w.prepared, err = s.prepare(ctx, w.sql); err != nil {
 			return false, err
@@ -181,7 +181,8 @@ func (s *Store) Prepare(ctx context.Context) error {
 func (s *Store) prepare(ctx context.Context, q queries) (map[string]*sqlx.Stmt, error) {
 	prepared := make(map[string]*sqlx.Stmt)
 	for _, query := range []string{q.projection.changes, q.projection.metrics, q.projection.listings, q.metrics, q.access,
-		q.projection.calendar.hangars, q.projection.calendar.stays, q.projection.calendar.details} {
+		q.projection.calendar.hangars, q.projection.calendar.stays, q.projection.calendar.details,
+		q.trends.hangars, q.trends.touched, q.trends.kept.sums, q.trends.kept.first, q.trends.kept.nights, q.trends.kept.parts, q.trends.kept.stays} {
 		statement, err := s.pool.PreparexContext(ctx, query)
 		if err != nil {
 			return nil, fmt.Errorf("prepare queries: %w", Explain(err))

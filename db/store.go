@@ -95,6 +95,7 @@ type User struct {
 type Store struct {
 	pool *sqlx.DB
 	loc  *time.Location
+	zone zoneDays
 	now  atomic.Pointer[written]
 	// guard is of the questions that an owner's page and streams live on, and account of those
 	// about people: who is asking, members, invitations, tickets.
@@ -122,9 +123,9 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 	if s.server, err = askServer(ctx, pool); err != nil {
 		return nil, err
 	}
-	store := &Store{pool: pool, loc: loc, guard: NewBreaker("present", 0), account: NewBreaker("account", 0)}
+	store := &Store{pool: pool, loc: loc, zone: newZoneDays(loc), guard: NewBreaker("present", 0), account: NewBreaker("account", 0)}
 	store.access.Ask, store.access.Most, store.access.Parallel = store.accesses, mostAsked, parallelAsked
-	store.now.Store(&written{shape: s, sql: newQueries(s)})
+	store.now.Store(&written{shape: s, sql: newQueries(s, store.zone)})
 	return store, store.CheckRowSecurity(ctx)
 }
 
