@@ -65,6 +65,7 @@ func (s *Server) Router() chi.Router {
 			r.Get("/bookings/{bookingId}", s.Snapshot.Booking)
 			r.Get("/listings", s.Snapshot.Listings)
 			r.Get("/calendar", s.Snapshot.Calendar)
+			r.Get("/trends", s.Snapshot.Trends)
 			r.Get("/calendar/feeds", s.Feeds.List)
 			r.Post("/calendar/feeds", s.Feeds.Add)
 			r.Delete("/calendar/feeds/{feedId}", s.Feeds.Revoke)

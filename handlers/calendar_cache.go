@@ -17,9 +17,11 @@ const (
 	calendarCacheBytes = 32 << 20
 )
 
-// CalendarCache holds windows of calendars that are still true, as of its Invalidator's last Sync.
-// Of what no trigger tells, as guests' names, it may be maxCacheAge behind.
+// CalendarCache holds windows of calendars, or of trends, that are still true, as of its
+// Invalidator's last Sync. Of what no trigger tells, as guests' names, it may be maxCacheAge
+// behind.
 type CalendarCache struct {
+	name string
 	hits hits
 
 	mu      sync.Mutex // guards what follows
@@ -45,9 +47,18 @@ type pendingCalendar struct {
 	news  []db.Changes // guarded by the cache's lock
 }
 
-// NewCalendarCache returns an empty cache, subscribed to an Invalidator.
+// NewCalendarCache returns an empty cache of calendars, subscribed to an Invalidator.
 func NewCalendarCache(invalidator *Invalidator) *CalendarCache {
-	c := &CalendarCache{pending: make(map[*pendingCalendar]bool)}
+	return newWindowCache("calendar", invalidator)
+}
+
+// NewTrendsCache returns an empty cache of trends, subscribed to an Invalidator.
+func NewTrendsCache(invalidator *Invalidator) *CalendarCache {
+	return newWindowCache("trends", invalidator)
+}
+
+func newWindowCache(name string, invalidator *Invalidator) *CalendarCache {
+	c := &CalendarCache{name: name, pending: make(map[*pendingCalendar]bool)}
 	entries, err := simplelru.NewLRU(calendarCacheSize, func(_ calendarKey, entry calendarEntry) { c.bytes -= len(entry.body) })
 	if err != nil {
 		panic(err) // only for a size that is not positive

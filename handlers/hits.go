@@ -36,6 +36,6 @@ func (c *CalendarCache) Collect() []stats.Stat {
 	c.mu.Lock()
 	bytes := c.bytes
 	c.mu.Unlock()
-	return append(c.hits.collect("calendar"),
-		stats.Gauge("hangarshare_remembered_bytes", "Bytes of the answers of calendars that are kept in memory.", float64(bytes)))
+	return append(c.hits.collect(c.name),
+		stats.Gauge("hangarshare_remembered_bytes", "Bytes of the answers that are kept in memory, by which.", float64(bytes)).With("cache", c.name))
 }

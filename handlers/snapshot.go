@@ -59,6 +59,8 @@ type Snapshot struct {
 	MetricsCache  *MetricsCache
 	Calendars     Calendars
 	CalendarCache *CalendarCache
+	Rollups       Trends
+	TrendsCache   *CalendarCache
 	History       History
 	Bus           *realtime.Bus
 	Now           func() time.Time
@@ -189,12 +191,23 @@ func (s *Snapshot) Listings(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// Overview serves what a page shows beside RealTimeMetrics: the same object as the data
-// of overview_updated.
+// overview is what a page shows beside RealTimeMetrics, and the last days.
+type overview struct {
+	db.Overview
+	Sparklines *db.Sparklines `json:"sparklines,omitempty"`
+}
+
+// Overview serves what a page shows beside RealTimeMetrics: the same object as the data of
+// overview_updated, and the last days for small charts.
 func (s *Snapshot) Overview(w http.ResponseWriter, r *http.Request) {
 	s.list(w, r, "overview", func(ctx context.Context, ownerID string) (any, error) {
-		d, err := s.Present.Dashboard(ctx, ownerID, s.Now())
-		return d.Overview, err
+		now := s.Now()
+		d, err := s.Present.Dashboard(ctx, ownerID, now)
+		if err != nil {
+			return nil, err
+		}
+		lines, err := s.Rollups.Sparklines(ctx, ownerID, sparkDays, now)
+		return overview{d.Overview, lines}, err
 	})
 }
 

@@ -113,7 +113,7 @@ func (c *epochCommand) Run(ctx context.Context, s *Settings, log *slog.Logger, o
 		return err
 	}
 	defer pool.Close()
-	if err := eventlog.RenewEpoch(ctx, pool, log, db.ProjectionConsumer()); err != nil {
+	if err := eventlog.RenewEpoch(ctx, pool, log, db.Consumers()...); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, "A new history has begun: browsers load their numbers again.")

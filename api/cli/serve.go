@@ -331,7 +331,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	if err != nil {
 		return nil, err
 	}
-	history, sessions, clock := eventlog.NewLog(pool, db.ProjectionConsumer()), db.NewSessions(store), realtime.SystemClock{}
+	history, sessions, clock := eventlog.NewLog(pool, db.Consumers()...), db.NewSessions(store), realtime.SystemClock{}
 	bus := realtime.NewBus(history)
 	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
 	bus.OnDemand(metrics.Changed)
@@ -354,7 +354,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	measures := realtime.NewMeasures(dbClock.Age)
 	streams.Measures = measures
 	feed := &realtime.Feed{
-		Source: history, Sequencer: eventlog.NewSequencer(base.alone, listener, log, db.ProjectionConsumer()), Bus: bus, Metrics: metrics, Occupancy: occupancy,
+		Source: history, Sequencer: eventlog.NewSequencer(base.alone, listener, log, db.Consumers()...), Bus: bus, Metrics: metrics, Occupancy: occupancy,
 		Location: loc, Wakes: listener.Wakes(), Access: streams.Recheck, Exchange: exchange, Skips: skips, Log: log, Measures: measures,
 	}
 	triggers := &realtime.Triggers{Source: db.NewTriggerWatch(base.alone), Log: log, Reshaped: func(ctx context.Context) error {
@@ -365,26 +365,27 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 		}
 		return err
 	}, Hidden: store.CheckRowSecurity}
+	rollups := &realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Log: log}
 	books := &realtime.Maintainer{Projection: db.NewProjection(store), Clock: clock, Log: log}
 	accessCache, metricsCache := handlers.NewAccessCache(store, invalidator), handlers.NewMetricsCache(invalidator)
-	calendarCache := handlers.NewCalendarCache(invalidator)
+	calendarCache, trendsCache := handlers.NewCalendarCache(invalidator), handlers.NewTrendsCache(invalidator)
 	server := &api.Server{
 		Snapshot: &handlers.Snapshot{
 			Present: store, Accounts: accessCache, Invalidator: invalidator, MetricsCache: metricsCache,
-			Calendars: store, CalendarCache: calendarCache,
+			Calendars: store, CalendarCache: calendarCache, Rollups: store, TrendsCache: trendsCache,
 			History: history, Bus: bus, Now: clock.Now, Log: log,
 		},
 		Feeds:  &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Refused: others.limiter.CountRefused, Log: log},
 		Stream: streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
 		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
 		Services: []api.Service{listener, exchange, feed, metrics, occupancy,
-			books, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
+			books, rollups, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
 			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
 		Checks: map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
 		Cut:    base.dialer.Close, Supervisor: supervisor(log, feed.Rounds, streams.Ticks),
 	}
 	revision, _ := built()
-	server.Collectors = []stats.Collector{measures, bus, store, sessions, history, accessCache, metricsCache, calendarCache,
+	server.Collectors = []stats.Collector{measures, bus, store, sessions, history, accessCache, metricsCache, calendarCache, trendsCache,
 		db.Pools{pool, base.alone}, api.Build{Version: version, Commit: revision, GoVersion: runtime.Version()}}
 	server.Journal = db.NewJournal(pool, log)
 	streams.OnOpen = server.NoteStream

@@ -29,6 +29,7 @@ import (
 )
 
 func init() { // what the pages are written in, for the library that checks responses
+	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/javascript", openapi3filter.PlainBodyDecoder)
 }
@@ -170,6 +171,13 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{400, "GET", owner + "/calendar?from=2026-02-30", "", bearer},
 		{404, "GET", owner + "/calendar?hangarId=none", "", bearer},
 		{403, "GET", "/api/owners/" + other + "/calendar", "", bearer},
+		{200, "GET", owner + "/trends", "", bearer},
+		{200, "GET", owner + "/trends?interval=hour&compare=year&match=weekday", "", bearer},
+		{200, "GET", owner + "/trends?interval=month&compare=before", "", bearer},
+		{200, "GET", owner + "/trends?format=csv", "", bearer},
+		{400, "GET", owner + "/trends?from=2026-02-30", "", bearer},
+		{404, "GET", owner + "/trends?hangarId=none", "", bearer},
+		{403, "GET", "/api/owners/" + other + "/trends", "", bearer},
 		{200, "GET", owner + "/events", "", bearer},
 		{200, "GET", owner + "/events?limit=1&after=" + here.Format(session.OwnerID, eventlog.Position{}), "", bearer},
 		{200, "GET", owner + "/events?after=" + elsewhere.Format(session.OwnerID, eventlog.Position{Batch: 9}), "", bearer},
