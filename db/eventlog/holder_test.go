@@ -161,6 +161,37 @@ func TestHolderThatCannotBeSentTo(t *testing.T) {
 	}
 }
 
+// TestWhoWasStoppedDoesNotJudge has a server look at the holder of the numbering after a long time
+// in which neither said anything, as when a whole machine was stopped, whatever it saw before. It
+// lets the holder go on; one that stays silent is ended as ever.
+func TestWhoWasStoppedDoesNotJudge(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	other := second(t, r.URL)
+	look := func() error {
+		_, err := other.Acquire(t.Context(), eventlog.Published{})
+		return err
+	}
+	if err := look(); !errors.Is(err, eventlog.ErrNotLeader) {
+		t.Fatalf("a second server numbers: %v", err)
+	}
+	eventually(t, "silent for long", func() bool {
+		var silent bool
+		err := r.Pool.Get(&silent, `SELECT state_change < clock_timestamp() - interval '3.5 s' FROM pg_stat_activity a JOIN realtime.installation i ON a.pid = i.holder_pid`)
+		return err == nil && silent
+	})
+	if err := look(); !errors.Is(err, eventlog.ErrNotLeader) {
+		t.Errorf("who was stopped takes over at its first look: %v", err)
+	}
+	if _, err := r.sequencer.Number(t.Context()); err != nil {
+		t.Errorf("the holder's session was ended: %v", err)
+	}
+	eventually(t, "taken over", func() bool { return look() == nil })
+	if _, err := r.sequencer.Number(t.Context()); err == nil {
+		t.Error("who was silent still numbers")
+	}
+}
+
 // counted returns what a sequencer tells operators, in order.
 func counted(s *eventlog.Sequencer) (counts [3]float64) {
 	for i, stat := range s.Collect() {

@@ -37,6 +37,10 @@ const (
 	// the pause before each try: the session has to come to its end.
 	holderTries = 20
 	holderPause = 25 * time.Millisecond
+	// holderLooks is at how many looks before this one a holder must have been found as it is. A
+	// server that was stopped itself, or whose whole machine was, has looked no more often than it
+	// lived, whatever the clocks say: so the holder has had time of its own to say something.
+	holderLooks = 3
 )
 
 // Sequencer gives committed changes their place in the log. One server of an installation holds it,
@@ -55,6 +59,7 @@ type Sequencer struct {
 	log           *slog.Logger
 	consumers     []db.Consumer
 	holderChecked time.Time // after the holder
+	holder        sighting  // what was seen then
 	foreign       bool      // a stranger has the lock, which was logged
 	vague         bool      // the server does not say which one it is, which was logged
 	backlogged    bool      // something was there to be numbered when last looked
@@ -66,6 +71,28 @@ type Sequencer struct {
 	acquired, ended, lost atomic.Int64
 	// the transaction id below which some may have found notifications suppressed
 	openBelow string
+}
+
+// sighting is a holder's session as it was found at some looks in a row.
+type sighting struct {
+	session string // which session, and since when it does what it does
+	looks   int
+}
+
+// add takes in what another look has found.
+func (s *sighting) add(session string) {
+	if session != s.session {
+		*s = sighting{session: session}
+	}
+	s.looks++
+}
+
+// unchanged returns the session if it was found often enough, so that it may count as silent.
+func (s *sighting) unchanged() string {
+	if s.looks < holderLooks {
+		return ""
+	}
+	return s.session
 }
 
 // NewSequencer returns a Sequencer that holds nothing yet. The listeners of all servers but its own
@@ -155,14 +182,16 @@ func pause(ctx context.Context, d time.Duration) {
 
 // relieveQuery ends the session that holds the lock and is ours, if it is silent: idle for too
 // long, or, because its client does not read, unable to send (PostgreSQL ends such a session only
-// by this). It returns how many it ended and how many strangers hold the lock.
+// by this), and as it was at former looks, which $3 says. It returns how many it ended, how many
+// strangers hold the lock, and how the session was found.
 const relieveQuery = `
-SELECT count(*) FILTER (WHERE CASE WHEN own AND silent THEN pg_terminate_backend(pid) ELSE false END) AS ended,
-	count(*) FILTER (WHERE NOT own) AS strangers
+SELECT count(*) FILTER (WHERE CASE WHEN own AND silent AND session = $3 THEN pg_terminate_backend(pid) ELSE false END) AS ended,
+	count(*) FILTER (WHERE NOT own) AS strangers, coalesce(max(session) FILTER (WHERE own), '') AS session
 FROM (
 	SELECT a.pid, a.pid = i.holder_pid AND a.backend_start = i.holder_since AS own,
 		(a.state LIKE 'idle%' OR a.state = 'active' AND a.wait_event = 'ClientWrite')
-			AND a.state_change < clock_timestamp() - make_interval(secs => $2) AS silent
+			AND a.state_change < clock_timestamp() - make_interval(secs => $2) AS silent,
+		pg_catalog.concat_ws(' ', a.pid, a.backend_start, a.state_change) AS session
 	FROM realtime.installation i, pg_locks l JOIN pg_stat_activity a USING (pid)
 	WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 		AND l.classid::bigint << 32 | l.objid::bigint = $1::bigint AND l.objsubid = 1
@@ -180,9 +209,12 @@ func (n *Sequencer) terminateSilentHolder(ctx context.Context, conn *sqlx.Conn) 
 	}
 	n.holderChecked = time.Now()
 	var ended, strangers int
-	if err := conn.QueryRowxContext(ctx, relieveQuery, n.lock(), holderSilence.Seconds()).Scan(&ended, &strangers); err != nil {
+	var session string
+	row := conn.QueryRowxContext(ctx, relieveQuery, n.lock(), holderSilence.Seconds(), n.holder.unchanged())
+	if err := row.Scan(&ended, &strangers, &session); err != nil {
 		return false, fmt.Errorf("look after the holder of the numbering: %w", err)
 	}
+	n.holder.add(session)
 	if ended > 0 {
 		n.ended.Add(1)
 		n.log.Warn("the holder of the numbering fell silent; its session was ended", "after", holderSilence)
