@@ -349,6 +349,11 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	if err != nil {
 		return nil, err
 	}
+	if base.direct == base.url {
+		if err := history.Prepare(ctx); err != nil {
+			log.Warn("the log is followed by a statement that is planned each time", "error", err)
+		}
+	}
 	skips := realtime.NewSkips(log)
 	dbClock := db.NewClock(pool)
 	measures := realtime.NewMeasures(dbClock.Age)

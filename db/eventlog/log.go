@@ -80,6 +80,7 @@ type Log struct {
 	raw       atomic.Bool // the database does not know the encoding of its texts
 	consumers []db.Consumer
 	lasts     db.Loader[string, lastAnswer]
+	prepared  atomic.Pointer[sqlx.Stmt] // catchUp, where statements may be prepared
 }
 
 // NewLog returns the log in the database behind pool, from which consumers derive something.

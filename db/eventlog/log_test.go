@@ -626,3 +626,55 @@ func TestRetentionKeepsThePlace(t *testing.T) {
 		}
 	}
 }
+
+// TestCatchingUpIsOneStatement reads three batches, of which one holds nothing that is read, by one
+// prepared statement, and what is too much for that in the same order as ever.
+func TestCatchingUpIsOneStatement(t *testing.T) {
+	t.Parallel()
+	r := newReader(t)
+	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
+	r.next(t)
+	if r.ID(t, `SELECT (current_setting('server_version_num')::int < 140000)::text`) == "true" {
+		t.Skip("this PostgreSQL does not count how often a statement was executed")
+	}
+	begin := r.cursor
+	pool := dbtest.Open(t, r.URL).Pool
+	pool.SetMaxOpenConns(1) // whose statements are counted
+	log := eventlog.NewLog(pool)
+	must(t, log.Prepare(t.Context()))
+	asked := func() (n int) {
+		must(t, pool.Get(&n, `SELECT coalesce(sum(generic_plans + custom_plans), 0) FROM pg_prepared_statements WHERE statement LIKE '%WITH listed%'`))
+		return n
+	}
+	for i := range 3 {
+		if i != 1 {
+			r.Book(t, o.Hangars[0], guest)
+		}
+		r.Exec(t, `INSERT INTO realtime.events (owner_id, type) SELECT $1, 'changed' FROM generate_series(0, $2)`, o.ID, i)
+		r.next(t)
+	}
+	read := func(log *eventlog.Log) (changes []eventlog.Change, ends []eventlog.Cursor) {
+		more, err := log.Read(t.Context(), begin, func(p eventlog.Piece) error {
+			changes, ends = append(changes, p.Changes...), append(ends, p.End)
+			return nil
+		})
+		if err != nil || more {
+			t.Fatalf("there is more: %v, %v", more, err)
+		}
+		return changes, ends
+	}
+	before := asked()
+	changes, ends := read(log)
+	if n := asked() - before; n != 1 {
+		t.Errorf("catching up is %d statements", n)
+	}
+	if len(ends) != 3 || ends[2] != r.cursor || !reflect.DeepEqual(changes, r.seen[len(r.seen)-len(changes):]) || len(changes) != 8 {
+		t.Errorf("read are %d changes up to %v, want 8 up to %v", len(changes), ends, r.cursor)
+	}
+	r.Exec(t, `INSERT INTO realtime.events (owner_id, type) SELECT $1, 'changed' FROM generate_series(1, 1500)`, o.ID)
+	r.next(t)
+	changes, ends = read(log)
+	if len(ends) != 4 || ends[3] != r.cursor || len(changes) != 1508 || !reflect.DeepEqual(changes, r.seen[len(r.seen)-len(changes):]) {
+		t.Errorf("of much, %d changes are read up to %v, want 1508 up to %v", len(changes), ends, r.cursor)
+	}
+}

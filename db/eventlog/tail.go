@@ -54,6 +54,18 @@ const (
 // reaches back to the cursor, or begins anew, and ErrRolledBack. The time limit is that
 // of a piece, and each is not part of it.
 func (l *Log) Read(ctx context.Context, after Cursor, each func(Piece) error) (more bool, err error) {
+	pieces, more, ok, err := l.catchUp(ctx, after)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		for _, p := range pieces {
+			if err := each(p); err != nil {
+				return false, err
+			}
+		}
+		return more, nil
+	}
 	batches, err := l.batchesAfter(ctx, after)
 	if err != nil {
 		return false, err
@@ -173,17 +185,14 @@ func (l *Log) batchesAfter(ctx context.Context, after Cursor) ([]batch, error) {
 	err := l.pool.SelectContext(ctx, &rows, `SELECT i.floor, b.* FROM realtime.installation i
 		LEFT JOIN LATERAL (SELECT `+batchColumns+` FROM realtime.batches WHERE number >= $1 ORDER BY number LIMIT $2) b ON true
 		WHERE $3::uuid IS NULL OR i.epoch = $3::uuid ORDER BY b.number`, after.Batch, readBatches+1, l.epoch.Load())
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("read batches: %w", err)
-	case len(rows) == 0: // another epoch
+	}
+	if len(rows) == 0 { // another epoch
 		return nil, ErrHistoryGone
-	case rows[0].Number == nil: // all that is there lies before what was read
-		return nil, ErrRolledBack
-	case *rows[0].Number != after.Batch && rows[0].Floor > after.Batch:
-		return nil, ErrHistoryGone
-	case *rows[0].Number != after.Batch || uint32(*rows[0].Mark) != after.Mark:
-		return nil, ErrRolledBack
+	}
+	if err := after.continues(rows[0].Floor, rows[0].Number, rows[0].Mark); err != nil {
+		return nil, err
 	}
 	batches := make([]batch, 0, len(rows)-1)
 	for _, r := range rows[1:] {

@@ -115,6 +115,13 @@ gaps AS MATERIALIZED (
 		SELECT x FROM pg_catalog.unnest({open}) AS x WHERE pg_visible_in_snapshot(x, pg_current_snapshot()))) AND {which} ORDER BY xid LIMIT {limit})`
 )
 
+// Until returns Gaps and Fresh with another end than the statement's own snapshot: the column now
+// of the one row of a table of the query.
+func Until(table string) (gaps, fresh string) {
+	ends := strings.NewReplacer("pg_current_snapshot() AS now", table, "pg_current_snapshot()", "(SELECT now FROM "+table+")")
+	return ends.Replace(Gaps), ends.Replace(Fresh)
+}
+
 // Parameters returns the ends of the ranges as two arrays of xid8.
 func (r Ranges) Parameters() (lo, hi []string) { return Decimals(r.Lo), Decimals(r.Hi) }
 
