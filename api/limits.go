@@ -9,17 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/time/rate"
-
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
 
 const (
-	// maxBuckets bounds how many users, and how many addresses, requests are counted for: some 20
-	// MB each. Beyond it the one that has been silent for longest is forgotten.
-	maxBuckets = 1 << 16
 	// limitRetry is how long a client is told to wait for whose connection there is no room.
 	limitRetry = 10 * time.Second
 	// anonymousShare is what part of Connections there may be of WebSockets without a token, beside
@@ -51,7 +45,8 @@ type counter map[string]int
 type Limiter struct {
 	limits                  atomic.Pointer[Limits]
 	userRates, addressRates atomic.Pointer[rateLimits] // nil: no limit
-	// Others count what users and addresses have open on other servers. May be nil.
+	// Others count what users and addresses have open on other servers, and how many requests those
+	// took of them. May be nil.
 	Others Others
 
 	refused labelled // by limit
@@ -67,20 +62,30 @@ type Limiter struct {
 
 // Others are the other servers of an installation, as far as they are heard.
 type Others interface {
-	// Elsewhere returns how many connections they have under a key of Shared.
+	// Elsewhere returns how many they count together under a key of Shared.
 	Elsewhere(key string) int
 }
 
-// The keys of Shared begin with what they count by.
+// The keys of Shared begin with what they count, and by what.
 const (
-	sharedUser    = "user "
-	sharedAddress = "address "
+	sharedUser            = "user "
+	sharedAddress         = "address "
+	sharedUserRequests    = "requests of user "
+	sharedAddressRequests = "requests of address "
 )
 
 // Shared returns what other servers need to know, of which there are so many with this one: how
-// many connections a user or an address has here, where that is more than a quarter of a server's
-// share. What nobody tells lets a user have a quarter more than the limit at most.
+// many connections a user or an address has here, and how many of their requests were taken within
+// the last minute, where that is more than a quarter of a server's share. What nobody tells lets a
+// user have a quarter more than the limit at most.
 func (l *Limiter) Shared(servers int) map[string]int {
+	shared, now := l.sharedConnections(servers), time.Now()
+	l.userRates.Load().share(shared, sharedUserRequests, servers, now)
+	l.addressRates.Load().share(shared, sharedAddressRequests, servers, now)
+	return shared
+}
+
+func (l *Limiter) sharedConnections(servers int) map[string]int {
 	limits := l.limits.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -232,59 +237,12 @@ func (c counter) decrement(key string) {
 	}
 }
 
-// rateLimits are the request rates of many keys: for each a bucket that holds a minute's
-// requests and fills evenly.
-type rateLimits struct {
-	limit rate.Limit
-	burst int
-
-	mu   sync.Mutex // guards what follows
-	seen *simplelru.LRU[string, *rate.Limiter]
-}
-
-// newRateLimits returns rateLimits, nil for no limit.
-func newRateLimits(perMinute int) *rateLimits {
-	if perMinute <= 0 {
-		return nil
-	}
-	seen, err := simplelru.NewLRU[string, *rate.Limiter](maxBuckets, nil)
-	if err != nil {
-		panic(err) // only for a size that is not positive
-	}
-	return &rateLimits{limit: rate.Limit(float64(perMinute) / time.Minute.Seconds()), burst: perMinute, seen: seen}
-}
-
-// count counts a request of a key, or says how long it must wait.
-func (p *rateLimits) count(key string, now time.Time) (wait time.Duration) {
-	if p == nil {
+// countRequest counts a request of a key, or says how long it must wait.
+func (l *Limiter) countRequest(rates *rateLimits, shared, key string) (wait time.Duration) {
+	if rates == nil {
 		return 0
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget(now)
-	bucket, ok := p.seen.Get(key)
-	if !ok {
-		bucket = rate.NewLimiter(p.limit, p.burst)
-		p.seen.Add(key, bucket)
-	}
-	reservation := bucket.ReserveN(now, 1)
-	if wait = reservation.DelayFrom(now); wait > 0 {
-		reservation.CancelAt(now)
-	}
-	return wait
-}
-
-// forget removes the two keys that have been silent for longest, where their buckets are full
-// again: they are as if they had never been. Two for one that comes: the keys become fewer than
-// those that were seen within a minute.
-func (p *rateLimits) forget(now time.Time) {
-	for range 2 {
-		_, bucket, ok := p.seen.GetOldest()
-		if !ok || bucket.TokensAt(now) < float64(p.burst) {
-			return
-		}
-		p.seen.RemoveOldest()
-	}
+	return rates.count(key, l.elsewhere(shared+key), time.Now())
 }
 
 // limitAddresses refuses requests of an address that has sent too many.
@@ -295,7 +253,7 @@ func (s *Server) limitAddresses(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if wait := s.Limiter.addressRates.Load().count(c.key, time.Now()); wait > 0 {
+		if wait := s.Limiter.countRequest(s.Limiter.addressRates.Load(), sharedAddressRequests, c.key); wait > 0 {
 			s.tooMany(w, r, s.Limiter.refuse("too many requests from your network: wait before the next (REQUESTS_PER_MINUTE_PER_ADDRESS)", wait))
 			return
 		}
@@ -322,7 +280,7 @@ func (s *Server) limitUser(r *http.Request, userID string) *handlers.LimitError 
 	if s.Limiter == nil || clientOf(r.Context()).exempt {
 		return nil
 	}
-	wait := s.Limiter.userRates.Load().count(userID, time.Now())
+	wait := s.Limiter.countRequest(s.Limiter.userRates.Load(), sharedUserRequests, userID)
 	if wait <= 0 {
 		return nil
 	}

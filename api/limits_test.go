@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
@@ -130,50 +129,6 @@ func TestGateForgetsWhoIsGone(t *testing.T) {
 	all.Wait()
 	if len(l.streams)+len(l.ofUser)+len(l.ofAddress)+len(l.anonymous) != 0 {
 		t.Errorf("left behind: %v %v %v %v", l.streams, l.ofUser, l.ofAddress, l.anonymous)
-	}
-}
-
-func TestPaces(t *testing.T) {
-	t.Parallel()
-	p := newRateLimits(60)
-	now := time.Now()
-	for i := range 60 {
-		if wait := p.count("a", now); wait != 0 {
-			t.Fatalf("request %d of 60 must wait %s", i+1, wait)
-		}
-	}
-	for range 3 { // refused requests take nothing
-		if wait := p.count("a", now); wait <= 0 || wait > time.Second {
-			t.Errorf("the next must wait %s, want up to 1s", wait)
-		}
-	}
-	if wait := p.count("b", now); wait != 0 {
-		t.Errorf("another must wait %s", wait)
-	}
-	if wait := p.count("a", now.Add(time.Second)); wait != 0 {
-		t.Errorf("a second later it must wait %s", wait)
-	}
-	if wait := newRateLimits(0).count("a", now); wait != 0 {
-		t.Errorf("without a limit it must wait %s", wait)
-	}
-}
-
-func TestPacesAreBounded(t *testing.T) {
-	t.Parallel()
-	p := newRateLimits(60)
-	now := time.Now()
-	for i := range 2 * maxBuckets {
-		p.count(fmt.Sprint(i), now)
-	}
-	if n := p.seen.Len(); n != maxBuckets {
-		t.Errorf("%d keys are kept, want %d", n, maxBuckets)
-	}
-	later := now.Add(time.Hour)
-	for range maxBuckets {
-		p.count("one", later)
-	}
-	if n := p.seen.Len(); n != 1 {
-		t.Errorf("%d keys are kept of those who are silent for an hour and one, want 1", n)
 	}
 }
 

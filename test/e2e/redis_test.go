@@ -132,17 +132,43 @@ func openStreams(t *testing.T, servers []*harness.Program, token, query string, 
 	return open
 }
 
-// TestLimitsOverAllServers: a user's limit counts what the user has open anywhere; without Redis
-// each server counts alone.
+// askUntilRefused sends requests to servers in turn until each of them has refused one for their
+// number, and returns how many were answered.
+func askUntilRefused(t *testing.T, servers []*harness.Program, path, token string) (answered int) {
+	t.Helper()
+	pace := time.NewTicker(3 * time.Millisecond)
+	defer pace.Stop()
+	refused := map[int]bool{}
+	for i := 0; len(refused) < len(servers); i++ {
+		<-pace.C
+		switch status, _, _ := servers[i%len(servers)].Get(t, path, token); status {
+		case http.StatusOK:
+			answered++
+		case http.StatusTooManyRequests:
+			refused[i%len(servers)] = true
+		default:
+			t.Fatalf("request %d: %d", i, status)
+		}
+	}
+	return answered
+}
+
+// TestLimitsOverAllServers: a user's limits count what the user has open and asks for anywhere;
+// without Redis each server counts alone.
 func TestLimitsOverAllServers(t *testing.T) {
 	t.Parallel()
-	const limit = 20
+	const limit, requests = 20, 400
 	server := redistest.Start(t)
 	portal := dbtest.New(t)
-	o, other := portal.AddOwner(t, 1), portal.AddOwner(t, 1)
+	o, other, third := portal.AddOwner(t, 1), portal.AddOwner(t, 1), portal.AddOwner(t, 1)
 	servers := serveThree(t, portal, "--redis-url", "redis://"+server.Addr, "--trusted-proxies", "127.0.0.1", "--limit-exempt", "192.0.2.0/24",
-		"--max-connections-per-user", strconv.Itoa(limit))
+		"--max-connections-per-user", strconv.Itoa(limit), "--requests-per-minute-per-user", strconv.Itoa(requests))
 	awaitRedis(t, servers, true)
+	taken := askUntilRefused(t, servers, "owners/"+third.ID+"/metrics", harness.TokenFor(t, third.UserID, time.Hour))
+	t.Logf("%d requests are answered of a user who may send %d a minute", taken, requests)
+	if taken < requests || taken > 2*requests {
+		t.Errorf("of a user who may send %d requests a minute, three servers answer %d", requests, taken)
+	}
 	open := openStreams(t, servers, harness.TokenFor(t, o.UserID, time.Hour), "?ownerId="+o.ID, 2*limit)
 	t.Logf("%d streams are open of a user who may have %d", open, limit)
 	if open < limit || open > limit+10 {
