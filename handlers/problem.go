@@ -206,7 +206,9 @@ func RespondProblem(w http.ResponseWriter, status int, detail, field string) {
 		h.Set("Retry-After", strconv.Itoa(int(RetryAfter.Seconds())))
 	}
 	if status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
+		if h.Get("WWW-Authenticate") == "" { // who answers for operators asks for something else
+			h.Set("WWW-Authenticate", "Bearer")
+		}
 	}
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Field: field, Request: h.Get(RequestIDHeader)})

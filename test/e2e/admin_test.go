@@ -81,6 +81,12 @@ func TestAdmin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		asking, err := http.DefaultClient.Do(request)
+		harness.Must(t, err)
+		asking.Body.Close()
+		if asks := asking.Header.Get("WWW-Authenticate"); !strings.HasPrefix(asks, "Basic ") {
+			t.Errorf("a browser is asked for %q", asks)
+		}
 		request.SetBasicAuth("anybody", adminToken)
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {

@@ -1,4 +1,4 @@
-/** The pages beside the dashboard, from the real program: for front-end developers, and for operators. */
+/** The pages beside the dashboard, from the real program: for developers, and for operators. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -57,7 +57,7 @@ test('operators see a connection come, end it and see it go; axe finds nothing a
   const httpCredentials = { username: 'anybody', password: TOKEN };
   const { page, complaints, close } = await openPage(browser, origin, { httpCredentials });
   await page.goto(`${origin}/admin/`);
-  await page.locator('#word').getByText('ready', { exact: true }).waitFor();
+  await page.locator('#word', { hasText: /^ready$/ }).waitFor();
   await page.locator('#parts').getByText('listener', { exact: true }).waitFor();
 
   const demo = await (await fetch(`${program.origin}/api/auth/demo`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' })).json();
@@ -91,7 +91,7 @@ test('operators see a connection come, end it and see it go; axe finds nothing a
   for (const colorScheme of ['light', 'dark']) {
     const opened = await openPage(browser, origin, { httpCredentials, colorScheme, bypassCSP: true });
     await opened.page.goto(`${origin}/admin/`);
-    await opened.page.locator('#word').getByText('ready', { exact: true }).waitFor();
+    await opened.page.locator('#word', { hasText: /^ready$/ }).waitFor();
     for (const width of [1280, 360]) {
       await opened.page.setViewportSize({ width, height: 900 });
       await accessible(opened.page, `${width} px, ${colorScheme}`);
