@@ -5,8 +5,8 @@
  */
 import { createManager } from './client.js';
 import { newCalendar } from './calendar/view.js';
+import { newQuestions } from './dial.js';
 import { followZoom, h, loadSheet } from './dom.js';
-import { ANSWER_MS } from './parts.js';
 import { wording, wordingOf } from './state/wording.js';
 
 const TICK_MS = 1000;
@@ -21,12 +21,12 @@ class Calendar extends Base {
 
   /** @type {T.Token | null | undefined} */
   #token = null;
-  #bearer = '';
   /**
    * What carries requests in place of the browser's own `fetch` and `WebSocket`.
    * @type {T.Carrier}
    */
   carrier = {};
+  #questions = newQuestions(this, () => this.#token);
   /** @type {(() => void)[]} */
   #stops = [];
   #started = '';
@@ -43,7 +43,7 @@ class Calendar extends Base {
    */
   set token(token) {
     this.#token = token;
-    this.#bearer = '';
+    this.#questions.forget();
     this.#start();
   }
 
@@ -61,26 +61,6 @@ class Calendar extends Base {
 
   #server() {
     return this.getAttribute('server') || location.origin;
-  }
-
-  async #ask() {
-    const token = this.#token;
-    return (this.#bearer = (typeof token === 'function' ? await token() : token) ?? '');
-  }
-
-  /** @param {string} part */
-  async #get(part) {
-    const url = new URL(`/api/owners/${encodeURIComponent(this.getAttribute('owner-id') ?? '')}/${part}`, this.#server());
-    const get = async () => (this.carrier.fetch ?? fetch)(url, {
-      cache: 'no-cache', signal: AbortSignal.timeout(ANSWER_MS), headers: { Authorization: `Bearer ${this.#bearer || await this.#ask()}` },
-    });
-    let answer = await get();
-    if (answer.status === 401) {
-      this.#bearer = '';
-      answer = await get();
-    }
-    if (!answer.ok) throw Object.assign(new Error(`HTTP ${answer.status}`), { status: answer.status });
-    return answer.json();
   }
 
   #stop() {
@@ -111,10 +91,10 @@ class Calendar extends Base {
       if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [sheet, ...root.adoptedStyleSheets];
       if (key !== this.#started) return;
       frame.lang = found.words.language;
-      const manager = createManager(ownerId, () => this.#ask(), { baseUrl: server, ...this.carrier });
+      const manager = createManager(ownerId, this.#questions.ask, { baseUrl: server, ...this.carrier });
       this.#stops = [() => manager.close()];
       const view = await newCalendar({
-        wording: found, frame, server, get: (part) => this.#get(part), now: () => manager.now(), open: (bookingId) => void this.#open(bookingId, found),
+        ...this.#questions, wording: found, frame, server, now: () => manager.now(), open: (bookingId) => void this.#open(bookingId, found),
       });
       if (key !== this.#started) return view.stop();
       view.follow(manager);
@@ -133,7 +113,7 @@ class Calendar extends Base {
   async #open(bookingId, found) {
     const { showDetails } = await import('./element/details.js');
     await showDetails(this.#frame, {
-      wording: found, bookingId, zone: null, href: this.getAttribute('booking-href') ?? '', load: () => this.#get(`bookings/${encodeURIComponent(bookingId)}`),
+      wording: found, bookingId, zone: null, href: this.getAttribute('booking-href') ?? '', load: () => this.#questions.get(`bookings/${encodeURIComponent(bookingId)}`),
     });
   }
 }

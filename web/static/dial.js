@@ -27,9 +27,9 @@ export const retryAfterMs = ({ headers }) => {
  * read. Throws a RealtimeError for a refusal, with the response as its cause.
  * @type {T.GetJson}
  */
-export async function getJson({ baseUrl, fetch }, token, path, signal) {
+export async function getJson({ baseUrl, fetch }, token, path, signal, init) {
   const response = await fetch(new URL(path, baseUrl).href, {
-    headers: { Accept: 'application/json', Authorization: `Bearer ${token}` }, cache: 'no-cache', signal,
+    headers: { Accept: 'application/json', Authorization: `Bearer ${token}` }, cache: 'no-cache', signal, ...init,
   });
   if (!response.ok) {
     const code = closeCodeOf(response.status);
@@ -37,7 +37,7 @@ export async function getJson({ baseUrl, fetch }, token, path, signal) {
     throw new RealtimeError(kindOf(code), `${path}: HTTP ${response.status}`, facts);
   }
   const { headers } = response;
-  return { body: await response.json(), lastEventId: headers.get('Last-Event-ID') ?? '', date: Date.parse(headers.get('Date') ?? '') || 0 };
+  return { body: response.status === 204 ? null : await response.json(), lastEventId: headers.get('Last-Event-ID') ?? '', date: Date.parse(headers.get('Date') ?? '') || 0 };
 }
 
 /**
@@ -92,6 +92,39 @@ export async function fetchSnapshot({ ownerId, token, clock, signal, ...server }
     rows('bookings?limit=50', 'bookings', readBookingRow), rows('listings', 'listings', readListing),
   ]);
   return { metrics: readMetrics(body), bookings, listings, overview, listingsRevision: overview?.listingsRevision ?? '', lastEventId, startedAt };
+}
+
+/**
+ * The questions of an element about its owner, with the newest token.
+ * A token that is refused is asked for again.
+ * @type {T.NewQuestions}
+ */
+export function newQuestions(element, tokenOf) {
+  let bearer = '';
+  const server = () => element.getAttribute('server') || location.origin;
+  const ownerId = () => element.getAttribute('owner-id') ?? '';
+  const ask = async () => {
+    const token = tokenOf();
+    return (bearer = (typeof token === 'function' ? await token() : token) ?? '');
+  };
+  return {
+    ask,
+    forget() {
+      bearer = '';
+    },
+    async get(part, init) {
+      const path = `/api/owners/${encodeURIComponent(ownerId())}/${part}`;
+      const origin = { baseUrl: server(), fetch: element.carrier.fetch ?? fetch };
+      const request = async () => getJson(origin, bearer || await ask(), path, AbortSignal.timeout(ANSWER_MS), init);
+      const { body } = await request().catch((error) => {
+        if (error.kind !== 'auth') throw error;
+        bearer = '';
+        return request();
+      });
+      return body;
+    },
+    channel: async () => channelName(server(), ownerId(), bearer || await ask()),
+  };
 }
 
 /** How often a visible follower asks whether the leader is awake. */

@@ -150,6 +150,16 @@ export function loadSheet(server, frame, name) {
   return /** @type {Promise<CSSStyleSheet>} */ (loading);
 }
 
+/**
+ * Styles for the shadow tree of a frame, beside those that it has.
+ * @param {string} server @param {HTMLElement} frame @param {string} name
+ */
+export async function adoptSheet(server, frame, name) {
+  const sheet = await loadSheet(server, frame, name);
+  const root = /** @type {ShadowRoot} */ (frame.getRootNode());
+  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+}
+
 /** @param {string} server @param {HTMLElement} frame @param {string} name */
 async function fetchSheet(server, frame, name) {
   const { documentElement, defaultView } = frame.ownerDocument;

@@ -8,8 +8,8 @@
 import { createManager } from './client.js';
 import { ICONS, followZoom, h, icon, loadSheet, paced, setAttribute, setIcon, setText, show } from './dom.js';
 import { PANELS } from './element/panels.js';
-import { getJson, readListing, readRows } from './dial.js';
-import { ANSWER_MS, readBookingRow } from './parts.js';
+import { newQuestions, readListing, readRows } from './dial.js';
+import { readBookingRow } from './parts.js';
 import { Agenda, DashboardStore, movesOf } from './state/store.js';
 import { wording, wordingOf } from './state/wording.js';
 
@@ -37,8 +37,8 @@ class Display extends Base {
 
   /** @type {T.Token | null | undefined} */
   #token = null;
-  /** The newest token, for the element's own requests. */
-  #bearer = '';
+  /** The element's own, beside those of its manager. */
+  #questions = newQuestions(this, () => this.#token);
   /**
    * What carries requests in place of the browser's own `fetch` and `WebSocket`.
    * @type {T.Carrier}
@@ -142,8 +142,8 @@ class Display extends Base {
    */
   set token(token) {
     this.#token = token;
-    this.#bearer = '';
-    if (this.#manager && token) this.#manager.setToken(() => this.#ask());
+    this.#questions.forget();
+    if (this.#manager && token) this.#manager.setToken(this.#questions.ask);
     else this.#start();
   }
 
@@ -223,11 +223,6 @@ class Display extends Base {
     return this.getAttribute('server') || location.origin;
   }
 
-  async #ask() {
-    const token = this.#token;
-    return (this.#bearer = (typeof token === 'function' ? await token() : token) ?? '');
-  }
-
   /** The server's time in Unix milliseconds, as far as it is known. */
   #now() {
     return (this.#manager?.now() ?? Date.now()) + this.#skew;
@@ -241,7 +236,7 @@ class Display extends Base {
     this.#stop();
     this.#started = key;
     if (!wanted) return;
-    const manager = createManager(ownerId, () => this.#ask(), { baseUrl: this.#server(), ...this.carrier });
+    const manager = createManager(ownerId, this.#questions.ask, { baseUrl: this.#server(), ...this.carrier });
     const print = () => this.#renderPrinted();
     addEventListener('beforeprint', print);
     this.#manager = manager;
@@ -281,7 +276,8 @@ class Display extends Base {
     this.#stops.forEach((stop) => stop());
     this.#stops = [];
     this.#manager = null;
-    this.#started = this.#bearer = this.#news = this.#status = this.#day = '';
+    this.#questions.forget();
+    this.#started = this.#news = this.#status = this.#day = '';
     clearInterval(this.#ticker);
     clearTimeout(this.#announceTimer);
     clearTimeout(this.#styleTimer);
@@ -340,25 +336,12 @@ class Display extends Base {
     return this.#wording.dayOf(this.#now(), this.#zone);
   }
 
-  /** One of the element's own questions about the owner. @param {string} part */
-  async #get(part) {
-    const server = { baseUrl: this.#server(), fetch: this.carrier.fetch ?? fetch };
-    const path = `/api/owners/${encodeURIComponent(this.getAttribute('owner-id') ?? '')}/${part}`;
-    const ask = async () => getJson(server, this.#bearer || await this.#ask(), path, AbortSignal.timeout(ANSWER_MS));
-    const { body } = await ask().catch((error) => {
-      if (error.kind !== 'auth') throw error;
-      this.#bearer = '';
-      return ask();
-    });
-    return body;
-  }
-
   async #fetchAgenda() {
     const agenda = this.#agenda;
     const mark = agenda.mark();
     const day = this.#today();
     try {
-      agenda.fill(readRows(await this.#get('bookings?on=today&limit=500'), 'bookings', readBookingRow), mark);
+      agenda.fill(readRows(await this.#questions.get('bookings?on=today&limit=500'), 'bookings', readBookingRow), mark);
       this.#day = day;
     } catch {
       agenda.failed = true; // the panel says so, and the next snapshot asks again
@@ -371,7 +354,7 @@ class Display extends Base {
     const [manager, revision] = [this.#manager, this.#store.wantedListings];
     if (!manager || !revision) return;
     try {
-      const listings = readRows(await this.#get('listings'), 'listings', readListing);
+      const listings = readRows(await this.#questions.get('listings'), 'listings', readListing);
       if (manager !== this.#manager) return;
       this.#listingsTries = 0;
       const names = new Map(this.#store.getState().listings?.map((one) => [one.hangarId, one.hangarNumber]));
@@ -401,7 +384,7 @@ class Display extends Base {
     try {
       const { newCalendar } = await import('./calendar/view.js');
       const view = await newCalendar({
-        wording: this.#wording, frame, server: this.#server(), get: (part) => this.#get(part), now: () => this.#now(),
+        ...this.#questions, wording: this.#wording, frame, server: this.#server(), now: () => this.#now(),
         open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
       });
       if (!manager || manager !== this.#manager || this.#calendar || calendar !== this.#view.calendar) return view.stop();
@@ -423,7 +406,7 @@ class Display extends Base {
       const { showDetails } = await import('./element/details.js');
       await showDetails(this.#view.frame, {
         wording, bookingId, zone: this.#zone, href: this.getAttribute('booking-href') ?? '',
-        load: () => this.#get(`bookings/${encodeURIComponent(bookingId)}`),
+        load: () => this.#questions.get(`bookings/${encodeURIComponent(bookingId)}`),
       });
     } catch {
       this.#announce(wording.words.detailsFailed);

@@ -64,7 +64,18 @@ export type NewSnapshotLoader = (
 /* dial.js: plain HTTP */
 
 export type Server = { baseUrl: string; fetch: typeof fetch };
-export type GetJson = (server: Server, token: string, path: string, signal?: AbortSignal) => Promise<{ body: any; lastEventId: string; date: number }>;
+export type GetJson = (server: Server, token: string, path: string, signal?: AbortSignal, init?: RequestInit) => Promise<{ body: any; lastEventId: string; date: number }>;
+/**
+ * `ask` brings a new token, and `forget` has the next question ask. `channel` names what tabs
+ * share.
+ */
+export interface Questions {
+  ask(): Promise<string>;
+  forget(): void;
+  get(part: string, init?: RequestInit): Promise<any>;
+  channel(): Promise<string>;
+}
+export type NewQuestions = (element: HTMLElement & { carrier: P.Carrier }, tokenOf: () => P.Token | null | undefined) => Questions;
 export type ReadRows = <R>(body: any, field: string, readRow: (raw: unknown) => R) => R[];
 /** Rows of a part of the snapshot; null when it could not be loaded. */
 export type Rows = <R>(part: string, field: string, readRow: (raw: unknown) => R) => Promise<R[] | null>;

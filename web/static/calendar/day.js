@@ -7,33 +7,39 @@ import { h } from '../dom.js';
 import { describe } from './grid.js';
 
 /**
+ * Shows a dialog. What had the focus before gets it back.
+ * @param {C.Tools} tools @param {string} title @param {(Node | string | null)[]} content
+ */
+export function showDialog({ frame, wording: { words } }, title, ...content) {
+  const before = /** @type {HTMLElement | null} */ (/** @type {ShadowRoot} */ (frame.getRootNode()).activeElement);
+  const dialog = h('dialog', { 'aria-labelledby': 'cal-dialog', onclose: () => {
+    dialog.remove();
+    before?.focus();
+  } }, h('header', null, h('h2', { id: 'cal-dialog' }, title), h('button', { class: 'tool', type: 'button', onclick: () => dialog.close() }, words.close)), ...content);
+  frame.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/**
  * Opens a choice among the bookings of a day of a hangar.
- * @param {any} tools @param {C.Page} data @param {C.Hangar} hangar @param {number} day
+ * @param {C.Tools} tools @param {C.Page} data @param {C.Hangar} hangar @param {number} day
  * @param {C.Stay[]} stays
  */
 export function showDay(tools, data, hangar, day, stays) {
-  const { around, words, say } = tools;
-  const before = /** @type {ShadowRoot} */ (around.frame.getRootNode()).activeElement;
-  const dialog = h('dialog', { 'aria-labelledby': 'cal-day' },
-    h('header', null, h('h2', { id: 'cal-day' }, say('stays', { hangar: hangar.hangarNumber, day: around.wording.formatWeekday(data.days[day].date) })),
-      h('button', { class: 'tool', type: 'button', onclick: () => dialog.close() }, words.close)),
+  const { words, say, formatWeekday } = tools.wording;
+  const dialog = showDialog(tools, say('stays', { hangar: hangar.hangarNumber, day: formatWeekday(data.days[day].date) }),
     stays.length === 0 ? h('p', { class: 'empty' }, data.counted.includes(hangar.hangarId) ? words.guests : words.nobody) : null,
     h('ul', { class: 'cal-choice' }, ...stays.map((stay) => h('li', null, h('button', { class: 'quiet', type: 'button', onclick: () => {
       dialog.close();
-      around.open(stay.bookingId);
+      tools.open(stay.bookingId);
     } }, h('bdi', null, describe(tools, stay)))))));
-  dialog.addEventListener('close', () => {
-    dialog.remove();
-    /** @type {HTMLElement | null} */ (before)?.focus();
-  });
-  around.frame.append(dialog);
-  dialog.showModal();
 }
 
-/** Lists the bookings whose dates cannot be drawn. @param {any} tools @param {HTMLElement} list @param {C.Page} data */
-export function listUncertain({ around, words, say }, list, { uncertain }) {
+/** Lists the bookings whose dates cannot be drawn. @param {C.Tools} tools @param {HTMLElement} list @param {C.Page} data */
+export function listUncertain({ open, wording: { words, say } }, list, { uncertain }) {
   const date = (/** @type {string | null} */ text) => (text ? text.slice(0, 10) : words.missing);
   list.replaceChildren(h('summary', null, say('uncertain', { n: uncertain.count })), h('ul', null, ...uncertain.stays.map((stay) =>
-    h('li', null, h('button', { class: 'quiet', type: 'button', onclick: () => around.open(stay.bookingId) },
+    h('li', null, h('button', { class: 'quiet', type: 'button', onclick: () => open(stay.bookingId) },
       h('bdi', null, stay.guestName || words.noName), ` · ${date(stay.checkInDate)} – ${date(stay.checkOutDate)}`)))));
 }

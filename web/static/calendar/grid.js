@@ -6,60 +6,46 @@ import { h, setAttribute, setText, tint } from '../dom.js';
 import { visible } from '../state/wording.js';
 import { occupies, part, staysOn, turnovers, weekday } from './state.js';
 
-/** A bar is placed by its beginning and its end, in parts of the window. */
-const percent = (/** @type {number} */ part) => `${(part * 100).toFixed(3)}%`;
 /** A turnover with less than an hour asks for attention. */
 const SHORT_H = 1;
+/** More lanes than these are not drawn below each other. */
+const MAX_LANES = 60;
 
-/** What a stay is in words. @param {any} tools @param {C.Stay} stay */
-export function describe({ around: { wording }, words }, stay) {
-  return [visible(stay.guestName) || words.noName, wording.formatStay(stay.checkInDate, stay.checkOutDate), wording.statusWord(stay.status),
-    wording.formatMoney(stay.amount), stay.paid ? words.paid : words.unpaid].join(' · ');
+/** What is there of some texts. @param {any[]} texts @param {string} between */
+const joined = (texts, between) => texts.filter(Boolean).join(between);
+
+/** What a stay is in words. @param {C.Tools} tools @param {C.Stay} stay */
+export function describe({ wording: { words, formatStay, statusWord, formatMoney } }, stay) {
+  return [visible(stay.guestName) || words.noName, formatStay(stay.checkInDate, stay.checkOutDate), statusWord(stay.status),
+    formatMoney(stay.amount), stay.paid ? words.paid : words.unpaid].join(' · ');
 }
 
-/** @param {any} tools @param {number} arrivals @param {number} departures */
-const moves = ({ words, say }, arrivals, departures) => [
-  arrivals === 1 ? words.arrives : arrivals > 1 && say('arrive', { n: arrivals }), departures === 1 ? words.leaves : departures > 1 && say('leave', { n: departures }),
-];
-
-/** What a day of a hangar is in words. @param {any} tools @param {C.Page} data @param {C.Hangar} hangar @param {number} day */
-export function describeDay(tools, data, hangar, day) {
-  const { around: { wording }, say } = tools;
-  const over = hangar.over[day];
-  return [
-    say('cell', { hangar: hangar.hangarNumber, day: wording.formatWeekday(data.days[day].date), of: say('of', { n: hangar.nights[day], spaces: hangar.spaces }) }),
-    ...moves(tools, hangar.arrivals[day], hangar.departures[day]), over > 0 && say('over', { n: over }),
-  ].filter(Boolean).join(', ');
-}
-
-/** @param {any} tools */
+/** @param {C.Tools} tools */
 export function newGrid(tools) {
-  const { around, words, say, language } = tools;
-  const { wording } = around;
-  const short = new Intl.DateTimeFormat(language, { weekday: 'short', timeZone: 'UTC' });
+  const { open, wording } = tools;
+  const { words, say, sayMany } = wording;
+  const short = new Intl.DateTimeFormat(words.language, { weekday: 'short', timeZone: 'UTC' });
   const line = h('div', { class: 'cal-now', 'aria-hidden': 'true' });
   const rows = h('div', { class: 'cal-grid', role: 'grid', 'aria-label': words.title, 'aria-describedby': 'cal-keys', onkeydown: press });
-  const keys = h('p', { class: 'sr', id: 'cal-keys' }, words.keys);
-  const node = h('div', { class: 'cal-scroll' }, rows, keys);
+  const node = h('div', { class: 'cal-scroll' }, rows, h('p', { class: 'sr', id: 'cal-keys' }, words.keys));
   /** @type {C.Page} */
   let data;
-  /** @type {Map<string, any>} */
-  const known = new Map();
+  /** The first row is the occupancy. @type {C.Row[]} */
+  let drawn = [];
   /** @type {Set<string>} hangars whose spaces are shown */
   const opened = new Set();
-  /** The parts that the keyboard visits: rows of a head and cells. @type {HTMLElement[][]} */
-  let visits = [];
   const at = { row: 0, column: 1 };
   let wantsFocus = false;
+  let shape = '';
 
-  /** A cell by day, and the head of a row at 0. @param {number} row @param {number} column @param {boolean} [focus] */
+  /** Goes to a cell by day, or to the head of a row at 0. @param {number} row @param {number} column @param {boolean} [focus] */
   function visit(row, column, focus = true) {
-    const former = visits[at.row]?.[at.column];
+    const cellAt = () => drawn[at.row]?.parts[at.column];
+    const former = cellAt();
     if (former) former.tabIndex = -1;
-    at.row = Math.max(0, Math.min(visits.length - 1, row));
-    at.column = Math.max(0, Math.min((visits[at.row]?.length ?? 1) - 1, column));
-    const cell = visits[at.row]?.[at.column];
-    if (!cell) return;
+    at.row = Math.max(0, Math.min(drawn.length - 1, row));
+    at.column = Math.max(0, Math.min(data.days.length, column));
+    const cell = cellAt();
     cell.tabIndex = 0;
     if (focus) cell.focus();
   }
@@ -67,167 +53,145 @@ export function newGrid(tools) {
   /** @param {any} event */
   function press(event) {
     const { key, ctrlKey, metaKey, altKey } = event;
-    if (metaKey || altKey) return;
     const { row, column } = at;
+    const click = () => drawn[row].parts[column].click();
+    /** Another window is shown with the focus where it was. @param {() => void} go */
+    const leave = (go) => {
+      wantsFocus = true;
+      go();
+    };
     /** @type {Record<string, () => void>} */
-    const moves = {
+    const keys = {
       ArrowLeft: () => visit(row, column - 1), ArrowRight: () => visit(row, column + 1), ArrowUp: () => visit(row - 1, column), ArrowDown: () => visit(row + 1, column),
-      Home: () => visit(ctrlKey ? 0 : row, 0), End: () => visit(ctrlKey ? visits.length - 1 : row, data.days.length),
-      PageUp: () => leave(() => tools.move(-1)), PageDown: () => leave(() => tools.move(1)), t: () => leave(() => tools.go('')),
-      Enter: () => visits[row][column].click(), ' ': () => visits[row][column].click(),
+      Home: () => visit(ctrlKey ? 0 : row, 0), End: () => visit(ctrlKey ? drawn.length : row, data.days.length),
+      PageUp: () => leave(() => tools.move(-1)), PageDown: () => leave(() => tools.move(1)), t: () => leave(() => tools.go('')), Enter: click, ' ': click,
     };
-    if (!moves[key] || (ctrlKey && key !== 'Home' && key !== 'End')) return;
+    if (!keys[key] || metaKey || altKey || (ctrlKey && !/Home|End/.test(key))) return;
     event.preventDefault();
-    moves[key]();
+    keys[key]();
   }
 
-  /** Another window is shown with the focus where it was. @param {() => void} go */
-  function leave(go) {
-    wantsFocus = true;
-    go();
+  /** What a day is in words. @param {string} name @param {number} day @param {{nights: number, spaces: number, arrivals: number, departures: number}} counts */
+  const describeDay = (name, day, { nights, spaces, arrivals, departures }, over = 0) => joined([
+    say('cell', { hangar: name, day: wording.formatWeekday(data.days[day].date), of: sayMany('spaces', spaces, { taken: nights }) }),
+    arrivals > 0 && sayMany('arriving', arrivals), departures > 0 && sayMany('leaving', departures), over > 0 && say('over', { n: over }),
+  ], ', ');
+
+  /** @param {string} kind @param {(Node | string)[]} name @param {string} role @param {(day: number) => any[]} fill @param {(day: number) => void} [click] */
+  function newRow(kind, name, role, fill, click) {
+    const head = h('div', { class: 'cal-name', role: role === 'gridcell' ? 'rowheader' : role, tabindex: -1 }, ...name);
+    const cells = data.days.map(({ date }, day) => h('div', {
+      class: joined(['cal-cell', [0, 6].includes(weekday(date)) && 'weekend', date === data.today && 'today'], ' '), role, tabindex: -1,
+      'aria-label': wording.formatWeekday(date), 'aria-current': date === data.today && 'date', onclick: () => click?.(day),
+    }, ...fill(day)));
+    return { head, cells, parts: [head, ...cells], node: h('div', { class: `cal-row ${kind}`, role: 'row' }, head, ...cells) };
   }
 
-  const shades = (/** @type {C.Day} */ day) => [
-    'cal-cell', [0, 6].includes(weekday(day.date)) ? 'weekend' : '', day.date === data.today ? 'today' : '',
-  ].filter(Boolean).join(' ');
+  const newHeader = () => newRow('cal-head', [words.hangar], 'columnheader', (i) => {
+    const [, month, date] = data.days[i].date.split('-').map(Number);
+    return [h('span', null, short.format(Date.parse(data.days[i].date)).replace('.', '')), h('b', null, date === 1 ? `1/${month}` : String(date))];
+  }).node;
 
-  function newHeader() {
-    const cells = data.days.map((day) => {
-      const [, month, date] = day.date.split('-');
-      return h('div', { class: `${shades(day)} cal-day`, role: 'columnheader', 'aria-label': wording.formatWeekday(day.date), 'aria-current': day.date === data.today ? 'date' : null },
-        h('span', null, short.format(Date.parse(`${day.date}T12:00:00Z`)).replace('.', '')), h('b', null, date === '01' ? `${Number(date)}/${Number(month)}` : String(Number(date))));
-    });
-    return h('div', { class: 'cal-row cal-head', role: 'row' }, h('div', { class: 'cal-name', role: 'columnheader' }, words.hangar), ...cells);
-  }
-
+  /** @returns {C.Row} */
   function newOccupancy() {
-    const head = h('div', { class: 'cal-name', role: 'rowheader', tabindex: -1 }, words.occupancy);
-    const cells = data.days.map((day) => h('div', { class: shades(day), role: 'gridcell', tabindex: -1 }, h('b'), h('i')));
-    const row = h('div', { class: 'cal-row cal-sum', role: 'row' }, head, ...cells);
-    return {
-      node: row, visits: [head, ...cells],
-      update() {
-        data.days.forEach((day, i) => {
-          const [rate, gauge] = /** @type {any} */ (cells[i].children);
-          const share = day.spaces > 0 ? day.nights / day.spaces : 0;
-          setText(rate, day.spaces > 0 ? `${Math.round(share * 100)}%` : '–');
-          // Text for eyes alone: ears have the label.
-          setAttribute(cells[i], 'data-text', `${day.nights}/${day.spaces}`);
-          gauge.style.setProperty('--part', String(share));
-          setAttribute(cells[i], 'aria-label', [`${words.occupancy}, ${wording.formatWeekday(day.date)}: ${rate.textContent}`, say('of', { n: day.nights, spaces: day.spaces }),
-            ...moves(tools, day.arrivals, day.departures)].filter(Boolean).join(', '));
-        });
-      },
-    };
+    const row = newRow('cal-sum', [words.occupancy], 'gridcell', () => [h('b'), h('i')]);
+    return { ...row, update() {
+      data.days.forEach((day, i) => {
+        const { nights, spaces } = day;
+        const [rate, gauge] = /** @type {any} */ (row.cells[i].children);
+        setText(rate, spaces > 0 ? `${Math.round(nights / spaces * 100)}%` : '–');
+        // Text for eyes alone: ears have the label.
+        setAttribute(row.cells[i], 'data-text', `${nights}/${spaces}`);
+        gauge.style.setProperty('--part', spaces > 0 ? nights / spaces : 0);
+        setAttribute(row.cells[i], 'aria-label', `${describeDay(words.occupancy, i, day)}, ${rate.textContent}`);
+      });
+    } };
   }
 
-  /** @param {string} id */
-  function newRow(id) {
-    /** @type {C.Hangar} */
-    let hangar;
+  /** @param {number} index of the hangar @returns {C.Row} */
+  function newHangar(index) {
+    let hangar = data.hangars[index];
+    const id = hangar.hangarId;
     const number = h('b');
     const place = h('small');
-    const fold = h('button', { class: 'cal-fold', type: 'button', tabindex: -1, onclick: toggle }, number, place);
-    const plain = h('div', { class: 'cal-name', role: 'rowheader', tabindex: -1 });
-    const cells = data.days.map((day, i) => h('div', { class: shades(day), role: 'gridcell', tabindex: -1, onclick: () => void openDay(i) }));
-    const bars = h('div', { class: 'cal-bars', 'aria-hidden': 'true', onclick: (/** @type {any} */ event) => {
-      const found = event.target.closest('[data-booking]');
-      if (found) around.open(found.dataset.booking);
-    } });
-    const row = h('div', { class: 'cal-row', role: 'row', 'data-hangar': id }, plain, ...cells, bars);
-    /** @type {Map<string, any>} */
-    const drawn = new Map();
-    const self = { node: row, visits: /** @type {HTMLElement[]} */ ([plain, ...cells]), update };
-
-    /** A single booking opens itself. @param {number} day */
-    async function openDay(day) {
+    const { node: row, head, cells, parts } = newRow('', [number, place], 'gridcell', () => [], async (day) => {
       const stays = staysOn(data, hangar, day);
-      if (stays.length === 1) return around.open(stays[0].bookingId);
+      if (stays.length === 1) return open(stays[0].bookingId);
       return (await import('./day.js')).showDay(tools, data, hangar, day, stays);
-    }
-
-    function toggle() {
+    });
+    row.dataset.hangar = id;
+    head.addEventListener('click', () => {
       if (!opened.delete(id)) opened.add(id);
-      update(hangar, []);
-    }
+      update([]);
+    });
+    const bars = h('div', { class: 'cal-bars', 'aria-hidden': 'true', onclick: (/** @type {any} */ { target }) => {
+      const bar = target.closest('[data-booking]');
+      if (bar) open(bar.dataset.booking);
+    } });
+    row.append(bars);
+    /** @type {Map<string, any>} */
+    const barOf = new Map();
 
-    /** @param {C.Hangar} now @param {string[]} differing */
-    function update(now, differing) {
-      hangar = now;
-      const many = hangar.spaces > 1;
+    /** @param {string[]} differing */
+    function update(differing) {
+      hangar = data.hangars[index];
+      const { nights, arrivals, departures, over, spaces, hangarNumber } = hangar;
       const counted = data.counted.includes(id);
-      const open = !counted && (!many || opened.has(id));
-      setText(number, hangar.hangarNumber || '–');
-      setText(place, [hangar.icaoCode, many ? say('spaces', { n: hangar.spaces }) : '', hangar.published ? '' : words.hidden].filter(Boolean).join(' · '));
-      const folds = many && !counted;
-      if (folds !== plain.contains(fold)) plain.replaceChildren(...(folds ? [fold] : [number, place]));
-      else if (!plain.firstChild) plain.append(number, place);
-      if (folds && number.parentNode !== fold) fold.append(number, place);
-      setAttribute(fold, 'aria-expanded', String(open));
-      setAttribute(fold, 'title', say(open ? 'shut' : 'open', { hangar: hangar.hangarNumber }));
-      self.visits[0] = folds ? fold : plain;
-      const stays = open ? data.stays.filter((stay) => stay.hangarId === id) : [];
-      const lanes = Math.max(open ? hangar.spaces : 1, ...stays.map((stay) => stay.lane + 1));
-      row.style.setProperty('--lanes', String(Math.min(lanes, 60)));
-      row.classList.toggle('cal-open', open);
+      const folds = spaces > 1 && !counted;
+      const isOpen = folds ? opened.has(id) : !counted;
+      setText(number, hangarNumber || '–');
+      setText(place, joined([hangar.icaoCode, spaces > 1 && say('spaceCount', { n: spaces }), !hangar.published && words.hidden], ' · '));
+      setAttribute(head, 'aria-expanded', folds ? String(isOpen) : null);
+      setAttribute(head, 'title', folds && say('lanes', { hangar: hangarNumber }));
+      const stays = isOpen ? data.stays.filter((stay) => stay.hangarId === id) : [];
+      row.style.setProperty('--lanes', String(Math.min(MAX_LANES, Math.max(isOpen ? spaces : 1, ...stays.map((stay) => stay.lane + 1)))));
+      row.classList.toggle('cal-open', isOpen);
       cells.forEach((cell, day) => {
-        const over = hangar.over[day];
-        setAttribute(cell, 'data-text', open ? over > 0 && `+${over}` : `${hangar.nights[day]}/${hangar.spaces}`);
-        cell.classList.toggle('over', over > 0);
-        cell.classList.toggle('full', !open && hangar.nights[day] >= hangar.spaces);
-        cell.style.setProperty('--part', String(hangar.spaces > 0 ? Math.min(1, hangar.nights[day] / hangar.spaces) : 0));
-        const label = describeDay(tools, data, hangar, day);
-        const guests = open ? staysOn(data, hangar, day) : [];
-        setAttribute(cell, 'aria-label', guests.length > 0 && guests.length <= 3 ? `${label}. ${guests.map((stay) => describe(tools, stay)).join('; ')}` : label);
+        setAttribute(cell, 'data-text', isOpen ? over[day] > 0 && `+${over[day]}` : `${nights[day]}/${spaces}`);
+        cell.classList.toggle('over', over[day] > 0);
+        cell.style.setProperty('--part', String(spaces > 0 ? Math.min(1, nights[day] / spaces) : 0));
+        const label = describeDay(hangarNumber, day, { nights: nights[day], spaces, arrivals: arrivals[day], departures: departures[day] }, over[day]);
+        const guests = isOpen ? staysOn(data, hangar, day) : [];
+        setAttribute(cell, 'aria-label', guests.length > 3 ? label : joined([label, guests.map((stay) => describe(tools, stay)).join('; ')], '. '));
       });
-      drawBars(stays, differing);
+      const gaps = turnovers(stays, data.precision === 'instant');
+      for (const [booking, bar] of barOf) {
+        if (stays.some((stay) => stay.bookingId === booking)) continue;
+        bar.remove();
+        barOf.delete(booking);
+      }
+      for (const stay of stays) drawBar(stay, gaps.get(stay.bookingId), differing);
     }
 
-    /** @param {C.Stay[]} stays @param {string[]} differing */
-    function drawBars(stays, differing) {
-      const gaps = turnovers(stays, data.precision === 'instant');
-      const wanted = new Set(stays.map((stay) => stay.bookingId));
-      for (const [booking, bar] of drawn) {
-        if (wanted.has(booking)) continue;
-        bar.remove();
-        drawn.delete(booking);
-      }
-      for (const stay of stays) {
-        let bar = drawn.get(stay.bookingId);
-        if (!bar) {
-          bar = h('div', { class: 'cal-stay', 'data-booking': stay.bookingId }, h('span', { class: 'cal-turn' }), h('bdi'), h('span', { class: 'cal-sign' }));
-          drawn.set(stay.bookingId, bar);
-          bars.append(bar);
-        }
-        const [turn, guest, sign] = bar.children;
-        const [start, end] = [part(data.days, Date.parse(stay.checkInDate)), part(data.days, Date.parse(stay.checkOutDate))];
-        bar.style.insetInlineStart = percent(start);
-        bar.style.inlineSize = percent(end - start);
-        bar.style.setProperty('--lane', String(stay.lane));
-        setAttribute(bar, 'data-status', stay.status);
-        setAttribute(bar, 'title', describe(tools, stay));
-        bar.classList.toggle('over', occupies(stay) && stay.lane >= hangar.spaces);
-        bar.classList.toggle('cut-left', stay.cutLeft);
-        bar.classList.toggle('cut-right', stay.cutRight);
-        const gap = gaps.get(stay.bookingId);
-        turn.hidden = gap === undefined;
-        if (gap !== undefined) {
-          const hours = gap === null ? '' : gap < SHORT_H ? `${Math.round(gap * 60)} min` : `${Math.round(gap)} h`;
-          setText(turn, hours || '↔');
-          setAttribute(turn, 'title', hours ? say('turnover', { n: hours }) : words.turnoverDay);
-          turn.classList.toggle('short', gap !== null && gap < SHORT_H);
-        }
-        setText(guest, visible(stay.guestName) || words.noName);
-        setText(sign, [stay.status === 'confirmed' || stay.status === 'active' ? '' : wording.statusWord(stay.status), stay.paid ? '✓' : ''].filter(Boolean).join(' '));
-        if (differing.includes(stay.bookingId)) tint(bar);
-      }
+    /** @param {C.Stay} stay @param {number | null | undefined} gap @param {string[]} differing */
+    function drawBar(stay, gap, differing) {
+      const { bookingId, status, lane, paid } = stay;
+      const bar = barOf.get(bookingId) ?? h('div', { class: 'cal-stay', 'data-booking': bookingId }, h('span', { class: 'cal-turn' }), h('bdi'), h('span', { class: 'cal-sign' }));
+      barOf.set(bookingId, bar);
+      if (!bar.parentNode) bars.append(bar);
+      const [turn, guest, sign] = bar.children;
+      const start = part(data.days, Date.parse(stay.checkInDate));
+      // Placed by its beginning and its end, in parts of the window.
+      bar.style.insetInlineStart = `${start * 100}%`;
+      bar.style.inlineSize = `${(part(data.days, Date.parse(stay.checkOutDate)) - start) * 100}%`;
+      bar.style.setProperty('--lane', lane);
+      setAttribute(bar, 'data-status', status);
+      setAttribute(bar, 'title', describe(tools, stay));
+      bar.classList.toggle('over', occupies(stay) && lane >= hangar.spaces);
+      bar.classList.toggle('cut-left', stay.cutLeft);
+      bar.classList.toggle('cut-right', stay.cutRight);
+      turn.hidden = gap === undefined;
+      const hours = gap === null || gap === undefined ? '' : gap < SHORT_H ? `${Math.round(gap * 60)} min` : `${Math.round(gap)} h`;
+      setText(turn, hours || '↔');
+      setAttribute(turn, 'title', hours ? say('turnover', { n: hours }) : words.turnoverDay);
+      turn.classList.toggle('short', hours.endsWith('min'));
+      setText(guest, visible(stay.guestName) || words.noName);
+      setText(sign, joined([!['confirmed', 'active'].includes(status) && wording.statusWord(status), paid && '✓'], ' '));
+      if (differing.includes(bookingId)) tint(bar);
     }
-    return self;
+    return { node: row, parts, update };
   }
 
-  /** @type {any} */
-  let occupancy = null;
-  let shape = '';
   return {
     node,
     /** @param {C.Page} now @param {string[]} differing @param {boolean} anew */
@@ -237,25 +201,20 @@ export function newGrid(tools) {
       const held = rows.contains(/** @type {ShadowRoot} */ (rows.getRootNode()).activeElement);
       if (anew && wanted !== shape) {
         shape = wanted;
-        known.clear();
-        occupancy = newOccupancy();
-        for (const hangar of data.hangars) known.set(hangar.hangarId, newRow(hangar.hangarId));
+        drawn = [newOccupancy(), ...data.hangars.map((_, index) => newHangar(index))];
         rows.style.setProperty('--days', String(data.days.length));
-        rows.replaceChildren(newHeader(), occupancy.node, ...[...known.values()].map((row) => row.node), line);
+        rows.replaceChildren(newHeader(), ...drawn.map((row) => row.node), line);
         setAttribute(rows, 'aria-colcount', data.days.length + 1);
       }
-      occupancy.update();
-      for (const hangar of data.hangars) known.get(hangar.hangarId)?.update(hangar, differing);
-      visits = [occupancy.visits, ...[...known.values()].map((row) => row.visits)];
+      for (const row of drawn) row.update(differing);
       visit(at.row, at.column, held || wantsFocus);
       wantsFocus = false;
     },
     /** @param {C.Page} now @param {number} ms */
-    tick(now, ms) {
-      const first = Date.parse(now.days[0].start);
-      const last = now.days[now.days.length - 1];
-      line.hidden = ms < first || ms >= Date.parse(last.start) + last.hours * 3_600_000;
-      rows.style.setProperty('--now', String(part(now.days, ms)));
+    tick({ days }, ms) {
+      const now = part(days, ms);
+      line.hidden = now <= 0 || now >= 1;
+      rows.style.setProperty('--now', String(now));
     },
   };
 }

@@ -6,9 +6,9 @@ import { h } from '../dom.js';
 import { formatHour, visible } from '../state/wording.js';
 import { occupies, staysOn } from './state.js';
 
-/** @param {any} tools */
-export function newList(tools) {
-  const { around, words, say } = tools;
+/** @param {C.Tools} tools */
+export function newList({ open, wording }) {
+  const { words, sayMany } = wording;
   const node = h('ol', { class: 'cal-list', 'aria-label': words.title });
   return {
     node,
@@ -27,18 +27,17 @@ export function newList(tools) {
           const hangar = hangars.get(stay.hangarId);
           const over = occupies(stay) && hangar && stay.lane >= hangar.spaces;
           const hour = kind === 2 ? '' : formatHour(kind === 0 ? stay.checkInDate : stay.checkOutDate);
-          return h('li', null, h('button', { class: `cal-entry${over ? ' over' : ''}`, type: 'button', 'data-booking': stay.bookingId, 'data-status': stay.status, onclick: () => around.open(stay.bookingId) },
+          return h('li', null, h('button', { class: `cal-entry${over ? ' over' : ''}`, type: 'button', 'data-booking': stay.bookingId, 'data-status': stay.status, onclick: () => open(stay.bookingId) },
             h('span', { class: kind === 2 ? 'sr' : 'cal-when' }, [words.comes, words.goes, words.remains][kind], ' ', hour),
             h('b', null, hangar?.hangarNumber ?? ''), h('bdi', null, visible(stay.guestName) || words.noName),
-            kind === 2 ? null : h('small', null, [around.wording.statusWord(stay.status), stay.paid ? words.paid : words.unpaid, over ? words.overbooked : ''].filter(Boolean).join(' · '))));
+            kind === 2 ? null : h('small', null, [wording.statusWord(stay.status), stay.paid ? words.paid : words.unpaid, over ? words.overbooked : ''].filter(Boolean).join(' · '))));
         };
         const remain = entries.filter(([kind]) => kind === 2);
         return h('li', { class: day.date === data.today ? 'today' : '' },
-          h('h3', null, around.wording.formatWeekday(day.date), h('small', null, say('of', { n: day.nights, spaces: day.spaces }))),
+          h('h3', null, wording.formatWeekday(day.date), h('small', null, sayMany('spaces', day.spaces, { taken: day.nights }))),
           entries.length === 0 ? h('p', { class: 'place' }, words.nobody) : h('ul', null, ...entries.filter(([kind]) => kind !== 2).map(entry)),
           remain.length > 0 ? h('ul', { class: 'cal-remain', 'aria-label': words.remains }, ...remain.map(entry)) : null);
       }));
     },
-    tick() {},
   };
 }

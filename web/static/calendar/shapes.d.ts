@@ -1,6 +1,6 @@
 /** What `GET …/calendar` answers, and what the calendar needs from around it. */
 import type { WebSocketManager } from '../types.js';
-import type { Wording, Zone } from '../shapes.js';
+import type { Wording as PageWording } from '../shapes.js';
 
 export interface Day { date: string; start: string; hours: number; spaces: number; nights: number; arrivals: number; departures: number }
 export interface Hangar {
@@ -17,18 +17,55 @@ export interface Page {
   days: Day[]; hangars: Hangar[]; stays: Stay[]; counted: string[]; uncertain: { count: number; stays: Uncertain[] };
   gone?: string[]; next: string | null;
 }
-/** One booking's dialog, the owner's REST answers, and the moment. */
+/** The owner's REST answers, one booking's dialog, and the moment. */
 export interface Around {
-  wording: Wording;
+  wording: PageWording;
   frame: HTMLElement;
   /** The server's origin. */
   server: string;
-  get(part: string): Promise<any>;
+  /** Asks for a part of what there is of the owner; `init` makes it another method than GET. */
+  get(part: string, init?: RequestInit): Promise<any>;
+  /** Names what tabs of this owner and user share; empty where they share nothing. */
+  channel(): Promise<string>;
   open(bookingId: string): void;
   now(): number;
   /** Whether updates are paused. */
   paused?(): boolean;
 }
-export type Words = Record<string, string>;
+/** A pair is for one and for many. */
+export type Words = Record<string, string | [string, string]>;
+/** The page's words with those of the calendar. */
+export interface Wording extends Omit<PageWording, 'words' | 'say' | 'sayMany'> {
+  words: PageWording['words'] & Record<string, string>;
+  say(name: string, values?: Record<string, string | number>): string;
+  sayMany(name: string, n: number, values?: Record<string, string | number>): string;
+}
+/** What the parts of the calendar share. */
+export interface Tools extends Omit<Around, 'wording'> {
+  wording: Wording;
+  /** Shows another window: so many of its lengths later, or from a date on, empty for today. */
+  move(by: number): void;
+  go(date: string): void;
+}
+export interface Row { node: HTMLElement; parts: HTMLElement[]; update(differing: string[]): void }
+/** What changed in the window, asked by one tab at a time. */
+export interface Changes {
+  /** An event named a booking. */
+  add(bookingId: string, event: string): void;
+  /** The window is doubtful as a whole. */
+  reload(): void;
+  /** The window is being loaded: what was named before is in it. */
+  loading(): void;
+  /** Asks for what is pending, unless that happens already. */
+  ask(): Promise<void>;
+  stop(): void;
+}
+/**
+ * `name` is that of the channel and the lock which the tabs share; empty where a tab is alone.
+ * `pages` are the paths of what is shown. `take` brings answers into it, and returns whether it
+ * could. While `isQuiet` nothing is asked.
+ */
+export type NewChanges = (name: string, around: {
+  pages(ids?: string[]): string[]; get(path: string): Promise<Page>; isQuiet(): boolean; take(answers: Page[], ids: string[]): boolean; load(): Promise<void>;
+}) => Changes;
 export interface View { node: HTMLElement; follow(manager: WebSocketManager): void; tick(): void; stop(): void }
-export type { Zone };

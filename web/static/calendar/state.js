@@ -16,28 +16,6 @@ export const addDays = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) 
 export const weekday = (date) => new Date(`${date}T00:00:00Z`).getUTCDay();
 
 /**
- * Gives the stays of one hangar their lanes by the server's rule.
- * Those that occupy a space come first, then pending ones, then cancelled ones.
- * Each, by check-in and id, gets the first lane that is free.
- * @param {C.Stay[]} stays
- */
-export function assignLanes(stays) {
-  const rank = (/** @type {C.Stay} */ stay) => (occupies(stay) ? 0 : stay.status === 'pending' ? 1 : 2);
-  const times = (/** @type {C.Stay} */ stay) => [Date.parse(stay.checkInDate), Date.parse(stay.checkOutDate)];
-  /** @type {[number, number][][]} */
-  const lanes = [];
-  const order = (/** @type {C.Stay} */ a, /** @type {C.Stay} */ b) =>
-    rank(a) - rank(b) || times(a)[0] - times(b)[0] || (a.bookingId < b.bookingId ? -1 : 1);
-  for (const stay of [...stays].sort(order)) {
-    const [from, to] = times(stay);
-    let lane = lanes.findIndex((taken) => taken.every(([start, end]) => end <= from || to <= start));
-    if (lane < 0) lane = lanes.push([]) - 1;
-    lanes[lane].push([from, to]);
-    stay.lane = lane;
-  }
-}
-
-/**
  * The first page with further ones behind it.
  * @param {C.Page} window @param {C.Page} page
  */
@@ -47,37 +25,6 @@ export function append(window, page) {
   window.counted.push(...page.counted);
   window.uncertain.count += page.uncertain.count;
   window.uncertain.stays.push(...page.uncertain.stays);
-}
-
-/**
- * Brings what `changed` answered into a window. Returns the ids of the stays that differ now.
- * Null says that the page holds other hangars than before: then the window is loaded again.
- * @param {C.Page} window @param {C.Page} answer @param {string[]} asked
- */
-export function apply(window, answer, asked) {
-  const at = new Map(window.hangars.map((hangar, i) => [hangar.hangarId, i]));
-  const differs = answer.hangars.some((hangar) => {
-    const known = window.hangars[at.get(hangar.hangarId) ?? -1];
-    return !known || window.counted.includes(hangar.hangarId) !== answer.counted.includes(hangar.hangarId);
-  });
-  if (differs) return null;
-  const own = new Set(answer.hangars.map((hangar) => hangar.hangarId));
-  const gone = new Set(asked);
-  const former = new Map(window.stays.map((stay) => [stay.bookingId, JSON.stringify({ ...stay, lane: 0 })]));
-  const touched = new Set(answer.stays.map((stay) => stay.hangarId));
-  const kept = window.stays.filter((stay) => {
-    // A stay of another page is that page's to tell.
-    if (!gone.has(stay.bookingId) || !own.has(stay.hangarId)) return true;
-    touched.add(stay.hangarId);
-    return false;
-  });
-  const fresh = new Set(answer.stays.map((stay) => stay.bookingId));
-  window.stays = [...kept.filter((stay) => !fresh.has(stay.bookingId)), ...answer.stays];
-  answer.hangars.forEach((hangar) => (window.hangars[/** @type {number} */ (at.get(hangar.hangarId))] = hangar));
-  window.days = answer.days;
-  window.today = answer.today;
-  for (const id of touched) assignLanes(window.stays.filter((stay) => stay.hangarId === id));
-  return answer.stays.filter((stay) => former.get(stay.bookingId) !== JSON.stringify({ ...stay, lane: 0 })).map((stay) => stay.bookingId);
 }
 
 /**

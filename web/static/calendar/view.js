@@ -3,17 +3,13 @@
  * It is drawn as a grid or, where there is little room, as a list by day.
  * @import * as C from './shapes.js'
  */
-import { h, loadSheet, setText, show } from '../dom.js';
+import { adoptSheet, h, paced, setAttribute, setText, show } from '../dom.js';
+import { newWording } from '../state/wording.js';
 import { newGrid } from './grid.js';
-import { addDays, append, apply } from './state.js';
+import { addDays, append } from './state.js';
 
 const SPANS = [7, 14, 30];
 const NARROW_PX = 576;
-/** The least time between two questions about changes, and when they last. */
-const GATHER_MS = 250;
-const BUSY_AFTER_MS = 10_000;
-const BUSY_MS = 1000;
-const MAX_CHANGED = 100;
 /** When a window that failed is asked for again. */
 const RETRY_MS = 5000;
 
@@ -22,21 +18,31 @@ const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.
 
 /** The calendar with its words and styles. @param {C.Around} around @returns {Promise<C.View>} */
 export async function newCalendar(around) {
-  const { frame } = around;
-  const load = WORDS[around.wording.words.language] ?? (() => import('./words/pt.js'));
-  const [{ default: words }, sheet] = await Promise.all([load(), loadSheet(around.server, frame, 'calendar.css')]);
-  const root = /** @type {ShadowRoot} */ (frame.getRootNode());
-  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
-  return newView(around, words);
+  const { frame, server, wording } = around;
+  const load = WORDS[wording.words.language] ?? (() => import('./words/pt.js'));
+  const [{ default: words }, name] = await Promise.all([load(), around.channel().catch(() => ''), adoptSheet(server, frame, 'calendar.css')]);
+  setPaper(frame.ownerDocument);
+  return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }))), name && `${name}:calendar`);
 }
 
-/** @param {C.Around} around @param {C.Words} words @returns {C.View} */
-function newView(around, words) {
-  const { wording } = around;
-  const language = wording.words.language;
-  const say = (/** @type {string} */ name, /** @type {Record<string, string | number>} */ values = {}) =>
-    words[name].replace(/\{(\w+)\}/g, (whole, key) => String(values[key] ?? whole));
+/** Documents whose calendars are printed on their own paper. @type {WeakSet<Document>} */
+const papers = new WeakSet();
 
+/**
+ * The styles name the paper that a calendar is printed on. What it is only the document can say.
+ * @param {Document} document
+ */
+function setPaper(document) {
+  if (papers.has(document)) return;
+  papers.add(document);
+  const paper = new (/** @type {typeof globalThis} */ (document.defaultView ?? globalThis).CSSStyleSheet)();
+  paper.replaceSync('@page calendar { size: A4 landscape; margin: 1cm; }');
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, paper];
+}
+
+/** @param {C.Around} around @param {C.Wording} wording @param {string} name @returns {C.View} */
+function newView(around, wording, name) {
+  const { words, say, formatStay, formatWeekday, formatPlural } = wording;
   let span = 14;
   let chosen = false;
   let from = '';
@@ -44,49 +50,41 @@ function newView(around, words) {
   let narrow = false;
   /** @type {C.Page | null} */
   let data = null;
-  /** @type {(string | null)[]} the cursors of the pages that are loaded */
-  let cursors = [];
+  /** The cursors of the pages that are loaded. */
+  let cursors = [''];
   let sequence = 0;
+  let loading = false;
   let stopped = false;
-  /** @type {Set<string>} */
-  const changed = new Set();
-  let reloadWanted = false;
-  let asking = false;
-  let busySince = 0;
-  let askedAt = -Infinity;
-  /** @type {any} */
-  let timer = null;
   let revision = '';
-  /** @type {(() => void)[]} */
-  const stops = [];
 
+  const button = (/** @type {string} */ text, /** @type {() => void} */ onclick, label = text) =>
+    h('button', { class: 'tool', type: 'button', 'aria-label': label, onclick }, text);
   const range = h('p', { class: 'cal-range', 'aria-live': 'polite' });
   const status = h('p', { class: 'empty' }, words.loading);
   const moved = h('p', { class: 'cal-moved', hidden: true });
-  const move = (/** @type {number} */ by) => go(addDays(from, by * span));
-  const tool = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ onclick) =>
-    h('button', { class: 'tool', type: 'button', 'aria-label': label, onclick }, text);
-  const spans = SPANS.map((n) => h('button', { class: 'tool', type: 'button', 'data-span': n, onclick: () => setSpan(n) }, say('days', { n })));
-  const check = h('input', { type: 'checkbox', onchange: (/** @type {any} */ event) => {
-    cancelled = event.target.checked;
-    void load();
-  } });
-  const bar = h('div', { class: 'cal-bar' },
-    h('div', { class: 'tools' }, tool('‹', words.before, () => move(-1)), tool(words.today, words.today, () => go('')), tool('›', words.after, () => move(1))),
-    range,
-    h('label', { class: 'cal-switch' }, check, words.cancelled),
-    h('div', { class: 'tools cal-spans', role: 'group', 'aria-label': words.span }, ...spans));
-  const more = h('button', { class: 'tool cal-more', type: 'button', hidden: true, onclick: () => void loadMore() }, wording.words.more);
+  const spans = SPANS.map((n) => button(formatPlural(n, ...words.days), () => setSpan(n)));
+  const more = h('button', { class: 'tool cal-more', type: 'button', hidden: true, onclick: () => void loadMore() }, words.more);
   const uncertain = h('details', { class: 'cal-uncertain', hidden: true });
-  const body = h('div', { class: 'cal-body' });
-  const node = h('div', { class: 'cal' }, bar, moved, status, body, more, uncertain);
-  /** @type {any} */
-  const tools = { around, words, say, language, move, go: (/** @type {string} */ date) => go(date) };
+  const body = h('div');
+  const node = h('div', { class: 'cal' },
+    h('div', { class: 'cal-bar' },
+      h('div', { class: 'tools' }, button('‹', () => move(-1), words.before), button(words.today, () => go('')), button('›', () => move(1), words.after)),
+      range,
+      h('label', { class: 'cal-switch' }, h('input', { type: 'checkbox', onchange: ({ target }) => {
+        cancelled = target.checked;
+        void load();
+      } }), words.cancelled),
+      h('div', { class: 'tools cal-spans', role: 'group', 'aria-label': words.span }, ...spans),
+      button(words.feeds, () => void import('./feeds.js').then(({ showFeeds }) => showFeeds(tools)))),
+    moved, status, body, more, uncertain);
+  const move = (/** @type {number} */ by) => go(addDays(from, by * span));
+  /** @type {C.Tools} */
+  const tools = { ...around, wording, move, go };
   const grid = newGrid(tools);
   /** @type {any} loaded where there is little room */
   let list = null;
 
-  const today = () => wording.dayOf(around.now(), data?.timezone ?? null);
+  const today = () => wording.dayOf(around.now(), data?.timezone);
 
   /** @param {string} date empty for today */
   function go(date) {
@@ -98,39 +96,65 @@ function newView(around, words) {
     chosen = true;
     void load();
   }
-  const path = (/** @type {string | null} */ cursor, /** @type {string[]} */ ids = []) => {
-    const query = new URLSearchParams(from ? { from, to: addDays(from, span) } : {});
-    if (cursor) query.set('cursor', cursor);
-    if (cancelled) query.set('cancelled', 'true');
-    if (ids.length > 0) query.set('changed', ids.join(','));
-    return `calendar?${query}`;
+  const path = (cursor = '', /** @type {string[]} */ ids = []) => {
+    /** @type {Record<string, string>} */
+    const query = { from, to: from && addDays(from, span), cursor, cancelled: cancelled ? 'true' : '', changed: ids.join() };
+    return `calendar?${new URLSearchParams(Object.entries(query).filter(([, value]) => value))}`;
   };
+
+  const retry = paced(() => void load(), RETRY_MS);
+  /** @type {C.Changes | null} */
+  let changes = null;
+  /** Without the module that asks what changed the window is loaded again. @param {(changes: C.Changes) => unknown} use */
+  async function change(use) {
+    try {
+      const { apply, newChanges } = await import('./changes.js');
+      if (stopped) return;
+      changes ??= newChanges(name, {
+        pages: (ids) => cursors.map((cursor) => path(cursor, ids)),
+        get: around.get,
+        load,
+        isQuiet: () => loading || stopped || !data || document.visibilityState === 'hidden' || Boolean(around.paused?.()),
+        take(answers, ids) {
+          const told = answers.map((answer) => apply(/** @type {C.Page} */ (data), answer, ids));
+          if (told.includes(null)) return false;
+          draw(/** @type {string[]} */ (told.flat()));
+          return true;
+        },
+      });
+      use(changes);
+    } catch {
+      retry();
+    }
+  }
 
   async function load() {
     const mine = ++sequence;
-    reloadWanted = false;
-    changed.clear();
+    changes?.loading();
+    loading = true;
     if (!from && data) from = today();
-    node.setAttribute('aria-busy', 'true');
+    setAttribute(node, 'aria-busy', 'true');
     try {
       /** @type {C.Page} */
-      let page = await around.get(path(null));
+      let page = await around.get(path());
       // The first answer tells which day it is there.
       from ||= page.today;
-      if (page.from !== from || page.to !== addDays(from, span)) page = await around.get(path(null));
+      if (page.to !== addDays(from, span)) page = await around.get(path());
       if (mine !== sequence || stopped) return;
       data = page;
-      cursors = [null];
-      show(status, false);
+      cursors = [''];
       draw([], true);
     } catch (error) {
       if (mine !== sequence || stopped) return;
       show(status, true);
-      status.replaceChildren(words.failed, h('button', { class: 'quiet', type: 'button', onclick: () => void load() }, words.retry));
-      if (/** @type {any} */ (error).status === 400) from = '';
+      status.replaceChildren(words.calendarFailed, h('button', { class: 'quiet', type: 'button', onclick: () => void load() }, words.retry));
+      if (/** @type {any} */ (error).cause?.status === 400) from = '';
       else setTimeout(() => mine === sequence && !stopped && void load(), RETRY_MS * (1 + Math.random()));
     } finally {
-      if (mine === sequence) node.removeAttribute('aria-busy');
+      if (mine === sequence) {
+        loading = false;
+        setAttribute(node, 'aria-busy', null);
+      }
     }
   }
 
@@ -140,9 +164,8 @@ function newView(around, words) {
     const cursor = data.next;
     /** @type {C.Page | null} */
     const page = await around.get(path(cursor)).catch(() => null);
-    if (!page || mine !== sequence || !data) return;
+    if (!page || mine !== sequence || data.next !== cursor) return;
     append(data, page);
-    data.next = page.next;
     cursors.push(cursor);
     draw([], true);
   }
@@ -150,57 +173,17 @@ function newView(around, words) {
   /** @param {string[]} differing @param {boolean} [anew] */
   function draw(differing, anew = false) {
     if (!data) return;
-    const { days } = data;
-    setText(range, wording.formatStay(days[0].date, days[days.length - 1].date));
-    spans.forEach((button) => button.setAttribute('aria-pressed', String(button.dataset.span === String(span))));
-    const { next } = data;
-    show(more, Boolean(next));
+    setText(range, formatStay(data.from, addDays(data.to, -1)));
+    spans.forEach((one, i) => setAttribute(one, 'aria-pressed', String(SPANS[i] === span)));
+    show(more, Boolean(data.next));
     const view = narrow ? list : grid;
     if (body.firstChild !== view.node) body.replaceChildren(view.node);
     view.update(data, differing, anew);
     show(status, data.hangars.length === 0);
-    if (data.hangars.length === 0) setText(status, words.none);
+    setText(status, words.none);
     show(uncertain, data.uncertain.count > 0);
     if (data.uncertain.count > 0) void import('./day.js').then(({ listUncertain }) => data && listUncertain(tools, uncertain, data));
     tick();
-  }
-
-  /** Asks what became of the bookings that events named. */
-  async function ask() {
-    timer = null;
-    if (asking || stopped || document.visibilityState === 'hidden' || around.paused?.()) return;
-    if (reloadWanted || changed.size > MAX_CHANGED) return void load();
-    const window = data;
-    if (changed.size === 0 || !window) return;
-    const ids = [...changed];
-    const mine = sequence;
-    changed.clear();
-    asking = true;
-    askedAt = performance.now();
-    try {
-      /** @type {string[]} */
-      const differing = [];
-      for (const cursor of cursors) {
-        const told = apply(window, await around.get(path(cursor, ids)), ids);
-        if (mine !== sequence || stopped) return;
-        if (!told) return void load();
-        differing.push(...told);
-      }
-      draw(differing);
-    } catch {
-      ids.forEach((id) => changed.add(id));
-    } finally {
-      asking = false;
-      if (changed.size > 0 || reloadWanted) schedule();
-      else busySince = 0;
-    }
-  }
-
-  function schedule() {
-    const now = performance.now();
-    busySince ||= now;
-    const due = askedAt + (now - busySince > BUSY_AFTER_MS ? BUSY_MS : GATHER_MS);
-    if (timer === null && !asking) timer = setTimeout(() => void ask(), Math.max(0, due - now));
   }
 
   function tick() {
@@ -209,12 +192,9 @@ function newView(around, words) {
     const day = today();
     const late = day !== data.today;
     show(moved, late);
-    if (late && moved.dataset.day !== day) {
-      moved.dataset.day = day;
-      moved.replaceChildren(say('moved', { day: wording.formatWeekday(day) }), ' ', h('button', { class: 'quiet', type: 'button', onclick: () => go(day) }, words.goToday));
-    }
-    if (!late) delete moved.dataset.day;
-    if ((changed.size > 0 || reloadWanted) && timer === null && !asking) schedule();
+    const told = late ? say('moved', { day: formatWeekday(day) }) : '';
+    if (moved.firstChild?.textContent !== told) moved.replaceChildren(told, h('button', { class: 'quiet', type: 'button', onclick: () => go(day) }, words.goToday));
+    void changes?.ask();
   }
 
   const resized = new ResizeObserver(async ([{ contentRect }]) => {
@@ -226,36 +206,28 @@ function newView(around, words) {
     draw([], true);
   });
   resized.observe(node);
-  stops.push(() => resized.disconnect());
   void load();
+  /** @type {(() => void)[]} */
+  const stops = [() => changes?.stop(), () => resized.disconnect()];
 
   return {
     node,
     follow(manager) {
-      const reload = () => {
-        reloadWanted = true;
-        schedule();
-      };
+      void change(() => {}); // loaded before the first change, so that other tabs' answers are heard
       stops.push(
         manager.on('message', (message) => {
-          const { type, data: about } = /** @type {any} */ (message);
-          if (type === 'resync') return reload();
-          if (type === 'overview_updated') {
-            const known = revision;
-            revision = about.listingsRevision ?? '';
-            return known && known !== revision ? reload() : undefined;
-          }
-          if (typeof about?.bookingId !== 'string') return undefined;
-          changed.add(about.bookingId);
-          return schedule();
+          const { type, id, data: about } = /** @type {any} */ (message);
+          const known = revision;
+          if (type === 'overview_updated') revision = about.listingsRevision;
+          if (type === 'resync' || (known && known !== revision)) void change((one) => one.reload());
+          else if (about?.bookingId) void change((one) => one.add(about.bookingId, id));
         }),
-        manager.on('snapshot', () => data && reload()),
+        manager.on('snapshot', () => data && void change((one) => one.reload())),
       );
     },
     tick,
     stop() {
       stopped = true;
-      clearTimeout(timer);
       stops.forEach((stop) => stop());
       node.remove();
     },

@@ -1,7 +1,8 @@
 // The calendar without a page: lanes, changes, places of bars, turnovers.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { addDays, append, apply, assignLanes, part, staysOn, turnovers, weekday } from '../../static/calendar/state.js';
+import { apply, assignLanes, newChanges } from '../../static/calendar/changes.js';
+import { addDays, append, part, staysOn, turnovers, weekday } from '../../static/calendar/state.js';
 
 const stay = (bookingId, from, to, change = {}) => ({
   bookingId, hangarId: 'h', lane: 0, status: 'confirmed', guestName: 'Ana', checkInDate: `2026-03-${from}:00-03:00`, checkOutDate: `2026-03-${to}:00-03:00`,
@@ -98,9 +99,94 @@ test('a day has the stays that reach into it', () => {
   assert.deepEqual([0, 1, 2].map((i) => staysOn(window, window.hangars[0], i).map((one) => one.bookingId)), [['2'], ['2'], []]);
 });
 
-test('its words are the same in all languages', async () => {
-  const [pt, en, es] = await Promise.all(['pt', 'en', 'es'].map(async (name) => (await import(`../../static/calendar/words/${name}.js`)).default));
-  const slots = (words) => Object.fromEntries(Object.entries(words).map(([name, text]) => [name, (text.match(/\{\w+\}/g) ?? []).sort()]));
-  assert.deepEqual(slots(en), slots(pt));
-  assert.deepEqual(slots(es), slots(pt));
+for (const folder of ['words', 'words/feeds']) {
+  test(`${folder} are the same in all languages`, async () => {
+    const [pt, en, es] = await Promise.all(['pt', 'en', 'es'].map(async (name) => (await import(`../../static/calendar/${folder}/${name}.js`)).default));
+    const slots = (words) => Object.fromEntries(Object.entries(words).map(([name, texts]) => [name, [texts].flat().map((text) => (text.match(/\{\w+\}/g) ?? []).sort())]));
+    assert.deepEqual(slots(en), slots(pt));
+    assert.deepEqual(slots(es), slots(pt));
+  });
+}
+
+/** Time that passes as soon as nothing else is to be done. @param {import('node:test').TestContext} t */
+function newTime(t) {
+  let now = 0;
+  /** @type {{at: number, call: () => void}[]} */
+  const timers = [];
+  t.mock.method(globalThis, 'setTimeout', (call, wait = 0) => timers.push({ at: now + wait, call }));
+  t.mock.method(performance, 'now', () => now);
+  return {
+    now: () => now,
+    /** @param {number} until */
+    async pass(until) {
+      for (;;) {
+        for (let i = 0; i < 20; i++) await null;
+        timers.sort((a, b) => a.at - b.at);
+        if (!timers[0] || timers[0].at > until) break;
+        const { at, call } = timers.shift();
+        now = Math.max(now, at);
+        call();
+      }
+      now = until;
+    },
+  };
+}
+
+test('questions: at once, then four a second, and one a second when there are always more', async (t) => {
+  const time = newTime(t);
+  const asked = [];
+  const changes = newChanges('', {
+    pages: (ids = []) => [`calendar?changed=${ids}`], load: async () => {}, isQuiet: () => false, take: () => true,
+    get: async (path) => asked.push({ at: time.now(), ids: path.split('=')[1].split(',') }),
+  });
+  for (let i = 0; i < 3000; i++) {
+    changes.add(`${i % 90}`, `event ${i}`);
+    await time.pass((i + 1) * 20);
+  }
+  assert.equal(asked[0].at, 0, 'the first waits for nothing');
+  const within = (at) => asked.filter((one) => one.at >= at && one.at < at + 1000).length;
+  assert.ok(asked.every(({ at }) => within(at) <= 4));
+  assert.ok(asked.filter(({ at }) => at >= 12_000).every(({ at }) => within(at) <= 1), `${asked.map(({ at }) => at)}`);
+  await time.pass(65_000);
+  assert.ok(asked.some(({ at, ids }) => at >= 59_980 && ids.includes('29')), 'the last is asked about');
+  await time.pass(120_000);
+  changes.add('1', 'later');
+  await time.pass(120_020);
+  assert.equal(asked.at(-1).at, 120_000, 'after a rest the first waits for nothing again');
+});
+
+test('a booking that another event names during a question is asked about again', async (t) => {
+  const time = newTime(t);
+  let answer = () => {};
+  const asked = [];
+  const changes = newChanges('', {
+    pages: (ids = []) => [`calendar?changed=${ids}`], load: async () => {}, isQuiet: () => false, take: () => true,
+    get: (path) => new Promise((resolve) => (asked.push(path), (answer = resolve))),
+  });
+  changes.add('1', 'a');
+  await time.pass(10);
+  changes.add('1', 'b');
+  answer();
+  await time.pass(1000);
+  answer();
+  await time.pass(3000);
+  assert.deepEqual(asked, ['calendar?changed=1', 'calendar?changed=1']);
+});
+
+test('more than a hundred bookings, or an answer that does not fit, load the window', async (t) => {
+  const time = newTime(t);
+  const done = [];
+  const changes = newChanges('', {
+    pages: (ids = []) => [`calendar?changed=${ids}`], isQuiet: () => false, take: () => false, get: async () => done.push('asked'),
+    load: async () => {
+      changes.loading();
+      done.push('loaded');
+    },
+  });
+  changes.add('1', 'a');
+  await time.pass(1000);
+  assert.deepEqual(done, ['asked', 'loaded']);
+  for (let i = 0; i <= 100; i++) changes.add(`${i}`, 'b');
+  await time.pass(3000);
+  assert.deepEqual(done, ['asked', 'loaded', 'loaded']);
 });

@@ -1,0 +1,17 @@
+/**
+ * The words of feeds in English, beside those of the calendar.
+ * @type {import('../../shapes.js').Words}
+ */
+export default {
+  about: 'A secret address that Google Calendar, Outlook or another portal reads without a password. Each reads when it likes: Google every 8 to 24 hours.',
+  refused: 'Only owners and managers make addresses for other calendars.',
+  tooManyFeeds: 'The account has 100 addresses: revoke one that is not read any more.',
+  failed: 'No answer came.', noFeeds: 'No address yet.',
+  label: 'Name', labelHint: 'Where it is used, like “Airbnb”', which: 'Bookings of',
+  all: 'all hangars', detail: 'Show', busy: 'only that it is taken', full: 'names of guests',
+  create: 'Make an address', once: 'Copy it now: this address is not shown again.',
+  address: 'Address of {label}', copy: 'Copy', copied: 'Copied',
+  madeBy: 'made by {who} on {time}', read: 'read {ago} by {agent}', unknown: 'a program without a name',
+  never: 'never read', revoke: 'Revoke', reallyRevoke: 'Really revoke?',
+  revoked: '{label} is revoked: the address is empty for 7 days and then gone.',
+};
