@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -128,5 +129,42 @@ func TestFeeds(t *testing.T) {
 	secret := strings.TrimSuffix(strings.TrimPrefix(address, "/calendar/"), ".ics")
 	if log := s.Output.String(); strings.Contains(log, secret) {
 		t.Error("a secret is in the log")
+	}
+}
+
+// TestFeedSecrets guesses addresses until it is refused, and looks for the one that there is in log
+// and metrics. No answer lets a page that it leads to know where the reader came from.
+func TestFeedSecrets(t *testing.T) {
+	t.Parallel()
+	admin := harness.FreeAddress(t)
+	s := harness.NewSetup(t, "--log-level", "debug", "--admin-addr", admin, "--limit-exempt", "", "--requests-per-minute-per-address", "60")
+	_, made := s.Call(t, "POST", "owners/"+s.Owner.ID+"/calendar/feeds", s.Token, map[string]any{"detail": "busy", "label": "x"})
+	address := made["address"].(string)
+	secret := strings.TrimSuffix(strings.TrimPrefix(address, "/calendar/"), ".ics")
+	if response, _ := readFeed(t, s, "GET", address); response.StatusCode != http.StatusOK {
+		t.Fatalf("the feed: %d", response.StatusCode)
+	}
+	guess := func(n int) int {
+		response, _ := readFeed(t, s, "GET", fmt.Sprintf("/calendar/%043d.ics", n))
+		if policy := response.Header.Get("Referrer-Policy"); policy != "no-referrer" {
+			t.Errorf("guess %d: %d with referrer policy %q", n, response.StatusCode, policy)
+		}
+		return response.StatusCode
+	}
+	refused := 0
+	for n := 1; refused == 0; n++ {
+		switch status := guess(n); {
+		case status == http.StatusTooManyRequests:
+			refused = n
+		case status != http.StatusNotFound || n > 200:
+			t.Fatalf("guess %d: %d", n, status)
+		}
+	}
+	t.Logf("guess %d was refused", refused)
+	if log := s.Output.String(); strings.Contains(log, secret) || !strings.Contains(log, "/calendar/…") {
+		t.Error("the log has the secret, or no line about its path")
+	}
+	if metrics := s.Metrics(t, admin); strings.Contains(metrics, secret) || !strings.Contains(metrics, "hangarshare_") {
+		t.Error("the metrics have the secret, or are none")
 	}
 }

@@ -72,15 +72,22 @@ func (p *Program) Ask(t *testing.T, method, path string, header http.Header) (*h
 	return response, string(text)
 }
 
-// Metric returns a line of /metrics.
-func (p *Program) Metric(t *testing.T, admin, name string) string {
+// Metrics returns all of /metrics.
+func (p *Program) Metrics(t *testing.T, admin string) string {
 	t.Helper()
 	response, err := p.Client.Get("http://" + admin + "/metrics")
 	Must(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	Must(t, err)
-	for line := range strings.Lines(string(text)) {
+	return string(text)
+}
+
+// Metric returns the value of a line of /metrics.
+func (p *Program) Metric(t *testing.T, admin, name string) string {
+	t.Helper()
+	text := p.Metrics(t, admin)
+	for line := range strings.Lines(text) {
 		if value, found := strings.CutPrefix(line, name+" "); found {
 			return strings.TrimSpace(value)
 		}
