@@ -247,8 +247,8 @@ func TestBudgets(t *testing.T) {
 			t.Errorf("%s, loaded when it is used: %d bytes of 4 KiB", name, size)
 		}
 	}
-	// What a large screen loads when the calendar is opened, with the words of one language. Once it
-	// is drawn it loads what follows changes.
+	// What a large screen loads when the calendar is opened, with the words of one language. Once
+	// it is drawn it loads what follows changes.
 	calendar := len(all["calendar/words/pt.js"].gzipped)
 	for name := range moduleClosure(t, all, "calendar/view.js") {
 		if !first[name] {
