@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -21,10 +24,9 @@ func toldSettings(command *kong.Context) (told []string) {
 		if len(flag.Envs) == 0 {
 			continue
 		}
-		value := fmt.Sprint(command.FlagValue(flag))
-		name := flag.Envs[0]
+		value, name := toldValue(command.FlagValue(flag)), flag.Envs[0]
 		switch {
-		case !flag.Set || value == flag.Default || "["+flag.Default+"]" == value:
+		case !flag.Set || strings.EqualFold(value, flag.Default) || sameTime(value, flag.Default):
 		case slices.Contains(secretSettings, name):
 			told = append(told, name+" is set")
 		default:
@@ -33,6 +35,27 @@ func toldSettings(command *kong.Context) (told []string) {
 	}
 	slices.Sort(told)
 	return told
+}
+
+// toldValue returns a setting's value as somebody would write it.
+func toldValue(value any) string {
+	switch v := value.(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case *bool:
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatBool(*v)
+	}
+	return fmt.Sprint(value)
+}
+
+// sameTime reports whether two texts are the same duration, like 24h and 24h0m0s.
+func sameTime(one, other string) bool {
+	a, errA := time.ParseDuration(one)
+	b, errB := time.ParseDuration(other)
+	return errA == nil && errB == nil && a == b
 }
 
 // tellStart says what starts, with which settings.
