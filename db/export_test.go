@@ -92,3 +92,20 @@ func (s *Store) DashboardsAtOnce(ctx context.Context, ownerIDs []string, now tim
 	found := make(map[string]Dashboard)
 	return found, s.dashboardsAtOnce(ctx, ownerIDs, now, found)
 }
+
+// TrendsBoth returns what Trends reads from what is kept and from the tables, in one snapshot.
+func (s *Store) TrendsBoth(ctx context.Context, ownerID string, q TrendQuery, now time.Time) (kept, tables Trends, err error) {
+	w := s.now.Load()
+	kept, err = inSnapshot(ctx, s, w, func(selecting selector) (t Trends, err error) {
+		for _, source := range []trendSource{w.sql.trends.tables, w.sql.trends.kept} {
+			tables = t
+			a := newTrendAnswer(s.zone, q, now, w.shape)
+			a.selecting, a.sql, a.source = selecting, w.sql.trends, source
+			if t, err = a.compute(ownerID, source == w.sql.trends.kept); err != nil {
+				return t, err
+			}
+		}
+		return t, nil
+	})
+	return kept, tables, err
+}

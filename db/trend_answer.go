@@ -106,7 +106,7 @@ func (h *trendHangar) begin(zone zoneDays) {
 
 // offer returns what the hangar offered on a day: what it did at its end, and what it does today.
 func (h *trendHangar) offer(day, today int) (spaces int64, published bool) {
-	if day >= today || len(h.noted) == 0 {
+	if day >= today || !h.noting {
 		return h.spaces, h.published
 	}
 	for i := len(h.noted) - 1; i >= 0; i-- {

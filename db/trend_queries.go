@@ -219,7 +219,8 @@ const trendOffering = `SELECT l.id::text AS hangar_id, {spaces} AS spaces, coale
 const trendHangars = `
 SELECT l.id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number, {spaces} AS spaces,
 	coalesce(l.status::text = 'active' AND l.is_available, false) AS published,
-	c.since, coalesce(c.spaces, 0) AS noted_spaces, coalesce(c.published, false) AS noted_published, coalesce(c.initial, false) AS initial
+	c.since, coalesce(c.spaces, 0) AS noted_spaces, coalesce(c.published, false) AS noted_published, coalesce(c.initial, false) AS initial,
+	EXISTS (SELECT FROM realtime.capacity) AS noting
 FROM {listings} l LEFT JOIN realtime.capacity c ON c.hangar_id = l.id::text
 WHERE l.owner_id {=} $1::text::{ownerType} AND ($2::text = '' OR l.id::text = $2::text) ORDER BY l.id, c.since`
 

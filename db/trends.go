@@ -167,6 +167,7 @@ type trendHangar struct {
 	id, number string
 	spaces     int64
 	published  bool
+	noting     bool // whether what hangars offer is noted at all
 	noted      []trendNote
 	nights     map[int][]int32 // by month
 	edges      []trendEdge     // of hours
@@ -316,6 +317,7 @@ func (a *trendAnswer) readHangars(ownerID string) error {
 		NotedSpaces    int64        `db:"noted_spaces"`
 		NotedPublished bool         `db:"noted_published"`
 		Initial        bool         `db:"initial"`
+		Noting         bool         `db:"noting"`
 	}
 	if err := a.selecting(&rows, a.sql.hangars, ownerID, a.q.HangarID); err != nil {
 		return err
@@ -323,7 +325,7 @@ func (a *trendAnswer) readHangars(ownerID string) error {
 	a.ids = []string{}
 	for _, row := range rows {
 		if len(a.hangars) == 0 || a.hangars[len(a.hangars)-1].id != row.HangarID {
-			a.hangars = append(a.hangars, trendHangar{id: row.HangarID, number: row.HangarNumber, spaces: row.Spaces, published: row.Published,
+			a.hangars = append(a.hangars, trendHangar{id: row.HangarID, number: row.HangarNumber, spaces: row.Spaces, published: row.Published, noting: row.Noting,
 				nights: make(map[int][]int32)})
 			a.ids = append(a.ids, row.HangarID)
 		}
