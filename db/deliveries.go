@@ -1,0 +1,376 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// Outcome is how a delivery ended, "" while it has not.
+type Outcome string
+
+// Outcomes. Only the first two reached anybody.
+const (
+	OutcomeSent      Outcome = "sent"
+	OutcomeMerged    Outcome = "merged"     // told with another one, by the same message
+	OutcomeExpired   Outcome = "expired"    // its time was over before it could be sent
+	OutcomeRead      Outcome = "read"       // its user read it meanwhile
+	OutcomeResolved  Outcome = "resolved"   // what it told is over
+	OutcomeOff       Outcome = "off"        // its user does not want it
+	OutcomeNoMember  Outcome = "no_member"  // its user may not see the account any more
+	OutcomeSignedOut Outcome = "signed_out" // its device belongs to no session any more
+	OutcomeNotSetUp  Outcome = "not_set_up" // this installation does not have the channel
+	OutcomeNoAddress Outcome = "no_address" // its user has no address
+	OutcomeEmpty     Outcome = "empty"      // a digest without a line
+	OutcomeGone      Outcome = "gone"       // the device's subscription is no more
+	OutcomeRefused   Outcome = "refused"    // the other side does not take it
+)
+
+// Outcomes lists all of them.
+var Outcomes = []Outcome{OutcomeSent, OutcomeMerged, OutcomeExpired, OutcomeRead, OutcomeResolved, OutcomeOff, OutcomeNoMember,
+	OutcomeSignedOut, OutcomeNotSetUp, OutcomeNoAddress, OutcomeEmpty, OutcomeGone, OutcomeRefused}
+
+const (
+	// deliveryLease is for how long a claimed delivery is nobody else's.
+	deliveryLease = time.Minute
+	// digestsKept is for how long it is known that a digest was sent, and devicesKept for how long
+	// a disabled device, as SQL intervals.
+	digestsKept = `interval '90 days'`
+	devicesKept = `interval '30 days'`
+	// outboxPlaces is how many questions of the outbox are asked at once.
+	outboxPlaces = 4
+)
+
+// ClaimedDelivery is one that is the caller's until Until. Claim is what finishes it.
+type ClaimedDelivery struct {
+	ID       string    `db:"id"`
+	Claim    string    `db:"claim"`
+	Channel  Channel   `db:"channel"`
+	Target   string    `db:"target"`
+	Attempts int       `db:"attempts"`
+	Until    time.Time `db:"claimed_until"`
+}
+
+// Deliveries is the outbox in a Store's database.
+type Deliveries struct {
+	// KeyID names our key for push: devices that were added under another one get nothing.
+	KeyID string
+
+	store *Store
+	guard Breaker
+}
+
+// NewDeliveries returns the Deliveries in a Store's database.
+func NewDeliveries(s *Store) *Deliveries {
+	return &Deliveries{store: s, guard: NewBreaker("outbox", outboxPlaces)}
+}
+
+// claimQuery takes what is due: claim, lease and attempt in one statement. What another server is
+// taking at this moment is stepped over. Parameters: 1 how many, 2 seconds of lease.
+const claimQuery = `WITH due AS MATERIALIZED (
+		SELECT id FROM realtime.deliveries
+		WHERE done_at IS NULL AND not_before <= now() AND (claimed_until IS NULL OR claimed_until < now())
+		ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED)
+	UPDATE realtime.deliveries d SET attempts = d.attempts + 1, claimed_until = now() + pg_catalog.make_interval(secs => $2), claim = gen_random_uuid()
+	FROM due WHERE d.id = due.id
+	RETURNING d.id::text AS id, d.claim::text AS claim, d.channel, d.target, d.attempts, d.claimed_until`
+
+// Claim takes up to limit deliveries that are due, the longest waiting ones first. Each is the
+// caller's for a minute. One that is not finished by then is due again.
+func (o *Deliveries) Claim(ctx context.Context, limit int) ([]ClaimedDelivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	var claimed []ClaimedDelivery
+	if err := o.store.listFor(ctx, o.guard, &claimed, always(claimQuery), limit, deliveryLease.Seconds()); err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	return claimed, nil
+}
+
+// DigestTarget begins the target of a delivery that is a digest; its period follows.
+const DigestTarget = "digest:"
+
+// OpenedDelivery is a claimed delivery with all that decides whether it is sent at this moment.
+type OpenedDelivery struct {
+	ClaimedDelivery
+	UserID    string    `db:"user_id"`
+	ExpiresAt time.Time `db:"expires_at"`
+	CreatedAt time.Time `db:"created_at"` // of what it tells
+
+	NotificationID string `db:"notification_id"`
+	OwnerID        string `db:"owner_id"`
+	// Personal is the user whom it concerns alone, "" for the account.
+	Personal string          `db:"personal"`
+	Kind     string          `db:"kind"`
+	GroupKey string          `db:"group_key"`
+	Count    int             `db:"count"`
+	Severity Severity        `db:"severity"`
+	Facts    json.RawMessage `db:"facts"`
+	Read     bool            `db:"is_read"` // or archived
+	Resolved bool            `db:"resolved"`
+
+	Settings   DeliverySettings `db:"settings"`
+	Subscribed bool             `db:"subscribed"` // Device is there, and by our present key
+	Device     PushEndpoint     `db:"push"`
+	Mode       Mode             `db:"mode"` // "" where the user has said nothing
+
+	// What is found out beside the row.
+	Role   Role  `db:"-"`
+	Ended  bool  `db:"-"` // the session of the device has
+	Locked bool  `db:"-"` // it cannot be switched off
+	Quiet  Quiet `db:"-"`
+}
+
+// IsDigest reports whether it is a digest of an account, and not one notification.
+func (d OpenedDelivery) IsDigest() bool { return strings.HasPrefix(d.Target, DigestTarget) }
+
+// DeliverySettings are what a user wants of what leaves the house.
+type DeliverySettings struct {
+	Zone        string        `db:"zone"` // "" for the installation's
+	Language    string        `db:"lang"`
+	QuietFrom   int           `db:"quiet_from"` // in minutes after midnight
+	QuietTo     int           `db:"quiet_to"`
+	QuietDays   pq.Int64Array `db:"quiet_days"`
+	Digest      string        `db:"digest"`
+	PausedUntil time.Time     `db:"paused_until"` // the zero time where they are not
+	Private     bool          `db:"private"`
+}
+
+// PushEndpoint is where a device gets messages.
+type PushEndpoint struct {
+	ID        string    `db:"id"`
+	Endpoint  string    `db:"endpoint"`
+	P256dh    []byte    `db:"p256dh"` // a point of P-256
+	Auth      []byte    `db:"auth"`   // 16 bytes
+	KeyID     string    `db:"key_id"`
+	SessionID string    `db:"session_id"`
+	CreatedAt time.Time `db:"created_at"`
+}
+
+// openQuery reads what decides about a claimed delivery. Parameters: 1 delivery, 2 claim, 3 the
+// name of our key for push.
+const openQuery = `SELECT d.id::text AS id, d.claim::text AS claim, d.channel, d.target, d.attempts, d.claimed_until, d.user_id, d.expires_at,
+		n.created_at, n.id::text AS notification_id, n.owner_id, coalesce(n.user_id, '') AS personal, n.kind, n.group_key,
+		n.count, n.severity, n.facts, n.read_at IS NOT NULL OR n.archived_at IS NOT NULL AS is_read, n.resolved_at IS NOT NULL AS resolved,
+		` + deliverySettings + `,
+		p.id IS NOT NULL AND p.disabled_at IS NULL AND p.key_id = $3 AS subscribed, ` + pushColumns + `,
+		coalesce((SELECT mode FROM realtime.preferences f WHERE f.user_id = d.user_id AND f.owner_id = n.owner_id AND f.kind = n.kind AND f.channel = d.channel), '') AS mode
+	FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
+		LEFT JOIN realtime.user_settings u ON u.user_id = d.user_id
+		LEFT JOIN realtime.push_subscriptions p ON d.channel = 'push' AND p.id = d.target AND p.user_id = d.user_id
+	WHERE d.id = $1::bigint AND d.claim = $2::uuid AND d.done_at IS NULL AND d.claimed_until > now()`
+
+const deliverySettings = `coalesce(u.zone, '') AS "settings.zone", coalesce(u.lang, '') AS "settings.lang",
+		coalesce(pg_catalog.date_part('epoch', u.quiet_from) / 60, 0)::int AS "settings.quiet_from", coalesce(pg_catalog.date_part('epoch', u.quiet_to) / 60, 0)::int AS "settings.quiet_to",
+		u.quiet_days AS "settings.quiet_days", coalesce(u.digest, 'off') AS "settings.digest",
+		coalesce(u.paused_until, '0001-01-01Z') AS "settings.paused_until", coalesce(u.private, true) AS "settings.private"`
+
+const pushColumns = `coalesce(p.id, '') AS "push.id", coalesce(p.endpoint, '') AS "push.endpoint", p.p256dh AS "push.p256dh", p.auth AS "push.auth",
+		 coalesce(p.key_id, '') AS "push.key_id", coalesce(p.session_id, '') AS "push.session_id",
+		coalesce(p.created_at, '0001-01-01Z') AS "push.created_at"`
+
+// Open returns a claimed delivery with all that decides about it at this moment. ErrNotFound: it is
+// not the caller's any more.
+func (o *Deliveries) Open(ctx context.Context, c ClaimedDelivery) (d OpenedDelivery, err error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	err = o.store.getFor(ctx, o.guard, &d, always(openQuery), c.ID, c.Claim, o.KeyID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, ErrNotFound
+	}
+	if err != nil {
+		return d, fmt.Errorf("open a delivery: %w", err)
+	}
+	kind, _ := KindOf(d.Kind)
+	d.Locked = kind.LockedOn(d.Channel)
+	d.Quiet = d.Settings.quiet(o.store.loc)
+	// Mail is no session's: it is as if asked for after whatever ended sessions until now.
+	caller := Caller{UserID: d.UserID, Issued: time.Now().Add(time.Hour)}
+	if d.Channel == ChannelPush {
+		// A device belongs to the session that it was added in, or to the time of that.
+		caller.SessionID, caller.Issued = d.Device.SessionID, d.Device.CreatedAt
+	}
+	d.Role, d.Ended, err = o.access(ctx, caller, d.OwnerID)
+	if d.Mode == "" {
+		d.Mode = kind.DefaultMode(d.Channel, d.Role)
+	}
+	return d, err
+}
+
+// access returns what a caller may do in an account, and whether their session has ended.
+func (o *Deliveries) access(ctx context.Context, caller Caller, ownerID string) (role Role, ended bool, err error) {
+	if ownerID == "" {
+		err = o.store.SignedIn(ctx, caller)
+	} else {
+		role, err = o.store.Access(ctx, caller, ownerID)
+	}
+	if errors.Is(err, ErrSessionEnded) {
+		return "", true, nil
+	}
+	return role, false, err
+}
+
+// quiet returns when the user is not to be called.
+func (s DeliverySettings) quiet(otherwise *time.Location) Quiet {
+	q := Quiet{Zone: s.zone(otherwise), From: s.QuietFrom, To: s.QuietTo}
+	for _, day := range s.QuietDays {
+		q.Days = append(q.Days, int(day))
+	}
+	return q
+}
+
+// zone returns the user's zone.
+func (s DeliverySettings) zone(otherwise *time.Location) *time.Location {
+	if s.Zone == "" {
+		return otherwise
+	}
+	loc, err := time.LoadLocation(s.Zone)
+	if err != nil {
+		return otherwise
+	}
+	return loc
+}
+
+// Finish ends a delivery. ErrNotFound: it is not the caller's any more.
+func (o *Deliveries) Finish(ctx context.Context, c ClaimedDelivery, outcome Outcome, code int) error {
+	return o.change(ctx, `UPDATE realtime.deliveries SET done_at = now(), outcome = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
+		WHERE id = $1::bigint AND claim = $2::uuid`, c.ID, c.Claim, outcome, code)
+}
+
+// Retry has a delivery tried again at an instant. ErrNotFound: it is not the caller's any more.
+func (o *Deliveries) Retry(ctx context.Context, c ClaimedDelivery, at time.Time, code int) error {
+	return o.change(ctx, `UPDATE realtime.deliveries SET not_before = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
+		WHERE id = $1::bigint AND claim = $2::uuid`, c.ID, c.Claim, at, code)
+}
+
+// Postpone has a delivery wait until an instant without having tried it. ErrNotFound: it is not the
+// caller's any more.
+func (o *Deliveries) Postpone(ctx context.Context, c ClaimedDelivery, at time.Time) error {
+	return o.change(ctx, `UPDATE realtime.deliveries SET not_before = $3, attempts = attempts - 1, claim = NULL, claimed_until = NULL
+		WHERE id = $1::bigint AND claim = $2::uuid`, c.ID, c.Claim, at)
+}
+
+// change changes one row; ErrNotFound when there is none.
+func (o *Deliveries) change(ctx context.Context, statement string, args ...any) error {
+	n, err := o.exec(ctx, statement, args...)
+	if err == nil && n == 0 {
+		err = ErrNotFound
+	}
+	return err
+}
+
+// exec changes rows and returns how many.
+func (o *Deliveries) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	if err := checkText(args); err != nil {
+		return 0, err
+	}
+	result, err := Answer(ctx, o.guard, func() (sql.Result, error) { return o.store.pool.ExecContext(ctx, statement, args...) })
+	if err != nil {
+		return 0, fmt.Errorf("write into the outbox: %w", refusedText(err))
+	}
+	return result.RowsAffected()
+}
+
+// Merge ends the deliveries that wait for the same device: their user is told of them by the one
+// that was sent.
+func (o *Deliveries) Merge(ctx context.Context, with OpenedDelivery) (merged int, err error) {
+	n, err := o.exec(ctx, `UPDATE realtime.deliveries SET done_at = now(), outcome = $4, claim = NULL, claimed_until = NULL
+		WHERE done_at IS NULL AND id IN (SELECT d.id `+sameDevice+` ORDER BY d.id FOR UPDATE OF d)`, with.UserID, with.Target, with.ID, OutcomeMerged)
+	return int(n), err
+}
+
+// sameDevice finds deliveries that wait for a device's turn, or would within a minute: also those
+// that a server has claimed, which has to wait for the turn too. Parameters: 1 user, 2 device, 3
+// the delivery that is left out.
+const sameDevice = `FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
+		WHERE d.done_at IS NULL AND d.user_id = $1 AND d.channel = 'push' AND d.target = $2 AND d.id <> $3::bigint
+			AND d.not_before <= now() + interval '1 minute' AND d.expires_at > now()
+			AND n.severity < 2 AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
+
+// Queue is what waits.
+type Queue struct {
+	// Waiting is how many deliveries are due, counted up to 10,000, and Oldest when the first of
+	// them was.
+	Waiting int       `db:"waiting"`
+	Oldest  time.Time `db:"oldest"`
+}
+
+const queueQuery = `SELECT count(*) AS waiting, coalesce(min(not_before), '0001-01-01Z') AS oldest FROM (
+	SELECT not_before FROM realtime.deliveries WHERE done_at IS NULL AND not_before <= now() ORDER BY not_before LIMIT 10000) due`
+
+// Queue returns what waits.
+func (o *Deliveries) Queue(ctx context.Context) (q Queue, err error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	err = o.store.getFor(ctx, o.guard, &q, always(queueQuery))
+	if err != nil {
+		return q, fmt.Errorf("measure the outbox: %w", err)
+	}
+	return q, nil
+}
+
+// Prune removes one step of what serves no end any more: tokens whose time is over, devices that
+// were disabled long ago or whose session has ended, and what is known of old digests. Deliveries
+// go with their notification.
+func (o *Deliveries) Prune(ctx context.Context) error {
+	for _, old := range []string{
+		`realtime.unsubscribe_tokens WHERE hash IN (SELECT hash FROM realtime.unsubscribe_tokens WHERE expires_at < now() LIMIT $1)`,
+		`realtime.push_subscriptions WHERE id IN (SELECT id FROM realtime.push_subscriptions p WHERE p.disabled_at < now() - ` + devicesKept + `
+			OR p.session_id IS NOT NULL AND NOT EXISTS (SELECT FROM realtime.sessions s WHERE s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > now()) LIMIT $1)`,
+		`realtime.digests WHERE (user_id, owner_id, period) IN (SELECT user_id, owner_id, period FROM realtime.digests WHERE sent_at < now() - ` + digestsKept + ` LIMIT $1)`,
+	} {
+		if _, err := o.exec(ctx, `DELETE FROM `+old, sweptRows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SentDelivery is one as its user sees it.
+type SentDelivery struct {
+	ID             string       `db:"id"`
+	NotificationID string       `db:"notification_id"`
+	OwnerID        string       `db:"owner_id"`
+	Kind           string       `db:"kind"`
+	Channel        Channel      `db:"channel"`
+	Digest         bool         `db:"digest"`
+	Device         string       `db:"device"` // its label
+	NotBefore      time.Time    `db:"not_before"`
+	ExpiresAt      time.Time    `db:"expires_at"`
+	Attempts       int          `db:"attempts"`
+	DoneAt         sql.NullTime `db:"done_at"`
+	Outcome        Outcome      `db:"outcome"`
+	Code           int          `db:"code"`
+	OpenedAt       sql.NullTime `db:"opened_at"`
+}
+
+// OfUser returns a user's deliveries, the newest first, those before an id, "" for all.
+func (o *Deliveries) OfUser(ctx context.Context, userID, before string, limit int) ([]SentDelivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	list := []SentDelivery{}
+	err := o.store.listFor(ctx, o.store.account, &list, always(`SELECT d.id::text AS id, d.notification_id::text AS notification_id, n.owner_id, n.kind, d.channel,
+			d.target LIKE 'digest:%' AS digest, coalesce(p.label, '') AS device, d.not_before, d.expires_at, d.attempts, d.done_at,
+			coalesce(d.outcome, '') AS outcome, coalesce(d.code, 0) AS code, d.opened_at
+		FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
+			LEFT JOIN realtime.push_subscriptions p ON d.channel = 'push' AND p.id = d.target AND p.user_id = d.user_id
+		WHERE d.user_id = $1 AND ($2 = '' OR d.id < nullif($2, '')::bigint) ORDER BY d.id DESC LIMIT $3`), userID, before, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read deliveries: %w", err)
+	}
+	return list, nil
+}
+
+// Opened notes that a user came by the link of a delivery of theirs, the first time. ErrNotFound:
+// there is none.
+func (o *Deliveries) Opened(ctx context.Context, userID, id string) error {
+	return o.change(ctx, `UPDATE realtime.deliveries SET opened_at = coalesce(opened_at, now()) WHERE user_id = $1 AND id = $2::bigint AND done_at IS NOT NULL`, userID, id)
+}

@@ -1,0 +1,217 @@
+package db_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+)
+
+func newDeliveries(t *testing.T, p *dbtest.Portal) (*db.Store, *db.Deliveries) {
+	t.Helper()
+	store, err := db.NewStore(t.Context(), p.Pool, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, db.NewDeliveries(store)
+}
+
+// notified adds a notification of an account and returns its id.
+func notified(t *testing.T, p *dbtest.Portal, ownerID, kind string, revision int) string {
+	t.Helper()
+	return p.ID(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, revision, news, happened_at, created_at)
+		VALUES ($1, $2, gen_random_uuid()::text, gen_random_uuid()::text, $3, $3, now(), now() - interval '1 hour') RETURNING id::text`, ownerID, kind, revision)
+}
+
+// TestClaimsUseTheIndex looks at how PostgreSQL claims from a long queue that is mostly done.
+func TestClaimsUseTheIndex(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	owner := p.AddOwner(t, 1)
+	id := notified(t, p, owner.ID, "booking_created", 1)
+	p.Exec(t, `INSERT INTO realtime.deliveries (notification_id, user_id, channel, target, not_before, expires_at, done_at)
+		SELECT $1::bigint, n::text, 'mail', '', now() - n * interval '1 second', now() + interval '1 day', CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(1, 20000) n`, id)
+	p.Exec(t, `ANALYZE realtime.deliveries`)
+	for name, query := range map[string]string{"claim": db.ClaimQuery, "queue": db.QueueQuery} {
+		plan := strings.NewReplacer("$1", "50", "$2", "60").Replace(query)
+		var lines []string
+		if err := p.Pool.SelectContext(t.Context(), &lines, "EXPLAIN (COSTS OFF) "+plan); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(lines, "\n"); !strings.Contains(text, "deliveries_due") || strings.Contains(text, "Seq Scan") || strings.Contains(text, "Sort") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+	}
+}
+
+// TestDevices adds devices: an endpoint has one user at a time, and a user 16 of them.
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	add := func(user, endpoint, session string) (db.Device, bool) {
+		t.Helper()
+		d, isNew, err := deliveries.AddDevice(t.Context(), db.Device{UserID: user, Label: "Firefox", PushEndpoint: db.PushEndpoint{
+			Endpoint: endpoint, P256dh: []byte{4}, Auth: []byte{1}, KeyID: "k", SessionID: session,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d, isNew
+	}
+	first, isNew := add("7", "https://push.example/a", "")
+	if !isNew || first.UserID != "7" || first.ID == "" {
+		t.Fatalf("%+v, %t", first, isNew)
+	}
+	p.Exec(t, `UPDATE realtime.push_subscriptions SET failures = 4, disabled_at = now()`)
+	again, isNew := add("7", "https://push.example/a", "s1")
+	if isNew || again.ID != first.ID || again.SessionID != "s1" || again.Failures != 0 || again.DisabledAt.Valid {
+		t.Errorf("the same again: %+v, %t", again, isNew)
+	}
+	others, isNew := add("8", "https://push.example/a", "")
+	if !isNew || others.ID == first.ID || others.UserID != "8" {
+		t.Errorf("another user: %+v, %t", others, isNew)
+	}
+	if list, err := deliveries.Devices(t.Context(), "7"); err != nil || len(list) != 0 {
+		t.Errorf("the former user has %+v, %v", list, err)
+	}
+	if err := deliveries.RemoveDevice(t.Context(), "7", others.ID); err != db.ErrNotFound {
+		t.Errorf("another's device is removed: %v", err)
+	}
+	for i := range 20 {
+		add("9", fmt.Sprintf("https://push.example/%d", i), "")
+	}
+	list, err := deliveries.Devices(t.Context(), "9")
+	if err != nil || len(list) != db.DevicesOfUser || !strings.HasSuffix(list[len(list)-1].Endpoint, "/19") {
+		t.Errorf("%d devices, %v", len(list), err)
+	}
+	// those of a session that has ended go
+	p.Exec(t, `INSERT INTO realtime.sessions (id, user_id, expires_at) VALUES ('alive', '9', now() + interval '1 day'), ('ended', '9', now() + interval '1 day')`)
+	p.Exec(t, `UPDATE realtime.sessions SET ended_at = now() WHERE id = 'ended'`)
+	p.Exec(t, `DELETE FROM realtime.push_subscriptions`)
+	for _, session := range []string{"alive", "ended", "unknown", ""} {
+		add("9", "https://push.example/of-"+session, session)
+	}
+	if err := deliveries.Prune(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.ID(t, `SELECT string_agg(endpoint, ' ' ORDER BY endpoint) FROM realtime.push_subscriptions`); n != "https://push.example/of- https://push.example/of-alive" {
+		t.Errorf("left are %s", n)
+	}
+}
+
+// TestDigestsAreOnce plans a digest by two servers, and tells only what is unread and unseen.
+func TestDigestsAreOnce(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	store, deliveries := newDeliveries(t, p)
+	owner := p.AddOwner(t, 1)
+	for i, kind := range []string{"booking_created", "booking_created", "booking_cancelled", "payment_received", "booking_created", "booking_created"} {
+		notified(t, p, owner.ID, kind, i+1)
+	}
+	p.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE revision = 5`)
+	p.Exec(t, `UPDATE realtime.notifications SET user_id = '999' WHERE revision = 6`)
+	p.Exec(t, `INSERT INTO realtime.notification_views (owner_id, user_id, seen_through) VALUES ($1, $2, 1)`, owner.ID, owner.UserID)
+	p.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'mail', 'digest'), ($1, $2, 'payment_received', 'mail', 'digest')`, owner.UserID, owner.ID)
+	p.Exec(t, `INSERT INTO realtime.user_settings (user_id, digest, digest_at) VALUES ($1, 'day', '07:30')`, owner.UserID)
+	users, err := deliveries.DigestUsers(t.Context(), "", 10)
+	if err != nil || len(users) != 1 || users[0].DigestAt != 7*60+30 || users[0].Settings.Digest != db.DigestDay {
+		t.Fatalf("%+v, %v", users, err)
+	}
+	planned := make(chan bool, 4)
+	for range cap(planned) {
+		go func() {
+			ok, err := deliveries.PlanDigest(t.Context(), owner.UserID, owner.ID, "2026-03-12", time.Now())
+			if err != nil {
+				t.Error(err)
+			}
+			planned <- ok
+		}()
+	}
+	n := 0
+	for range cap(planned) {
+		if <-planned {
+			n++
+		}
+	}
+	if count := p.ID(t, `SELECT count(*)::text FROM realtime.deliveries`); n != 1 || count != "1" {
+		t.Fatalf("%d servers planned %s digests", n, count)
+	}
+	claimed, err := deliveries.Claim(t.Context(), 10)
+	if err != nil || len(claimed) != 1 {
+		t.Fatalf("%+v, %v", claimed, err)
+	}
+	d, err := deliveries.Open(t.Context(), claimed[0])
+	if err != nil || !d.IsDigest() || d.OwnerID != owner.ID || d.Role != db.RoleOwner {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	lines, more, err := deliveries.DigestLines(t.Context(), d, 1)
+	if err != nil || len(lines) != 1 || more != 1 || lines[0].Kind != "payment_received" {
+		t.Errorf("%+v, %d, %v", lines, more, err)
+	}
+	p.Exec(t, `UPDATE realtime.notification_views SET seen_through = 100`)
+	if lines, _, err := deliveries.DigestLines(t.Context(), d, 20); err != nil || len(lines) != 0 {
+		t.Errorf("all seen: %+v, %v", lines, err)
+	}
+	// nothing unread: none for this period, also later
+	if ok, err := deliveries.PlanDigest(t.Context(), owner.UserID, owner.ID, "2026-03-13", time.Now()); err != nil || ok {
+		t.Errorf("an empty digest: %t, %v", ok, err)
+	}
+	p.Exec(t, `UPDATE realtime.notification_views SET seen_through = 0`)
+	if ok, err := deliveries.PlanDigest(t.Context(), owner.UserID, owner.ID, "2026-03-13", time.Now()); err != nil || ok {
+		t.Errorf("after its hour: %t, %v", ok, err)
+	}
+	_ = store
+}
+
+// TestUnsubscribe ends mails by tokens, each for what it stands for.
+func TestUnsubscribe(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	owner := p.AddOwner(t, 1)
+	p.Exec(t, `INSERT INTO realtime.user_settings (user_id, digest) VALUES ($1, 'day')`, owner.UserID)
+	token := func(scope string) string {
+		t.Helper()
+		token, err := deliveries.UnsubscribeToken(t.Context(), owner.UserID, scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.ID(t, `SELECT count(*)::text FROM realtime.unsubscribe_tokens u WHERE u::text LIKE '%' || $1 || '%'`, token) != "0" {
+			t.Error("the token is kept")
+		}
+		return token
+	}
+	left := func() string {
+		t.Helper()
+		return p.ID(t, `SELECT coalesce(string_agg(kind || ' ' || mode, ', ' ORDER BY kind), '') || '; ' || (SELECT digest FROM realtime.user_settings) FROM realtime.preferences`)
+	}
+	one := token(db.ScopeOfKind(owner.ID, "overbooked"))
+	for range 2 { // used again
+		if err := deliveries.Unsubscribe(t.Context(), one, false); err != nil || left() != "overbooked off; day" {
+			t.Errorf("one kind: %v, %s", err, left())
+		}
+	}
+	if err := deliveries.Unsubscribe(t.Context(), token(db.ScopeDigest), false); err != nil || left() != "overbooked off; off" {
+		t.Errorf("digests: %v, %s", err, left())
+	}
+	if err := deliveries.Unsubscribe(t.Context(), token(db.ScopeOfKind(owner.ID, "new_sign_in")), false); err != nil || strings.Contains(left(), "new_sign_in") {
+		t.Errorf("what cannot be ended: %v, %s", err, left())
+	}
+	for _, unknown := range []string{"", "x", strings.Repeat("a", 43)} {
+		if err := deliveries.Unsubscribe(t.Context(), unknown, true); err != db.ErrNotFound {
+			t.Errorf("%q: %v", unknown, err)
+		}
+	}
+	old := token(db.ScopeDigest)
+	p.Exec(t, `UPDATE realtime.unsubscribe_tokens SET expires_at = now()`)
+	if err := deliveries.Unsubscribe(t.Context(), old, true); err != db.ErrNotFound {
+		t.Errorf("expired: %v", err)
+	}
+	if err := deliveries.Unsubscribe(t.Context(), token(db.ScopeDigest), true); err != nil || strings.Count(left(), " off") < 12 || strings.Contains(left(), "new_sign_in") {
+		t.Errorf("all: %v, %s", err, left())
+	}
+}

@@ -1,0 +1,129 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// DevicesOfUser is how many devices a user has at most; the one that was used longest ago gives
+	// way to another.
+	DevicesOfUser = 16
+	// refusals in a row, without a message that was taken since, disable a device.
+	refusals = 5
+)
+
+// Device is where a user gets push.
+type Device struct {
+	PushEndpoint
+	UserID     string       `db:"user_id"`
+	Label      string       `db:"label"`
+	LastOKAt   sql.NullTime `db:"last_ok_at"`
+	Failures   int          `db:"failures"`
+	DisabledAt sql.NullTime `db:"disabled_at"`
+}
+
+const deviceColumns = `p.id, p.endpoint, p.p256dh, p.auth, p.key_id, coalesce(p.session_id, '') AS session_id, p.created_at,
+	p.user_id, p.label, p.last_ok_at, p.failures, p.disabled_at`
+
+// AddDevice keeps a device of a user, and reports whether it is new. Its endpoint is what it is:
+// another user's device with that is the caller's from now on, and what it waited for as the
+// other's is not sent to it.
+func (o *Deliveries) AddDevice(ctx context.Context, d Device) (added Device, isNew bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	hash := sha256.Sum256([]byte(d.Endpoint))
+	// Deliveries name devices by their id: another user's goes, with what it waited for.
+	if _, err := o.exec(ctx, `DELETE FROM realtime.push_subscriptions WHERE endpoint_hash = $1 AND user_id <> $2`, hash[:], d.UserID); err != nil {
+		return d, false, err
+	}
+	var row struct {
+		Device
+		IsNew bool `db:"is_new"`
+	}
+	err = o.store.getFor(ctx, o.store.account, &row, always(`
+		INSERT INTO realtime.push_subscriptions AS p (user_id, session_id, endpoint_hash, endpoint, p256dh, auth, key_id, label)
+		VALUES ($1, nullif($2, ''), $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (endpoint_hash) DO UPDATE SET session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth,
+			key_id = excluded.key_id, label = excluded.label, created_at = now(), failures = 0, disabled_at = NULL
+			WHERE p.user_id = excluded.user_id
+		RETURNING `+deviceColumns+`, p.xmax = 0 AS is_new`),
+		d.UserID, d.SessionID, hash[:], d.Endpoint, d.P256dh, d.Auth, d.KeyID, d.Label)
+	if errors.Is(err, sql.ErrNoRows) { // another user added it at this very moment
+		err = ErrConflict
+	}
+	if err != nil {
+		return d, false, fmt.Errorf("keep a device: %w", err)
+	}
+	if row.IsNew {
+		_, err = o.exec(ctx, `DELETE FROM realtime.push_subscriptions WHERE id IN (SELECT id FROM realtime.push_subscriptions
+			WHERE user_id = $1 ORDER BY id = $2 DESC, coalesce(last_ok_at, created_at) DESC OFFSET $3)`, d.UserID, row.ID, DevicesOfUser)
+	}
+	return row.Device, row.IsNew, err
+}
+
+// Devices returns a user's devices, the oldest first.
+func (o *Deliveries) Devices(ctx context.Context, userID string) ([]Device, error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	list := []Device{}
+	err := o.store.listFor(ctx, o.store.account, &list, always(`SELECT `+deviceColumns+` FROM realtime.push_subscriptions p WHERE p.user_id = $1 ORDER BY p.created_at, p.id`), userID)
+	if err != nil {
+		return nil, fmt.Errorf("read devices: %w", err)
+	}
+	return list, nil
+}
+
+// RemoveDevice removes a user's device. ErrNotFound: there is none such.
+func (o *Deliveries) RemoveDevice(ctx context.Context, userID, id string) error {
+	return o.change(ctx, `DELETE FROM realtime.push_subscriptions WHERE user_id = $1 AND id = $2`, userID, id)
+}
+
+// TakeDevice takes a device's turn: no other message is sent to it within gap. Where another has
+// it, next is when that ends. ErrNotFound: the device is no more.
+func (o *Deliveries) TakeDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error) {
+	n, err := o.exec(ctx, `UPDATE realtime.push_subscriptions SET next_at = now() + pg_catalog.make_interval(secs => $2)
+		WHERE id = $1 AND (next_at IS NULL OR next_at <= now())`, id, gap.Seconds())
+	if err != nil || n > 0 {
+		return time.Time{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	err = o.store.getFor(ctx, o.guard, &next, always(`SELECT coalesce(next_at, now()) FROM realtime.push_subscriptions WHERE id = $1`), id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return next, ErrNotFound
+	}
+	if err != nil {
+		return next, fmt.Errorf("read when a device has its turn: %w", err)
+	}
+	return next, nil
+}
+
+// DeviceAnswer is what became of a message to a device.
+type DeviceAnswer int
+
+// What may become of a message to a device.
+const (
+	DeviceTook    DeviceAnswer = iota // its push service has taken it
+	DeviceGone                        // its push service does not know it any more
+	DeviceRefused                     // its push service did not take this message
+	DeviceSilent                      // nothing is known of the device: it was not called
+)
+
+// DeviceAnswered keeps what became of a message to a device: one that is gone is removed, and one
+// that was refused five times in a row is disabled.
+func (o *Deliveries) DeviceAnswered(ctx context.Context, id string, answer DeviceAnswer) error {
+	statement := map[DeviceAnswer]string{
+		DeviceTook: `UPDATE realtime.push_subscriptions SET last_ok_at = now(), failures = 0 WHERE id = $1 AND $2 > 0`,
+		DeviceGone: `DELETE FROM realtime.push_subscriptions WHERE id = $1 AND $2 > 0`,
+		DeviceRefused: `UPDATE realtime.push_subscriptions SET failures = failures + 1, next_at = NULL,
+			disabled_at = CASE WHEN failures + 1 >= $2 THEN coalesce(disabled_at, now()) ELSE disabled_at END WHERE id = $1`,
+		DeviceSilent: `UPDATE realtime.push_subscriptions SET next_at = NULL WHERE id = $1 AND $2 > 0`,
+	}[answer]
+	_, err := o.exec(ctx, statement, id, refusals)
+	return err
+}
