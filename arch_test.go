@@ -25,7 +25,7 @@ const commands = "api/cli"
 
 // layers are the packages in the order in which a row change travels. A package may
 // import those to its left.
-var layers = []string{"db/crash", "db/seal", "db/stats", "db/xid", "db", "db/eventlog", "realtime", "realtime/relay", "handlers", "handlers/stream", "api", commands, "."}
+var layers = []string{"db/crash", "db/seal", "db/stats", "db/xid", "db", "db/eventlog", "realtime", "realtime/outbox", "realtime/outbox/sender", "realtime/relay", "handlers", "handlers/stream", "api", commands, "."}
 
 // tools stand beside the layers: what they may import of ours. The commands import them, and tests.
 var tools = map[string][]string{
@@ -43,6 +43,7 @@ var helpers = map[string][]string{
 	"db/dbtest":                {"db", "db/devdb", "db/demo"},
 	"handlers/frametest":       {},
 	"realtime/relay/redistest": {},
+	"realtime/outbox/outboxtest": {},
 	"api/issuertest":           {},
 	"test/harness":             {"api", "api/cli", "db", "db/dbtest", "db/demo", "db/devdb"},
 	"test/attack":              {},
@@ -65,6 +66,8 @@ var only = map[string]string{
 	"github.com/coreos/go-systemd/v22/daemon":        "api/cli/supervisor.go",
 	"github.com/go-chi/chi/v5":                       "api/",
 	"github.com/redis/rueidis":                       "realtime/relay/",
+	"github.com/SherClockHolmes/webpush-go":          "realtime/outbox/sender/push.go",
+	"github.com/wneessen/go-mail":                    "realtime/outbox/sender/mail.go",
 	"github.com/tmaxmax/go-sse":                      "api/tail/",
 	"github.com/getsentry/sentry-go":                 "api/report/",
 	"github.com/KimMachineGun/automemlimit/memlimit": "api/cli/memory.go",

@@ -1,0 +1,128 @@
+package outbox
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+// TestDecide changes one thing at a time of a delivery that would be sent.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 12, 12, 0, 0, 0, time.UTC)
+	night := db.Quiet{Zone: time.UTC, From: 11 * 60, To: 13 * 60}
+	later := func(d time.Duration) Verdict { return Verdict{Later: now.Add(d)} }
+	for _, c := range []struct {
+		name   string
+		change func(d *db.OpenedDelivery)
+		want   Verdict
+	}{
+		{"as it is", func(*db.OpenedDelivery) {}, Verdict{}},
+		{"over", func(d *db.OpenedDelivery) { d.ExpiresAt = now }, ended(db.OutcomeExpired)},
+		{"no member", func(d *db.OpenedDelivery) { d.Role = "" }, ended(db.OutcomeNoMember)},
+		{"another's alone", func(d *db.OpenedDelivery) { d.Personal = "8" }, ended(db.OutcomeNoMember)},
+		{"theirs alone", func(d *db.OpenedDelivery) { d.Personal = "7" }, Verdict{}},
+		{"theirs alone, in an account that they may not see", func(d *db.OpenedDelivery) { d.Personal, d.Role = "7", "" }, Verdict{}},
+		{"signed out", func(d *db.OpenedDelivery) { d.Ended = true }, ended(db.OutcomeSignedOut)},
+		{"no device", func(d *db.OpenedDelivery) { d.Subscribed = false }, ended(db.OutcomeSignedOut)},
+		{"mail needs none", func(d *db.OpenedDelivery) { d.Subscribed, d.Channel = false, db.ChannelMail }, Verdict{}},
+		{"read", func(d *db.OpenedDelivery) { d.Read = true }, ended(db.OutcomeRead)},
+		{"resolved", func(d *db.OpenedDelivery) { d.Resolved = true }, ended(db.OutcomeResolved)},
+		{"off", func(d *db.OpenedDelivery) { d.Mode = db.ModeOff }, ended(db.OutcomeOff)},
+		{"in the digest only", func(d *db.OpenedDelivery) { d.Mode = db.ModeDigest }, ended(db.OutcomeOff)},
+		{"at the screen", func(d *db.OpenedDelivery) { d.CreatedAt = now.Add(-5 * time.Second) }, later(15 * time.Second)},
+		{"mail does not wait for that", func(d *db.OpenedDelivery) { d.CreatedAt, d.Channel = now, db.ChannelMail }, Verdict{}},
+		{"quiet", func(d *db.OpenedDelivery) { d.Quiet = night }, later(time.Hour)},
+		{"quiet beyond its end", func(d *db.OpenedDelivery) { d.Quiet, d.ExpiresAt = night, now.Add(time.Hour) }, ended(db.OutcomeExpired)},
+		{"mail is quiet too", func(d *db.OpenedDelivery) { d.Quiet, d.Channel = night, db.ChannelMail }, later(time.Hour)},
+		{"paused", func(d *db.OpenedDelivery) { d.Settings.PausedUntil = now.Add(3 * time.Hour) }, later(3 * time.Hour)},
+		{"paused into quiet", func(d *db.OpenedDelivery) {
+			d.Quiet, d.Settings.PausedUntil = db.Quiet{Zone: time.UTC, From: 14 * 60, To: 16 * 60}, now.Add(3*time.Hour)
+		}, later(4 * time.Hour)},
+		{"the pause is over", func(d *db.OpenedDelivery) { d.Settings.PausedUntil = now }, Verdict{}},
+		{"urgent", func(d *db.OpenedDelivery) { d.Severity, d.Quiet, d.CreatedAt = urgent, night, now }, Verdict{}},
+		{"urgent, paused", func(d *db.OpenedDelivery) { d.Severity, d.Settings.PausedUntil = urgent, now.Add(time.Hour) }, later(time.Hour)},
+		{"locked", func(d *db.OpenedDelivery) {
+			d.Locked, d.Mode, d.Quiet, d.Settings.PausedUntil = true, db.ModeOff, night, now.Add(time.Hour)
+		}, Verdict{}},
+		{"locked, no member", func(d *db.OpenedDelivery) { d.Locked, d.Role = true, "" }, ended(db.OutcomeNoMember)},
+		{"a digest", func(d *db.OpenedDelivery) { digest(d); d.Read, d.Resolved, d.Mode = true, true, db.ModeOff }, Verdict{}},
+		{"a digest, off", func(d *db.OpenedDelivery) { digest(d); d.Settings.Digest = db.DigestOff }, ended(db.OutcomeOff)},
+		{"a digest, quiet", func(d *db.OpenedDelivery) { digest(d); d.Quiet, d.Severity = night, urgent }, later(time.Hour)},
+		{"a digest, no member", func(d *db.OpenedDelivery) { digest(d); d.Role = "" }, ended(db.OutcomeNoMember)},
+	} {
+		d := db.OpenedDelivery{
+			ClaimedDelivery: db.ClaimedDelivery{Channel: db.ChannelPush, Target: "3"}, UserID: "7", OwnerID: "42", Role: db.RoleViewer, Mode: db.ModeNow,
+			CreatedAt: now.Add(-time.Hour), ExpiresAt: now.Add(24 * time.Hour), Subscribed: true,
+		}
+		c.change(&d)
+		if got := Decide(d, now); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func digest(d *db.OpenedDelivery) {
+	d.Channel, d.Target, d.Settings.Digest = db.ChannelMail, db.DigestTarget+"2026-03-12", db.DigestDay
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for attempts, pause := range []time.Duration{30 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, time.Hour, 4 * time.Hour, 4 * time.Hour} {
+		seen := map[time.Time]bool{}
+		for range 50 {
+			at := backoff(now, now.Add(24*time.Hour), attempts, 0)
+			if at.Before(now.Add(pause)) || at.After(now.Add(pause+pause/4+1)) {
+				t.Errorf("after %d attempts: %s", attempts, at.Sub(now))
+			}
+			seen[at] = true
+		}
+		if len(seen) < 10 {
+			t.Errorf("after %d attempts all come back together", attempts)
+		}
+	}
+	if at := backoff(now, now.Add(30*time.Second), 1, 0); !at.IsZero() {
+		t.Errorf("beyond its end: %s", at.Sub(now))
+	}
+	if at := backoff(now, now.Add(time.Hour), 1, 10*time.Minute); at.Before(now.Add(10 * time.Minute)) {
+		t.Errorf("sooner than it was asked for: %s", at.Sub(now))
+	}
+}
+
+func TestGates(t *testing.T) {
+	t.Parallel()
+	var g gates
+	now := time.Now()
+	if until := g.closed("a", now); !until.IsZero() {
+		t.Error("an unknown host is closed")
+	}
+	if !g.stop("a", now) || g.stop("a", now) || g.stopped() != 1 || !g.closed("a", now).Equal(now.Add(stopTime)) || !g.closed("b", now).IsZero() {
+		t.Error("a host that refuses our key is not stopped once")
+	}
+	if g.open("a"); g.stopped() != 0 || !g.closed("a", now).IsZero() {
+		t.Error("it does not open")
+	}
+	g.failed("a", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
+	if !g.closed("a", now).Equal(now.Add(time.Minute)) || !g.closed("a", now.Add(time.Minute)).IsZero() {
+		t.Error("Retry-After does not hold")
+	}
+	for range silentFailures - 1 {
+		g.failed("c", now, Result{Status: Again})
+	}
+	if !g.closed("c", now).IsZero() {
+		t.Error("closed too soon")
+	}
+	for n, want := range []time.Duration{silentTime, 2 * silentTime, 4 * silentTime} {
+		if g.failed("c", now, Result{Status: Again}); !g.closed("c", now).Equal(now.Add(want)) {
+			t.Errorf("failure %d closes for %s", n, g.closed("c", now).Sub(now))
+		}
+	}
+	for i := range 3 * maxHosts {
+		g.stop(string(rune(i)), now)
+	}
+	if len(g.hosts) > maxHosts {
+		t.Errorf("%d hosts are known", len(g.hosts))
+	}
+}

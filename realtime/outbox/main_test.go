@@ -1,0 +1,9 @@
+package outbox
+
+import (
+	"testing"
+
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -1,0 +1,284 @@
+// Package outbox sends what notifications are to tell their users elsewhere: it claims deliveries,
+// decides at the moment of sending whether each is still wanted, words it, has a channel carry it,
+// and notes how it ended.
+//
+// It promises at least once, within a delivery's time: a server that dies between sending and
+// noting it leaves a delivery that is sent again, under the same id. It promises that nothing is
+// sent to who may not see the account any more, nor at an hour that its user keeps quiet, whatever
+// channel it is. It does not know SQL, nor how a channel carries a message.
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+const (
+	// workers is how many messages are being sent at once.
+	workers = 16
+	// claimed is how many deliveries one statement claims.
+	claimed = 50
+	// idlePause is how long to wait while nothing is due, and troubledPause while the database is
+	// away.
+	idlePause     = time.Second
+	troubledPause = 5 * time.Second
+	// sendTime is the least of a lease that must be left for an attempt.
+	sendTime = 30 * time.Second
+	// devicePause is the least time between two pushes to a device that are not urgent.
+	devicePause = time.Minute
+	// measurePause is how often the queue is measured and what has ended long ago removed.
+	measurePause = 15 * time.Second
+)
+
+// Store keeps the deliveries. db.Deliveries is one.
+type Store interface {
+	Claim(ctx context.Context, limit int) ([]db.ClaimedDelivery, error)
+	Open(ctx context.Context, c db.ClaimedDelivery) (db.OpenedDelivery, error)
+	Finish(ctx context.Context, c db.ClaimedDelivery, outcome db.Outcome, code int) error
+	Retry(ctx context.Context, c db.ClaimedDelivery, at time.Time, code int) error
+	Postpone(ctx context.Context, c db.ClaimedDelivery, at time.Time) error
+	TakeDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error)
+	Merge(ctx context.Context, with db.OpenedDelivery) (merged int, err error)
+	DeviceAnswered(ctx context.Context, id string, answer db.DeviceAnswer) error
+	Details(ctx context.Context, d db.OpenedDelivery) (db.NotificationDetails, error)
+	DigestLines(ctx context.Context, d db.OpenedDelivery, limit int) (lines []db.DigestLine, more int, err error)
+	UnsubscribeToken(ctx context.Context, userID, scope string) (token string, err error)
+	Queue(ctx context.Context) (db.Queue, error)
+	Prune(ctx context.Context) error
+}
+
+// Outbox sends deliveries. It is a service of every server: which one claims a delivery sends it.
+type Outbox struct {
+	Store   Store
+	Senders map[db.Channel]Sender // without an entry the channel is not set up
+	// PublicURL is this server as its users reach it, without a slash at its end; "" leaves links
+	// out.
+	PublicURL string
+	Location  *time.Location
+	Now       func() time.Time
+	// Pause is how long to wait while nothing is due; 0: a second.
+	Pause time.Duration
+	Log   *slog.Logger
+
+	gates gates
+	stats tally
+}
+
+// Run implements api.Service: it sends until ctx ends, and leaves what it has claimed to the end of
+// its lease.
+func (o *Outbox) Run(ctx context.Context) error {
+	queue := make(chan db.ClaimedDelivery, claimed)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer close(queue)
+	for range workers {
+		group.Go(func() {
+			for c := range queue {
+				if ctx.Err() == nil {
+					o.deliver(ctx, c)
+				}
+			}
+		})
+	}
+	group.Go(func() { o.measure(ctx) })
+	for {
+		list, err := o.Store.Claim(ctx, claimed)
+		pause := time.Duration(0)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			o.Log.Debug("deliveries could not be claimed; trying again", "error", err)
+			pause = troubledPause
+		case len(list) < claimed:
+			pause = cmp.Or(o.Pause, idlePause)
+		}
+		for _, c := range list {
+			select {
+			case queue <- c:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// sleep waits, and reports whether ctx goes on.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	if pause == 0 {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
+// deliver does with a claimed delivery what is to be done at this moment. What goes wrong leaves it
+// to the end of its lease.
+func (o *Outbox) deliver(ctx context.Context, c db.ClaimedDelivery) {
+	err := o.attempt(ctx, c)
+	switch {
+	case err == nil, ctx.Err() != nil, errors.Is(err, db.ErrNotFound):
+		// of the last one another server has it by now
+	default:
+		o.Log.Warn("a delivery was left to another attempt", "channel", c.Channel, "error", err)
+	}
+}
+
+func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
+	if time.Until(c.Until) < sendTime {
+		return o.Store.Postpone(ctx, c, o.Now())
+	}
+	d, err := o.Store.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	now := o.Now()
+	v := Decide(d, now)
+	sender := o.Senders[d.Channel]
+	if v.Sends() && sender == nil {
+		v = ended(db.OutcomeNotSetUp)
+	}
+	var m Message
+	if v.Sends() {
+		if m, v, err = o.prepare(ctx, d, sender, now); err != nil {
+			return err
+		}
+	}
+	switch {
+	case v.Outcome != "":
+		return o.finish(ctx, d, v.Outcome, 0)
+	case !v.Sends():
+		if !v.Later.Before(d.ExpiresAt) {
+			return o.finish(ctx, d, db.OutcomeExpired, 0)
+		}
+		return o.Store.Postpone(ctx, c, v.Later)
+	}
+	result := sender.Send(ctx, m)
+	if ctx.Err() != nil && result.Status != Sent {
+		return ctx.Err() // cut off by a stop: nobody's fault
+	}
+	o.stats.attempt(d.Channel, result.Status)
+	// What has happened is noted also while the server stops.
+	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.QueryTimeout)
+	defer cancel()
+	return o.settle(noting, d, sender.Host(m), result)
+}
+
+// prepare words a delivery, unless it has to wait: for a host that takes nothing at present, or for
+// a device that was called a moment ago.
+func (o *Outbox) prepare(ctx context.Context, d db.OpenedDelivery, sender Sender, now time.Time) (m Message, v Verdict, err error) {
+	if until := o.gates.closed(sender.Host(Message{Device: d.Device}), now); !until.IsZero() {
+		return m, Verdict{Later: until}, nil
+	}
+	if m, err = o.compose(ctx, d); err != nil {
+		return m, v, err
+	}
+	switch {
+	case d.Channel == db.ChannelMail && m.Address == "":
+		return m, ended(db.OutcomeNoAddress), nil
+	case d.IsDigest() && len(m.Lines) == 0:
+		return m, ended(db.OutcomeEmpty), nil
+	case d.Channel == db.ChannelPush && d.Severity < urgent:
+		next, err := o.Store.TakeDevice(ctx, d.Target, devicePause)
+		if errors.Is(err, db.ErrNotFound) {
+			return m, ended(db.OutcomeSignedOut), nil
+		}
+		if err != nil || !next.IsZero() {
+			return m, Verdict{Later: next}, err
+		}
+	}
+	return m, v, nil
+}
+
+// settle notes how an attempt ended.
+func (o *Outbox) settle(ctx context.Context, d db.OpenedDelivery, host string, r Result) error {
+	now := o.Now()
+	switch r.Status {
+	case Sent:
+		o.gates.open(host)
+		if err := o.finish(ctx, d, db.OutcomeSent, r.Code); err != nil || d.Channel != db.ChannelPush {
+			return err
+		}
+		merged, err := o.Store.Merge(ctx, d)
+		o.stats.ended(d.Channel, db.OutcomeMerged, merged)
+		return errors.Join(err, o.Store.DeviceAnswered(ctx, d.Target, db.DeviceTook))
+	case Gone:
+		return errors.Join(o.Store.DeviceAnswered(ctx, d.Target, db.DeviceGone), o.finish(ctx, d, db.OutcomeGone, r.Code))
+	case Refused, TooLarge:
+		o.Log.Info("a message was refused", "channel", d.Channel, "host", host, "error", r.Err)
+		err := o.finish(ctx, d, db.OutcomeRefused, r.Code)
+		if d.Channel == db.ChannelPush {
+			err = errors.Join(err, o.Store.DeviceAnswered(ctx, d.Target, db.DeviceRefused))
+		}
+		return err
+	case Ours:
+		if o.gates.stop(host, now) {
+			o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
+				"channel", d.Channel, "host", host, "error", r.Err)
+		}
+	case Again:
+		o.Log.Info("a message was not taken; trying again", "channel", d.Channel, "host", host, "error", r.Err)
+		o.gates.failed(host, now, r)
+	}
+	if d.Channel == db.ChannelPush {
+		// nobody was called
+		if err := o.Store.DeviceAnswered(ctx, d.Target, db.DeviceSilent); err != nil {
+			return err
+		}
+	}
+	again := backoff(now, d.ExpiresAt, d.Attempts, r.RetryAfter)
+	if again.IsZero() {
+		return o.finish(ctx, d, db.OutcomeExpired, r.Code)
+	}
+	return o.Store.Retry(ctx, d.ClaimedDelivery, again, r.Code)
+}
+
+// finish ends a delivery, unless another server has it by now.
+func (o *Outbox) finish(ctx context.Context, d db.OpenedDelivery, outcome db.Outcome, code int) error {
+	if err := o.Store.Finish(ctx, d.ClaimedDelivery, outcome, code); err != nil {
+		return fmt.Errorf("note the end of a delivery: %w", err)
+	}
+	o.stats.ended(d.Channel, outcome, 1)
+	return nil
+}
+
+// Test sends a message to one device at once, and says how that ended.
+func (o *Outbox) Test(ctx context.Context, device db.PushEndpoint, language string) (Result, error) {
+	sender := o.Senders[db.ChannelPush]
+	if sender == nil {
+		return Result{}, db.ErrNotFound
+	}
+	w := wordsOf(language)
+	m := Message{
+		ID: "test", Language: w.language, Title: w.testTitle, Body: w.testBody, Short: w.testTitle, Link: o.link("", ""), Topic: "test",
+		Urgent: true, Expires: o.Now().Add(time.Minute), Device: device,
+	}
+	r := sender.Send(ctx, m)
+	if ctx.Err() != nil {
+		return r, ctx.Err()
+	}
+	o.stats.attempt(db.ChannelPush, r.Status)
+	answer, known := map[Status]db.DeviceAnswer{Sent: db.DeviceTook, Gone: db.DeviceGone, Refused: db.DeviceRefused}[r.Status]
+	if r.Status == Ours && o.gates.stop(sender.Host(m), o.Now()) {
+		o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
+			"channel", db.ChannelPush, "host", sender.Host(m), "error", r.Err)
+	}
+	if !known {
+		return r, nil
+	}
+	return r, o.Store.DeviceAnswered(context.WithoutCancel(ctx), device.ID, answer)
+}

@@ -1,0 +1,418 @@
+package outbox_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
+	"github.com/hangarshare/hangarshare-realtime/realtime/outbox/outboxtest"
+	"github.com/hangarshare/hangarshare-realtime/realtime/outbox/sender"
+	"github.com/hangarshare/hangarshare-realtime/test/harness"
+)
+
+// house is a database with an owner, whose notifications leave by real servers on loopback.
+type house struct {
+	*dbtest.Portal
+	store      *db.Store
+	deliveries *db.Deliveries
+	owner      dbtest.Owner
+	guest      string
+	push       *sender.Push
+	service    *outboxtest.Service
+	mail       *outboxtest.MailServer
+}
+
+// newHouse opens a database, with a push service that answers so.
+func newHouse(t testing.TB, answer func(http.ResponseWriter, *http.Request, int)) *house {
+	t.Helper()
+	h := &house{Portal: dbtest.New(t)}
+	var err error
+	if h.store, err = db.NewStore(t.Context(), h.Pool, time.UTC); err != nil {
+		t.Fatal(err)
+	}
+	h.owner, h.guest = h.AddOwner(t, 1), h.AddGuest(t, "Caio", "Brandão")
+	h.service, h.mail = outboxtest.NewService(t, answer), outboxtest.NewMailServer(t, false)
+	key, _, err := sender.NewVAPIDKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := sender.NewVAPID(key, "mailto:ops@portal.com.br")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts, err := sender.NewHosts([]string{h.service.Host()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := hosts.Client(nil)
+	trust := x509.NewCertPool()
+	trust.AddCert(h.service.Certificate())
+	client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: trust}
+	t.Cleanup(client.CloseIdleConnections)
+	h.push = &sender.Push{Keys: keys, Hosts: hosts, Client: client}
+	h.deliveries = db.NewDeliveries(h.store)
+	h.deliveries.KeyID = keys.ID()
+	return h
+}
+
+// outbox returns another server's outbox.
+func (h *house) outbox(t testing.TB) *outbox.Outbox {
+	t.Helper()
+	letters, err := sender.NewMail("smtp://"+outboxtest.MailUser+":"+outboxtest.MailPassword+"@"+h.mail.Address, "avisos@portal.example", h.mail.Trust)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &outbox.Outbox{
+		Store: h.deliveries, Senders: map[db.Channel]outbox.Sender{db.ChannelPush: h.push, db.ChannelMail: letters},
+		PublicURL: "https://live.portal.example", Location: time.UTC, Now: time.Now, Pause: 5 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// run runs an outbox until the test ends, or stop is called.
+func run(t testing.TB, services ...interface{ Run(context.Context) error }) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, len(services))
+	for _, s := range services {
+		go func() { done <- s.Run(ctx) }()
+	}
+	stopped := false
+	stop = func() {
+		if cancel(); stopped {
+			return
+		}
+		stopped = true
+		for range services {
+			if err := <-done; err != nil {
+				t.Errorf("ended by %v", err)
+			}
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// device adds a device of a user at a path of the push service, and returns it and its id.
+func (h *house) device(t testing.TB, userID, session, path string) (outboxtest.Device, string) {
+	t.Helper()
+	d := outboxtest.NewDevice(t, h.service.URL+path)
+	added, _, err := h.deliveries.AddDevice(t.Context(), db.Device{UserID: userID, Label: "Firefox", PushEndpoint: db.PushEndpoint{
+		Endpoint: d.Endpoint, P256dh: d.Private.PublicKey().Bytes(), Auth: d.Secret, KeyID: h.deliveries.KeyID, SessionID: session,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, added.ID
+}
+
+// notify adds a notification of the owner's account that is a minute old, about a booking, "" for
+// none, and returns its id.
+func (h *house) notify(t testing.TB, kind, booking string, more string) string {
+	t.Helper()
+	if more == "" {
+		more = "{}"
+	}
+	return h.ID(t, `INSERT INTO realtime.notifications (owner_id, user_id, kind, key, group_key, severity, facts, revision, news, happened_at, created_at)
+		SELECT $1, coalesce(x->>'user', NULL), $2, gen_random_uuid()::text, coalesce(x->>'group', gen_random_uuid()::text), coalesce((x->>'severity')::int, 0),
+			CASE WHEN $3 = '' THEN '{}' ELSE json_build_object('bookingId', $3) END, 1, 1, now(), now() - interval '1 minute'
+		FROM (SELECT $4::json AS x) x RETURNING id::text`, h.owner.ID, kind, booking, more)
+}
+
+// deliver makes a delivery that is due, and returns its id.
+func (h *house) deliver(t testing.TB, notification, user, channel, target string) string {
+	t.Helper()
+	return h.ID(t, `INSERT INTO realtime.deliveries (notification_id, user_id, channel, target, not_before, expires_at)
+		VALUES ($1::bigint, $2, $3, $4, now() - interval '1 second', now() + interval '24 hours') RETURNING id::text`, notification, user, channel, target)
+}
+
+// outcome waits until a delivery has ended, or is to be tried again, and says how.
+func (h *house) outcome(t testing.TB, id string) (outcome string) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C {
+		outcome = h.ID(t, `SELECT CASE WHEN done_at IS NOT NULL THEN outcome WHEN not_before > now() AND claim IS NULL AND attempts > 0 THEN 'again ' || coalesce(code, 0)
+			WHEN not_before > now() AND claim IS NULL THEN 'later' ELSE '' END FROM realtime.deliveries WHERE id = $1::bigint`, id)
+		if outcome != "" {
+			return outcome
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("delivery %s has not ended", id)
+		}
+	}
+}
+
+// TestPushServicesAnswer has a push service answer in each way, for a device of its own, and looks
+// at what becomes of the delivery and of the device.
+func TestPushServicesAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		code := map[string]int{"/201": 201, "/404": 404, "/410": 410, "/400": 400, "/413": 413}[r.URL.Path]
+		if r.URL.Path == "/413" && n == 2 {
+			code = 201
+		}
+		w.WriteHeader(code)
+	})
+	booking := h.Book(t, h.owner.Hangars[0], h.guest)
+	run(t, h.outbox(t))
+	for path, want := range map[string]struct{ outcome, devices string }{
+		"/201": {"sent", "1"}, "/404": {"gone", "0"}, "/410": {"gone", "0"}, "/413": {"sent", "1"}, "/400": {"refused", "1"},
+	} {
+		device, id := h.device(t, h.owner.UserID, "", path)
+		delivery := h.deliver(t, h.notify(t, "booking_created", booking, ""), h.owner.UserID, "push", id)
+		if got := h.outcome(t, delivery); got != want.outcome {
+			t.Errorf("%s: %s", path, got)
+		}
+		if n := h.ID(t, `SELECT count(*)::text FROM realtime.push_subscriptions WHERE id = $1`, id); n != want.devices {
+			t.Errorf("%s: %s devices are left", path, n)
+		}
+		for _, one := range h.service.Seen(path) {
+			text, err := device.Decrypt(one.Body)
+			if err != nil || strings.Contains(string(text), "Caio") || strings.Contains(string(text), "220") || !strings.Contains(string(text), "Nova reserva") {
+				t.Errorf("%s: %v, %s", path, err, text)
+			}
+		}
+	}
+	// refused five times in a row, and nothing taken between
+	_, id := h.device(t, h.owner.UserID, "", "/400")
+	for n := 1; n <= 5; n++ {
+		h.Exec(t, `UPDATE realtime.push_subscriptions SET next_at = NULL WHERE id = $1`, id)
+		h.outcome(t, h.deliver(t, h.notify(t, "booking_created", booking, ""), h.owner.UserID, "push", id))
+		if disabled := h.ID(t, `SELECT (disabled_at IS NOT NULL)::text FROM realtime.push_subscriptions WHERE id = $1`, id); (disabled == "true") != (n == 5) {
+			t.Errorf("after %d refusals: disabled is %s", n, disabled)
+		}
+	}
+	if got := h.outcome(t, h.deliver(t, h.notify(t, "booking_created", booking, ""), h.owner.UserID, "push", id)); got != "signed_out" {
+		t.Errorf("to a disabled device: %s", got)
+	}
+}
+
+// TestHostsThatTakeNothing closes a host for all its devices: by its own word, or because it
+// refuses our key, of which no device is to blame.
+func TestHostsThatTakeNothing(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]string{429: "again 429", 503: "again 503", 401: "again 401", 403: "again 403"} {
+		t.Run(http.StatusText(code), func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+				w.Header().Set("Retry-After", "600")
+				w.WriteHeader(code)
+			})
+			out := h.outbox(t)
+			run(t, out)
+			_, id := h.device(t, h.owner.UserID, "", "/one")
+			first := h.deliver(t, h.notify(t, "booking_created", "", ""), h.owner.UserID, "push", id)
+			if got := h.outcome(t, first); got != want {
+				t.Errorf("the first: %s", got)
+			}
+			if wait := h.ID(t, `SELECT (not_before > now() + interval '9 minutes')::text FROM realtime.deliveries WHERE id = $1::bigint`, first); wait != "true" && code == 429 {
+				t.Error("Retry-After does not hold")
+			}
+			_, other := h.device(t, h.owner.UserID, "", "/two")
+			if got := h.outcome(t, h.deliver(t, h.notify(t, "booking_created", "", `{"severity":2}`), h.owner.UserID, "push", other)); got != "later" {
+				t.Errorf("the second: %s", got)
+			}
+			if n := len(h.service.Seen("")); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+			if n := h.ID(t, `SELECT count(*)::text FROM realtime.push_subscriptions WHERE disabled_at IS NULL AND failures = 0`); n != "2" {
+				t.Errorf("%s devices are left", n)
+			}
+			stopped := 0.0
+			for _, s := range out.Collect() {
+				if s.Name == "hangarshare_outbox_stopped_hosts" {
+					stopped = s.Value
+				}
+			}
+			if (stopped == 1) != (code == 401 || code == 403) {
+				t.Errorf("%v hosts are stopped", stopped)
+			}
+		})
+	}
+}
+
+// TestDecidedWhenSent changes what decides after a delivery was made.
+func TestDecidedWhenSent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	member := h.AddGuest(t, "Vera", "Lima")
+	h.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, h.owner.ID, member)
+	session := h.ID(t, `INSERT INTO realtime.sessions (id, user_id, expires_at) VALUES ('s1', $1, now() + interval '1 day') RETURNING id`, member)
+	_, device := h.device(t, member, session, "/vera")
+	_, portals := h.device(t, member, "", "/portal") // added by a token of the portal's
+	make := func(kind, more, channel, target string) string {
+		return h.deliver(t, h.notify(t, kind, "", more), member, channel, target)
+	}
+	now := `{"severity":2}` // does not wait for the device's turn
+	stop := run(t, h.outbox(t))
+	want := func(what, id, outcome string) {
+		t.Helper()
+		if got := h.outcome(t, id); got != outcome {
+			t.Errorf("%s: %s, want %s", what, got, outcome)
+		}
+	}
+	want("push", make("overbooked", now, "push", device), "sent")
+	want("mail", make("overbooked", now, "mail", ""), "sent")
+	want("a kind that is off by default", make("booking_created", now, "mail", ""), "off")
+	h.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'overbooked', 'push', 'off')`, member, h.owner.ID)
+	want("switched off", make("overbooked", now, "push", device), "off")
+	h.Exec(t, `DELETE FROM realtime.preferences`)
+	h.Exec(t, `INSERT INTO realtime.user_settings (user_id, paused_until) VALUES ($1, now() + interval '1 hour')`, member)
+	want("paused", make("overbooked", now, "push", device), "later")
+	want("a sign-in, paused", make("new_sign_in", `{"user":"`+member+`"}`, "mail", ""), "sent")
+	h.Exec(t, `UPDATE realtime.user_settings SET paused_until = NULL, zone = 'UTC', quiet_from = (now() AT TIME ZONE 'UTC' - interval '1 minute')::time, quiet_to = (now() AT TIME ZONE 'UTC' + interval '2 hours')::time`)
+	want("quiet", make("to_confirm", "", "push", device), "later")
+	want("urgent, quiet", make("overbooked", now, "push", device), "sent")
+	h.Exec(t, `DELETE FROM realtime.user_settings`)
+	stop()
+
+	late := map[string]string{"read": "", "resolved": ""}
+	for what := range late {
+		late[what] = make("overbooked", now, "push", device)
+	}
+	h.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE id = (SELECT notification_id FROM realtime.deliveries WHERE id = $1::bigint)`, late["read"])
+	h.Exec(t, `UPDATE realtime.notifications SET resolved_at = now() WHERE id = (SELECT notification_id FROM realtime.deliveries WHERE id = $1::bigint)`, late["resolved"])
+	expired := make("overbooked", now, "push", device)
+	h.Exec(t, `UPDATE realtime.deliveries SET expires_at = now() WHERE id = $1::bigint`, expired)
+	otherKey := make("overbooked", now, "push", portals)
+	h.Exec(t, `UPDATE realtime.push_subscriptions SET key_id = 'another' WHERE id = $1`, portals)
+	stop = run(t, h.outbox(t))
+	for what, id := range late {
+		want(what, id, what)
+	}
+	want("expired", expired, "expired")
+	want("by another key", otherKey, "signed_out")
+	h.Exec(t, `UPDATE realtime.push_subscriptions SET key_id = $1`, h.deliveries.KeyID)
+
+	h.Exec(t, `UPDATE realtime.sessions SET ended_at = now()`)
+	want("signed out", make("overbooked", now, "push", device), "signed_out")
+	want("another session", make("overbooked", now, "push", portals), "sent")
+	h.Exec(t, `INSERT INTO realtime.revocations (user_id, not_before) VALUES ($1, now() + interval '30 seconds')`, member)
+	want("signed out of all", make("overbooked", now, "push", portals), "signed_out")
+	h.Exec(t, `DELETE FROM realtime.members`)
+	want("no member, mail", make("overbooked", now, "mail", ""), "no_member")
+	h.Exec(t, `UPDATE users SET email = '' WHERE id::text = $1`, member)
+	want("no address", make("new_sign_in", `{"user":"`+member+`"}`, "mail", ""), "no_address")
+	stop()
+	for path, n := range map[string]int{"/vera": 2, "/portal": 1} {
+		if got := len(h.service.Seen(path)); got != n {
+			t.Errorf("%s was called %d times, want %d", path, got, n)
+		}
+	}
+	if n := len(h.mail.Letters()); n != 2 {
+		t.Errorf("%d letters", n)
+	}
+}
+
+// TestRemovedBetweenClaimAndSend takes a member out of the account after their delivery was
+// claimed.
+func TestRemovedBetweenClaimAndSend(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	member := h.AddGuest(t, "Vera", "Lima")
+	h.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, h.owner.ID, member)
+	id := h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), member, "mail", "")
+	claimed, err := h.deliveries.Claim(t.Context(), 10)
+	if err != nil || len(claimed) != 1 || claimed[0].ID != id || claimed[0].Attempts != 1 {
+		t.Fatalf("%+v, %v", claimed, err)
+	}
+	if again, err := h.deliveries.Claim(t.Context(), 10); err != nil || len(again) != 0 {
+		t.Fatalf("claimed twice: %+v, %v", again, err)
+	}
+	h.Exec(t, `DELETE FROM realtime.members`)
+	d, err := h.deliveries.Open(t.Context(), claimed[0])
+	if err != nil || outbox.Decide(d, time.Now()).Outcome != db.OutcomeNoMember {
+		t.Errorf("%+v, %v", d, err)
+	}
+	// its lease ends, and another server has it: the first can do nothing any more
+	h.Exec(t, `UPDATE realtime.deliveries SET claimed_until = now() - interval '1 second'`)
+	again, err := h.deliveries.Claim(t.Context(), 10)
+	if err != nil || len(again) != 1 || again[0].Claim == claimed[0].Claim || again[0].Attempts != 2 {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	if _, err := h.deliveries.Open(t.Context(), claimed[0]); err != db.ErrNotFound {
+		t.Errorf("the first opens it: %v", err)
+	}
+	if err := h.deliveries.Finish(t.Context(), claimed[0], db.OutcomeSent, 0); err != db.ErrNotFound {
+		t.Errorf("the first ends it: %v", err)
+	}
+	if err := h.deliveries.Finish(t.Context(), again[0], db.OutcomeNoMember, 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOneCallForMany tells a device of many notifications by one message a minute.
+func TestOneCallForMany(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	device, id := h.device(t, h.owner.UserID, "", "/one")
+	var all []string
+	for range 12 {
+		all = append(all, h.deliver(t, h.notify(t, "booking_created", "", ""), h.owner.UserID, "push", id))
+	}
+	run(t, h.outbox(t), h.outbox(t)) // two servers
+	ends := map[string]int{}
+	for _, one := range all {
+		ends[h.outcome(t, one)]++
+	}
+	// what its turn was taken from may have been looked at before the message was sent
+	if seen := h.service.Seen("/one"); len(seen) != 1 || ends["sent"] != 1 || ends["sent"]+ends["merged"]+ends["later"] != 12 {
+		t.Fatalf("%d calls, %v", len(seen), ends)
+	}
+	text, err := device.Decrypt(h.service.Seen("/one")[0].Body)
+	if err != nil || !strings.Contains(string(text), "e mais 11") {
+		t.Errorf("%v: %s", err, text)
+	}
+	for _, one := range all {
+		harness.Eventually(t, "told with the others", func() bool {
+			return h.ID(t, `SELECT coalesce(outcome, '') FROM realtime.deliveries WHERE id = $1::bigint`, one) != ""
+		})
+	}
+	// one that comes within the minute waits
+	if got := h.outcome(t, h.deliver(t, h.notify(t, "booking_created", "", ""), h.owner.UserID, "push", id)); got != "later" {
+		t.Errorf("another one: %s", got)
+	}
+}
+
+// TestPrivateOrNot tells names and amounts to who wants that, and to nobody else.
+func TestPrivateOrNot(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	h.Exec(t, `UPDATE users SET first_name = E'a\r\nBcc: x@evil.example', last_name = '<script>alert(1)</script>' WHERE id::text = $1`, h.guest)
+	booking := h.Book(t, h.owner.Hangars[0], h.guest)
+	device, id := h.device(t, h.owner.UserID, "", "/one")
+	h.Exec(t, `INSERT INTO realtime.user_settings (user_id, private, lang) VALUES ($1, false, 'en')`, h.owner.UserID)
+	h.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'mail', 'now')`, h.owner.UserID, h.owner.ID)
+	notification := h.notify(t, "booking_created", booking, "")
+	run(t, h.outbox(t))
+	for channel, target := range map[string]string{"push": id, "mail": ""} {
+		if got := h.outcome(t, h.deliver(t, notification, h.owner.UserID, channel, target)); got != "sent" {
+			t.Errorf("%s: %s", channel, got)
+		}
+	}
+	text, err := device.Decrypt(h.service.Seen("/one")[0].Body)
+	if err != nil || !strings.Contains(string(text), `a Bcc: x@evil.example`) || !strings.Contains(string(text), "R$ 220.50") || !strings.Contains(string(text), "New booking · H1") {
+		t.Errorf("%v %s", err, text)
+	}
+	letters := h.mail.Letters()
+	if len(letters) != 1 {
+		t.Fatalf("%d letters", len(letters))
+	}
+	head, body, _ := strings.Cut(letters[0].Text, "\r\n\r\n")
+	if strings.Contains(head, "\nBcc:") || !strings.Contains(body, "&lt;script&gt;") || !strings.Contains(body, "Bcc: x@evil.example") {
+		t.Errorf("the letter is\n%s", letters[0].Text)
+	}
+	h.Exec(t, `UPDATE realtime.user_settings SET private = true`)
+	h.Exec(t, `UPDATE realtime.push_subscriptions SET next_at = NULL`)
+	h.outcome(t, h.deliver(t, h.notify(t, "booking_created", booking, ""), h.owner.UserID, "mail", ""))
+	if letter := h.mail.Letters()[1].Text; strings.Contains(letter, "Bcc: x@") || strings.Contains(letter, "220") {
+		t.Errorf("a private letter is\n%s", letter)
+	}
+}
