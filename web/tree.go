@@ -27,6 +27,8 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 	".ts":   "text/plain; charset=utf-8",
 	".txt":  "text/plain; charset=utf-8",
+
+	".webmanifest": "application/manifest+json",
 }
 
 // tree is one consistent state of the files, ready to be sent.

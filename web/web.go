@@ -29,10 +29,11 @@ import (
 var embedded embed.FS
 
 // ContentSecurityPolicy is sent with every answer: only our own files, no
-// inline script or style, no string ever parsed as markup.
+// inline script or style, no string ever parsed as markup. The one policy of
+// Trusted Types lets push.js register the service worker, and nothing else.
 const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
-	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; " +
-	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+	"img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; " +
+	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sw"
 
 const (
 	indexName    = "index.html"
@@ -94,7 +95,8 @@ func New(opts Options) *Site {
 	return &Site{opts: opts, tree: t}
 }
 
-// ServeHTTP answers GET and HEAD for /, /docs, /docs/client and /client/…; anything else is 404.
+// ServeHTTP answers GET and HEAD for /, /docs, /docs/client, /client/… and RootPaths;
+// anything else is 404.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", ContentSecurityPolicy)
@@ -116,6 +118,9 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !found {
 		file, found = docsFiles()[r.URL.Path]
 		cache = cacheNever
+	}
+	if !found {
+		file, found = rootFiles()[r.URL.Path]
 	}
 	if !found {
 		header.Set("Cache-Control", "no-store")

@@ -2,6 +2,7 @@ package web
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -53,6 +54,12 @@ func TestIndex(t *testing.T) {
 	preloaded := map[string]bool{}
 	for _, address := range addresses {
 		file := get(t, site, address[1])
+		if rootFiles()[address[1]] != nil { // browsers ask for these when the page is to be an app
+			if file.Code != http.StatusOK || file.Header().Get("Cache-Control") != cacheNever {
+				t.Errorf("%s: status %d, Cache-Control %q", address[1], file.Code, file.Header().Get("Cache-Control"))
+			}
+			continue
+		}
 		if file.Code != http.StatusOK || file.Header().Get("Cache-Control") != cacheForever {
 			t.Errorf("%s: status %d, Cache-Control %q", address[1], file.Code, file.Header().Get("Cache-Control"))
 		}
@@ -269,8 +276,44 @@ func TestBudgets(t *testing.T) {
 	if core == 0 || core > 9<<10 {
 		t.Errorf("the client's core: %d bytes of 9 KiB", core)
 	}
+	worker := len(rootFiles()["/sw.js"].gzipped)
+	if t.Logf("gzipped: the service worker %d bytes", worker); worker == 0 || worker > 1536 {
+		t.Errorf("the service worker: %d bytes of 1.5 KiB", worker)
+	}
 	t.Logf("gzipped: scripts %d bytes, styles %d bytes", scripts, styles)
 	if scripts > 40<<10 || styles > 8<<10 {
 		t.Errorf("scripts %d bytes of 40 KiB, styles %d bytes of 8 KiB", scripts, styles)
+	}
+}
+
+// TestRootFiles reads what browsers keep the addresses of.
+func TestRootFiles(t *testing.T) {
+	t.Parallel()
+	site := New(Options{})
+	for path, contentType := range map[string]string{
+		"/sw.js": "text/javascript; charset=utf-8", "/manifest.webmanifest": "application/manifest+json",
+		"/icon-192.png": "image/png", "/icon-512.png": "image/png", "/apple-touch-icon.png": "image/png",
+	} {
+		answer := get(t, site, path)
+		if h := answer.Header(); answer.Code != 200 || h.Get("Content-Type") != contentType || h.Get("Cache-Control") != cacheNever ||
+			h.Get("Content-Security-Policy") != ContentSecurityPolicy || h.Get("ETag") == "" {
+			t.Errorf("%s: %d %v", path, answer.Code, h)
+		}
+	}
+	if len(RootPaths()) != 5 {
+		t.Errorf("there are %v", RootPaths())
+	}
+	var manifest struct{ Icons []struct{ Src string } }
+	if err := json.Unmarshal(get(t, site, "/manifest.webmanifest").Body.Bytes(), &manifest); err != nil || len(manifest.Icons) == 0 {
+		t.Fatalf("the manifest: %v", err)
+	}
+	for _, icon := range manifest.Icons {
+		if get(t, site, icon.Src).Code != 200 {
+			t.Errorf("the manifest names %s", icon.Src)
+		}
+	}
+	if !strings.Contains(ContentSecurityPolicy, "; trusted-types sw") || strings.Contains(ContentSecurityPolicy, "allow-duplicates") ||
+		!strings.Contains(ContentSecurityPolicy, "; manifest-src 'self'") {
+		t.Errorf("the policy is %s", ContentSecurityPolicy)
 	}
 }
