@@ -35,6 +35,11 @@ func (s *Server) Router() chi.Router {
 		r.Method(http.MethodGet, "/client/*", s.Site)
 		r.Method(http.MethodGet, "/docs", s.Site)
 		r.Method(http.MethodGet, "/docs/client", s.Site)
+		for _, path := range s.SitePaths {
+			r.Method(http.MethodGet, path, s.Site)
+		}
+		r.Get("/unsubscribe", s.Unsubscribe.Page)
+		r.Post("/unsubscribe", s.Unsubscribe.End)
 		r.With(compress).Get("/openapi.yaml", s.openAPI())
 		r.With(compress).Get("/openapi.json", s.openAPIJSON())
 		r.With(compress).Get(handlers.FeedPath+"{token}.ics", s.Feeds.Serve)
@@ -79,6 +84,13 @@ func (s *Server) Router() chi.Router {
 		r.Get("/auth/me", signIn.Me)
 		r.With(s.journaled).Post("/me/invitations/{invitationId}", s.Members.Answer)
 		r.Post("/auth/ticket", signIn.Ticket)
+		r.Get("/me/notifications/deliveries", s.Sent.List)
+		r.Patch("/me/notifications/deliveries/{deliveryId}", s.Sent.Open)
+		r.Get("/push/key", s.Push.Key)
+		r.Get("/push/subscriptions", s.Push.List)
+		r.Post("/push/subscriptions", s.Push.Add)
+		r.Delete("/push/subscriptions/{subscriptionId}", s.Push.Remove)
+		r.Post("/push/test", s.Push.Test)
 	})
 	return r
 }

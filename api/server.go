@@ -57,15 +57,20 @@ type Service interface {
 
 // Server is the surface of the program, and the order of its start and stop.
 type Server struct {
-	Snapshot  *handlers.Snapshot
-	Stream    *stream.Server
-	Site      http.Handler
-	Tokens    *Tokens
-	Directory handlers.Directory
-	Sessions  *db.Sessions
-	Members   *handlers.Members
-	Feeds     *handlers.Feeds
-	Demo      handlers.Demo // nil: no demo
+	Snapshot *handlers.Snapshot
+	Stream   *stream.Server
+	Site     http.Handler
+	// SitePaths are those of Site beside / and what lies below /client/ and /docs.
+	SitePaths   []string
+	Tokens      *Tokens
+	Directory   handlers.Directory
+	Sessions    *db.Sessions
+	Members     *handlers.Members
+	Feeds       *handlers.Feeds
+	Push        *handlers.Push
+	Sent        *handlers.Sent
+	Unsubscribe *handlers.Unsubscribe
+	Demo        handlers.Demo // nil: no demo
 	// AllowedOrigins, TrustedProxies and LimitExempt are the policy until Replace.
 	AllowedOrigins []string
 	// names of cookies of the portal that may carry a token, in the order in which they count

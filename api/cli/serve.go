@@ -99,6 +99,10 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	hangups := c.hangups(ctx, s, running, stop, log)
 	defer func() { stop(); <-hangups }()
 	limitMemory(log)
+	channels, err := c.channels(s)
+	if err != nil {
+		return err
+	}
 	redis, err := c.address()
 	if err != nil {
 		return err
@@ -153,12 +157,13 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	if err := migrate(ctx, base.direct, pool, log); err != nil {
 		return err
 	}
-	server, err := c.wire(ctx, s, base, secret, loc, cluster{redis, entrance.gate}, log)
+	server, err := c.wire(ctx, s, base, secret, loc, cluster{redis, entrance.gate}, channels, log)
 	if err != nil {
 		return err
 	}
 	server.Flush = c.flush
 	server.DrainDelay, server.DrainTime = c.DrainDelay, c.DrainTime
+	server.SitePaths = web.RootPaths()
 	server.Site = web.New(web.Options{Dev: c.Dev, Demo: withDemo, NoPasswords: len(secret) == 0, Links: links})
 	running <- entrance.guard(server, public.Addr(), withDemo)
 	if withDemo {
@@ -316,7 +321,7 @@ func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) con
 }
 
 // wire puts the parts together, from the log on the left to the routes on the right.
-func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, secret []byte, loc *time.Location, others cluster, log *slog.Logger) (*api.Server, error) {
+func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, secret []byte, loc *time.Location, others cluster, channels channels, log *slog.Logger) (*api.Server, error) {
 	pool := base.pool
 	store, err := db.NewStore(ctx, pool, loc)
 	if err != nil {
@@ -401,6 +406,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 		Build: api.Build{Version: version, Commit: revision, GoVersion: runtime.Version()},
 	}
 	server.Services = append(server.Services, server.Journal, api.PartsWatch{Server: server})
+	channels.serve(server, store, log)
 	server.Memory = &api.Memory{Shedder: shedder{streams, bus}, Log: log}
 	server.Services = append(append(server.Services, server.Memory), issuers...)
 	if others.redis == nil {

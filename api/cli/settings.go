@@ -28,6 +28,7 @@ type commandLine struct {
 	Tail     tailCommand     `cmd:"" help:"Show the live stream of an owner account, for people or as JSON lines. It comes back by itself."`
 	Privacy  privacyCommand  `cmd:"" help:"What our tables hold of a person: export or erase it."`
 	Epoch    epochCommand    `cmd:"" help:"Begin a new history after a restore: with --renew every browser loads its numbers again."`
+	VAPID    vapidCommand    `cmd:"" name:"vapid" help:"Print a new key pair for web push."`
 	Version  versionCommand  `cmd:"" help:"Print version, commit and Go version."`
 }
 
@@ -126,6 +127,7 @@ type serveCommand struct {
 	serverSettings
 	limitSettings
 	redisSettings
+	notifySettings
 	LimitExempt []string `env:"LIMIT_EXEMPT" placeholder:"NETWORK,…" help:"Addresses and CIDR prefixes that no limit per user or address counts. By default none; with a demo on a loopback address, loopback." group:"Limits"`
 
 	AllowedHosts           []string      `env:"ALLOWED_HOSTS" placeholder:"HOST,…" help:"Names by which this server may be called, beside addresses, localhost and the hosts of PUBLIC_URL and ACME_HOSTS. Set, any other is refused; a demo always does so." group:"Settings"`

@@ -25,6 +25,7 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
+	"github.com/hangarshare/hangarshare-realtime/realtime/outbox/outboxtest"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
@@ -32,6 +33,8 @@ func init() { // what the pages are written in, for the library that checks resp
 	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/javascript", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("image/png", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/manifest+json", openapi3filter.PlainBodyDecoder)
 }
 
 // description is openapi.yaml, as what a program's answers and messages are measured against.
@@ -133,7 +136,9 @@ func (d description) matches(schema string, text []byte) error {
 func TestAnswersAreAsDescribed(t *testing.T) {
 	t.Parallel()
 	d := readDescription(t)
-	p := harness.Serve(t, dbtest.New(t), "--demo", "--demo-interval", "1h")
+	p := harness.Serve(t, dbtest.New(t), "--demo", "--demo-interval", "1h", "--vapid-private-key", vapid(t), "--vapid-subject", "mailto:ops@portal.com.br")
+	device := outboxtest.NewDevice(t, "https://fcm.googleapis.com/fcm/send/abc")
+	subscription := `{"endpoint":"` + device.Endpoint + `","keys":{"p256dh":"` + device.P256dh() + `","auth":"` + device.Auth() + `"},"label":"Chromium"}`
 	var session struct {
 		Token    string
 		OwnerID  string
@@ -246,6 +251,27 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{204, "DELETE", owner + "/members/" + member, "", bearer},
 		{404, "DELETE", owner + "/members/" + member, "", bearer},
 		{401, "DELETE", owner + "/members/" + member, "", nil},
+		{200, "GET", "/api/push/key", "", bearer},
+		{401, "GET", "/api/push/key", "", nil},
+		{200, "GET", "/api/push/subscriptions", "", bearer},
+		{400, "POST", "/api/push/subscriptions", "{}", bearer},
+		{201, "POST", "/api/push/subscriptions", subscription, bearer},
+		{200, "POST", "/api/push/subscriptions", subscription, bearer},
+		{404, "DELETE", "/api/push/subscriptions/none", "", bearer},
+		{400, "POST", "/api/push/test", `{"id":"none"}`, bearer},
+		{401, "POST", "/api/push/test", "", nil},
+		{200, "GET", "/api/me/notifications/deliveries", "", bearer},
+		{400, "GET", "/api/me/notifications/deliveries?before=x", "", bearer},
+		{400, "GET", "/api/me/notifications/deliveries?limit=0", "", bearer},
+		{401, "GET", "/api/me/notifications/deliveries", "", nil},
+		{404, "PATCH", "/api/me/notifications/deliveries/9", `{"opened":true}`, bearer},
+		{400, "PATCH", "/api/me/notifications/deliveries/9", "", bearer},
+		{200, "GET", "/unsubscribe?t=x", "", nil},
+		{200, "POST", "/unsubscribe?t=x", "List-Unsubscribe=One-Click", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}},
+		{200, "GET", "/sw.js", "", nil},
+		{200, "GET", "/manifest.webmanifest", "", nil},
+		{200, "GET", "/icon-192.png", "", nil},
+		{200, "GET", "/apple-touch-icon.png", "", nil},
 		{200, "GET", "/healthz", "", nil},
 		{200, "GET", "/readyz", "", nil},
 		{200, "GET", "/", "", nil},
