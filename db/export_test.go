@@ -109,6 +109,7 @@ func (s *Store) TrendsBoth(ctx context.Context, ownerID string, q TrendQuery, no
 	})
 	return kept, tables, err
 }
+
 // ClaimQuery and QueueQuery are how deliveries are claimed and counted.
 const (
 	ClaimQuery = claimQuery
