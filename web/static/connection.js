@@ -190,8 +190,7 @@ export function newConnection(ownerId, initialToken, given) {
     /** One message of a transport. Messages of a former link are ignored. */
     receive(from, text) {
       if (from !== link) return;
-      const parsed = parseMessage(text, metrics, clock.now());
-      const { problem, envelope, message } = parsed;
+      const { problem, envelope, message } = parseMessage(text, metrics, clock.now());
       if (problem) emitter.log(problem);
       const head = envelope ?? message;
       if (!head) return;
@@ -219,7 +218,7 @@ export function newConnection(ownerId, initialToken, given) {
       else if (type === 'metrics_updated') metrics = data;
       else if (type === 'overview_updated') overview = data;
       else if (type === 'heartbeat' && data.lastEventId !== position.value) loader.request(() => data.lastEventId !== position.value);
-      if (id || type === 'heartbeat' || type === 'metrics_updated') core.confirm();
+      if (id || /heart|metrics/.test(type)) core.confirm();
       return !id || position.accept(id);
     },
 
@@ -323,8 +322,8 @@ export function newConnection(ownerId, initialToken, given) {
       core.set({ offline: true });
       liveness.wake();
     },
-    shown: () => core.wake(),
-    restored: () => core.wake(),
+    shown: core.wake,
+    restored: core.wake,
     left: () => /live|stale|ing/.test(state.status) && core.suspend(),
   });
 
@@ -336,17 +335,16 @@ export function newConnection(ownerId, initialToken, given) {
       const settle = (error) => {
         waiters.delete(settle);
         signal?.removeEventListener('abort', abort);
-        if (error) reject(error);
-        else resolve();
+        error ? reject(error) : resolve();
       };
-      const abort = () => settle(new RealtimeError('aborted', 'connect was aborted'));
+      const abort = () => settle(new RealtimeError('aborted', 'aborted'));
       const { status, error } = state;
       if (status === 'closed') return settle(error ?? undefined);
       if (signal?.aborted) return abort();
       if (link?.since) return settle();
       waiters.add(settle);
       signal?.addEventListener('abort', abort);
-      if (status === 'idle' || status === 'auth_required') core.open();
+      if (/idle|auth/.test(status)) core.open();
     }),
     on: emitter.on,
     subscribe: (listener) => emitter.on('state', listener),
@@ -357,7 +355,7 @@ export function newConnection(ownerId, initialToken, given) {
       if (state.status === 'closed') return;
       loader.stop();
       unlisten();
-      core.end('closed', new RealtimeError('closed', 'the client was closed'));
+      core.end('closed', new RealtimeError('closed', 'closed'));
       emitter.clear();
     },
     reconnect() {

@@ -223,6 +223,8 @@ export function newTabs(core, manager) {
   /** @type {T.ConnectionEstablished | null} of the leader's connection, while it is up */
   let facts = null;
   let posted = '';
+  /** The leader's last `notifications_updated`, for tabs that come later. */
+  let notes = '';
   /** @type {T.TransportName | null} of the leader */
   let leaderTransport = null;
   /** @type {(message: T.TabMessage) => void} */
@@ -255,7 +257,7 @@ export function newTabs(core, manager) {
     channel?.close();
     channel = facts = null;
     leading = false;
-    name = posted = '';
+    name = posted = notes = '';
   };
 
   /**
@@ -313,7 +315,7 @@ export function newTabs(core, manager) {
     if (kind !== 'hello') return;
     const position = core.position.value;
     const replay = after === position ? [] : buffer.after(after);
-    post('welcome', { to: from, state: cloneable(manager.getState()), facts, position, replay });
+    post('welcome', { to: from, state: cloneable(manager.getState()), facts, position, replay, text: notes });
     if (manager.getState().status === 'waiting') manager.reconnect(); // that tab is visible
   };
 
@@ -338,6 +340,7 @@ export function newTabs(core, manager) {
     } else if (!CONNECTION_TYPES.test(type)) {
       const text = JSON.stringify(message);
       if (id) buffer.add(id, text);
+      if (type === 'notifications_updated') notes = text;
       if (leading) post('say', { text });
     }
   });
@@ -417,7 +420,7 @@ export function newTabs(core, manager) {
       const deliver = (type, data) => handlers.message(JSON.stringify({ type, ownerId, data }));
 
       /** @param {T.TabMessage} message */
-      const establish = async ({ facts: given, position, replay }) => {
+      const establish = async ({ facts: given, position, replay, text: last }) => {
         if (!given) return;
         const after = sent;
         welcomed = true;
@@ -428,7 +431,7 @@ export function newTabs(core, manager) {
           if (over || held !== mine) return;
         }
         deliver('connection_established', { ...given, lastEventId: replay ? after : position, recovered: Boolean(replay) });
-        for (const text of [...(replay ?? []), ...(held ?? [])]) if (!over) handlers.message(text);
+        for (const text of [...(replay ?? []), ...(last ? [last] : []), ...(held ?? [])]) if (!over) handlers.message(text);
         held = null;
       };
 

@@ -261,6 +261,8 @@ export function openPolling({ baseUrl, ownerId, token, lastEventId, fetch, clock
   let established = false;
   let numbers = '';
   let shown = '';
+  let counted = '';
+  let revision = 0;
   /** @type {unknown} */
   let timer = null;
 
@@ -278,6 +280,18 @@ export function openPolling({ baseUrl, ownerId, token, lastEventId, fetch, clock
     const now = JSON.stringify(body);
     if (body?.listingsRevision && now !== shown && !signal.aborted) emit('overview_updated', body);
     shown = now;
+  };
+
+  /** The same for notifications: what changed since the last poll. @param {AbortSignal} signal */
+  const pollNotifications = async (signal) => {
+    const { body } = await get(`notifications?${revision ? `since=${revision}` : 'limit=1'}`, signal).catch(() => ({ body: null }));
+    if (typeof body?.revision !== 'number' || signal.aborted) return;
+    // Without items the store asks for what it lacks.
+    const data = revision && !body.reset ? { ...body, since: revision } : { ...body, since: body.revision, items: [] };
+    const now = JSON.stringify({ ...data, since: 0 });
+    if (now !== counted) emit('notifications_updated', data);
+    counted = now;
+    ({ revision } = body);
   };
 
   /** @param {AbortSignal} signal */
@@ -304,7 +318,7 @@ export function openPolling({ baseUrl, ownerId, token, lastEventId, fetch, clock
     const now = JSON.stringify(body);
     if (now !== numbers) emit('metrics_updated', body);
     numbers = now;
-    await pollOverview(signal);
+    await Promise.all([pollOverview(signal), pollNotifications(signal)]);
     emit('heartbeat', { lastEventId: position }, date);
   };
 

@@ -35,7 +35,7 @@ export class RealtimeError extends Error {
     this.attempt = attempt;
     this.nextRetryAt = nextRetryAt;
     this.retryAfterMs = retryAfterMs;
-    this.retryable = !['auth', 'forbidden', 'closed', 'aborted'].includes(kind);
+    this.retryable = !/auth|forbidden|closed|aborted/.test(kind);
   }
 }
 
@@ -56,6 +56,11 @@ export const METRICS = {
 };
 /** @type {T.Overview} */
 export const OVERVIEW = { listingsRevision: '', spaces: { occupied: 0, offered: 0 }, growthBasis: '' };
+/** @type {T.NotificationsUpdated} */
+export const NOTIFICATIONS = {
+  revision: 0, since: 0, unread: 0, unseen: 0, clearedUntil: 0, items: [], more: false,
+  readThrough: { id: '', at: '', by: { id: '', name: '' } },
+};
 const PLACE = { hangarNumber: '', timestamp: 0 };
 const BOOKING = {
   ...PLACE, id: '', bookingId: '', guestName: '', amount: 0, duration: 0, checkInDate: '', checkOutDate: '', status: '', previousStatus: '',
@@ -66,7 +71,7 @@ const SHAPES = {
   booking_created: BOOKING, booking_updated: BOOKING, booking_completed: BOOKING,
   revenue_received: { ...PLACE, bookingId: '', amount: 0, paymentMethod: '' },
   occupancy_changed: { ...PLACE, hangarId: '', isNowOccupied: false, previousOccupant: '', newOccupant: '' },
-  metrics_updated: METRICS, overview_updated: OVERVIEW,
+  metrics_updated: METRICS, overview_updated: OVERVIEW, notifications_updated: NOTIFICATIONS,
   connection_established: {
     ownerId: '', connectionId: '', lastEventId: '', recovered: false, heartbeatMs: HEARTBEAT_MS, serverTime: 0, timezone: '',
   },
@@ -79,7 +84,7 @@ const SHAPES = {
  * @param {unknown} raw @param {number} otherwise
  */
 const instant = (raw, otherwise) => {
-  let at = Number(raw) || Date.parse(typeof raw === 'string' ? raw : '');
+  let at = Number(raw) || Date.parse(`${raw}`);
   if (!(at > -1e14 && at < 1e20)) return otherwise;
   if (at > 1e8 && at < 1e11) at *= 1000;
   while (at >= 1e14) at /= 1000;
@@ -98,6 +103,7 @@ export const read = (shape, raw) => {
     const otherwise = result[name];
     const value = /** @type {any} */ (raw)?.[name];
     if (name === 'timestamp') result[name] = instant(value, otherwise);
+    else if (Array.isArray(otherwise)) result[name] = Array.isArray(value) ? value : otherwise;
     else if (typeof otherwise === 'object') result[name] = read(otherwise, value);
     else if (typeof value === typeof otherwise && Math.abs(value) !== Infinity) result[name] = value;
     else if (otherwise === '' && typeof value === 'number') result[name] = `${value}`;
@@ -124,7 +130,7 @@ export function parseMessage(source, before = METRICS, now = 0) {
   } catch {
     return { problem: 'invalid JSON' };
   }
-  const envelope = read({ id: '', type: '', timestamp: 0, ownerId: '' }, raw);
+  const envelope = read({ id: '', type: '', ownerId: '', timestamp: 0 }, raw);
   const { type } = envelope;
   if (!Object.hasOwn(SHAPES, type)) return { problem: `unknown type ${type.slice(0, 40)}`, envelope };
   const shape = SHAPES[type];

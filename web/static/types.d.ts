@@ -5,7 +5,8 @@
 
 export type EventType =
   | 'booking_created' | 'booking_updated' | 'booking_completed'
-  | 'revenue_received' | 'occupancy_changed' | 'metrics_updated' | 'overview_updated';
+  | 'revenue_received' | 'occupancy_changed' | 'metrics_updated' | 'overview_updated'
+  | 'notifications_updated';
 
 export type ControlType =
   | 'connection_established' | 'heartbeat' | 'resync' | 'token_expiring' | 'refreshed'
@@ -67,6 +68,56 @@ export interface OccupancyChange {
   timestamp: number;
 }
 
+/** Who did something; the name is empty where the account's members are not told it. */
+export interface Person {
+  id: string;
+  name: string;
+}
+
+/** One notification of an account, as the server tells it. */
+export interface Notification {
+  /** A whole number as text: a later one is larger. */
+  id: string;
+  /** Like `booking_created`; more may come. */
+  kind: string;
+  severity: 'info' | 'attention' | 'urgent';
+  /** How many events of a kind are told by this one. */
+  count: number;
+  /** What it is about: `bookingId`, `hangarId`, `hangarNumber`, `guestName`, `amount` and so on. */
+  facts: { [name: string]: unknown };
+  /** Only for this user; null for all of the account. */
+  userId: string | null;
+  /** RFC 3339, like the other times. */
+  happenedAt: string;
+  createdAt: string;
+  /** Of the account, when this was last changed. */
+  revision: number;
+  readAt: string | null;
+  readBy: Person | null;
+  archivedAt: string | null;
+  archivedBy: Person | null;
+  /** Since when its cause is no more. It then does not count as unread. */
+  resolvedAt: string | null;
+}
+
+/** The counts now, and what changed after the revision `since`. */
+export interface NotificationsUpdated {
+  revision: number;
+  /** A client that holds another revision asks `GET …/notifications?since=`. */
+  since: number;
+  /** Of the account: the same for all its members. */
+  unread: number;
+  /** New to this user. */
+  unseen: number;
+  /** Unix milliseconds: this user cleared what happened until then; 0 for never. */
+  clearedUntil: number;
+  items: Notification[];
+  /** All up to this id were read at once; an empty id for none. */
+  readThrough: { id: string; at: string; by: Person };
+  /** There was more than fits: ask. */
+  more: boolean;
+}
+
 export interface ConnectionEstablished {
   ownerId: string;
   connectionId: string;
@@ -85,6 +136,7 @@ export interface EventData {
   occupancy_changed: OccupancyChange;
   metrics_updated: RealTimeMetrics;
   overview_updated: Overview;
+  notifications_updated: NotificationsUpdated;
 }
 
 export interface ControlData {
