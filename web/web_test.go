@@ -246,6 +246,10 @@ func TestBudgets(t *testing.T) {
 			if size > 1<<10 {
 				t.Errorf("%s, loaded when it is used: %d bytes of 1 KiB", name, size)
 			}
+		case name == "notifications.css":
+			if t.Logf("gzipped: the styles of notifications %d bytes", size); size > 3<<10 {
+				t.Errorf("%s, loaded when it is used: %d bytes of 3 KiB", name, size)
+			}
 		case filepath.Ext(name) == ".css":
 			styles += size
 		case first[name]:
@@ -266,6 +270,27 @@ func TestBudgets(t *testing.T) {
 	t.Logf("gzipped: the calendar's modules %d bytes, and %d bytes to follow changes", calendar, changes)
 	if calendar == 0 || calendar > 8<<10 || changes > 2<<10 {
 		t.Errorf("the calendar's modules, beside those of the page: %d bytes of 8 KiB, and %d bytes of 2 KiB", calendar, changes)
+	}
+	// What the bell brings once the server tells of notifications, with the words of one language,
+	// and what it opens beside that. Preferences are loaded when they are opened.
+	bell := moduleClosure(t, all, "page/bell.js")
+	maps.Copy(bell, moduleClosure(t, all, "notifications/feed.js"))
+	bell["notifications/words/pt.js"] = true
+	panel := moduleClosure(t, all, "notifications/panel.js")
+	for _, part := range []struct {
+		name    string
+		modules map[string]bool
+		limit   int
+	}{{"bell", bell, 10 << 10}, {"list of notifications", panel, 8 << 10}} {
+		size := 0
+		for name := range part.modules {
+			if !first[name] && (part.name == "bell" || !bell[name]) {
+				size += len(all[name].gzipped)
+			}
+		}
+		if t.Logf("gzipped: the modules of the %s %d bytes", part.name, size); size == 0 || size > part.limit {
+			t.Errorf("the modules of the %s: %d bytes of %d", part.name, size, part.limit)
+		}
 	}
 	var core int
 	files := New(Options{}).tree.files

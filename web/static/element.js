@@ -86,6 +86,8 @@ class Display extends Base {
   #loadListings = paced(() => void this.#fetchListings(), LISTINGS_MS);
   /** @type {import('./calendar/shapes.js').View | null} */
   #calendar = null;
+  /** @type {import('./notifications/shapes.js').Feed | null} since the server tells of notifications */
+  #feed = null;
   #wording = wording;
   #language = '';
   #view = this.#build();
@@ -111,10 +113,10 @@ class Display extends Base {
       icon(ICONS.refresh), h('span', null, words.reconnect));
     /** @type {T.Actions} */
     const actions = {
-      markRead: (id) => this.#act(() => this.#store.markRead(id)),
-      markAllRead: () => this.#act(() => this.#store.markAllRead()),
-      clear: () => this.#act(() => this.#store.clear(this.#now())),
-      undoClear: () => this.#act(() => this.#store.undoClear()),
+      markRead: (id) => this.#act(() => this.#store.markRead(id), (feed) => feed.read(this.#store.bookingOf(id))),
+      markAllRead: () => this.#act(() => this.#store.markAllRead(), (feed) => feed.readAll()),
+      clear: () => this.#act(() => this.#store.clear(Math.max(...this.#moves(-Infinity).map(({ at }) => at))), (feed) => feed.clear(this.#store.clearedAt)),
+      undoClear: () => this.#act(() => this.#store.undoClear(), (feed) => feed.clear(this.#store.clearedAt)),
       forgetCleared: () => this.#act(() => this.#store.forgetCleared()),
       open: (bookingId) => void this.#openBooking(bookingId),
       retryAgenda: () => void this.#fetchAgenda(),
@@ -258,6 +260,7 @@ class Display extends Base {
   #receive(message) {
     if (message.id && this.#held !== null) this.#held++;
     if (message.type === 'booking_created') this.#announceBooking();
+    if (message.type === 'notifications_updated') void this.#share(message.data);
     if (message.type === 'connection_established') {
       void this.#loadStyles();
       this.#zone = message.data.timezone || null;
@@ -292,6 +295,8 @@ class Display extends Base {
     this.#loadListings.cancel();
     this.#view.panels.forEach((panel) => panel.stop?.());
     this.#closeCalendar();
+    this.#feed?.stop();
+    this.#feed = null;
     this.#store.reset();
     this.#agenda = new Agenda();
     this.#renderNumbers();
@@ -306,11 +311,31 @@ class Display extends Base {
   }
 
   /**
-   * What a person does is drawn at once, also while updates are paused.
-   * @param {() => void} change
+   * Follows what the server keeps of the feed for all devices of the user.
+   * @param {T.NotificationsUpdated} data
    */
-  #act(change) {
+  async #share(data) {
+    const manager = this.#manager;
+    try {
+      const { newFeed, newAsk } = await import('./notifications/feed.js');
+      if (!manager || manager !== this.#manager) return;
+      this.#feed ??= newFeed(newAsk({
+        server: this.#server(), ownerId: manager.ownerId, fetch: this.carrier.fetch ?? ((...request) => fetch(...request)),
+        token: async (refused) => (!refused && this.#bearer) || this.#ask(),
+      }), (...told) => this.#store.setShared(...told));
+      this.#feed.apply(data);
+    } catch {
+      // the next message tries again
+    }
+  }
+
+  /**
+   * What a person does is drawn at once, also while updates are paused.
+   * @param {() => void} change @param {(feed: import('./notifications/shapes.js').Feed) => Promise<void>} [share] tells the server
+   */
+  #act(change, share) {
     change();
+    if (this.#feed) share?.(this.#feed).catch(() => this.#announce(this.#wording.words.notAnswered));
     this.#update(this.#view.panels.filter(({ interactive }) => interactive));
     this.#reportUnread();
   }
@@ -413,6 +438,12 @@ class Display extends Base {
     }
   }
 
+  /** Arrivals and departures that no event told, after an instant. @param {number} after */
+  #moves(after) {
+    const { loaded, occupancy } = this.#store.getState();
+    return loaded ? movesOf(this.#agenda.stays(), occupancy, this.#now()).filter(({ at }) => at > after) : [];
+  }
+
   /**
    * Draws panels with what is known now. Returns whether one of them shows another number.
    * @param {T.Panel[]} panels
@@ -422,11 +453,12 @@ class Display extends Base {
     const now = this.#now();
     const agenda = this.#agenda;
     const { clearedAt } = this.#store;
+    const moves = () => this.#moves(clearedAt);
     /** @type {T.View} */
     const view = {
       state, now, agenda,
       get moves() {
-        return state.loaded ? movesOf(agenda.stays(), state.occupancy, now).filter(({ at }) => at > clearedAt) : [];
+        return moves();
       },
       today: this.#today(), zone: this.#zone, paused: this.#held !== null,
       listingsAreCurrent: !this.#store.wantedListings, listingHref: this.getAttribute('listing-href') ?? '',

@@ -23,12 +23,14 @@ const SAY_AFTER_MS = 1000;
 const root = document.documentElement;
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
 const accountArea = /** @type {HTMLElement} */ (document.getElementById('account'));
+const bellArea = /** @type {HTMLElement} */ (document.getElementById('bell'));
 const isDemo = 'demo' in root.dataset;
 const clock = newSteadyClock();
 /** @type {T.Session | null} */
 let session = null;
 let lastChoice = 0;
-let { words, say, formatSpan } = portuguese;
+let wording = portuguese;
+let { words, say, formatSpan } = wording;
 
 /** An answer of the server that is no success. */
 class HttpError extends Error {
@@ -156,8 +158,27 @@ function open(next) {
   });
   showUnread(0);
   main.replaceChildren(display);
+  bellArea.replaceChildren();
   drawAccount(next);
   void showInvitations(next);
+  let wanted = true;
+  // The bell, once the server tells of notifications.
+  display.manager?.on('notifications_updated', async (latest) => {
+    if (!wanted) return;
+    wanted = false;
+    try {
+      const { showBell } = await import('./page/bell.js');
+      if (session === next) showBell(bellArea, { session: next, display, latest, wording, token: () => freshToken(next.ownerId, false), changed: () => redraw(next) });
+    } catch {
+      wanted = true;
+    }
+  });
+}
+
+/** The user may see other accounts now. @param {T.Session} of */
+async function redraw(of) {
+  const { accounts } = await ask('/api/auth/me', undefined, session ?? of);
+  if (session && Array.isArray(accounts)) drawAccount(Object.assign(session, { accounts }));
 }
 
 /** @param {T.Account} account */
@@ -180,8 +201,8 @@ async function showInvitations(of) {
   const { invitationBoxes } = await import('./page/invitations.js');
   main.append(...invitationBoxes(answer.invitations, { wording: { words, say }, answer: async (id, accept) => {
     await ask(`/api/me/invitations/${encodeURIComponent(id)}`, { accept }, session ?? of);
-    const { accounts } = await ask('/api/auth/me', undefined, session ?? of);
-    if (session && Array.isArray(accounts)) drawAccount(Object.assign(session, { accounts }));
+    await redraw(of);
+    bellArea.querySelector('owner-notifications')?.reload();
   } }));
 }
 
@@ -244,6 +265,7 @@ async function askForPassword(problem) {
   clearStorage();
   tryStorage(() => localStorage.removeItem(SIGNED_IN_KEY));
   accountArea.replaceChildren();
+  bellArea.replaceChildren();
   showUnread(0);
   main.replaceChildren();
   if ('noPasswords' in root.dataset) return showAlert(words.noPasswords, button(words.tryNow, () => void start()));
@@ -312,6 +334,7 @@ async function loadLanguage() {
   if (asked) tryStorage(() => localStorage.setItem(LANGUAGE_KEY, asked));
   const found = await wordingOf(asked ?? tryStorage(() => localStorage.getItem(LANGUAGE_KEY)) ?? '').catch(() => null);
   if (!found) return;
+  wording = found;
   ({ words, say, formatSpan } = found);
   root.lang = words.language;
   setText(/** @type {Element} */ (document.querySelector('.skip')), words.skip);

@@ -271,6 +271,14 @@ export type SignInForm = (problem: string, around: {
   wording: Pick<Wording, 'words' | 'say' | 'formatSpan'>; forgot: string; signIn: (email: string, password: string) => Promise<void>;
 }) => HTMLFormElement;
 
+/** Shows the bell, and the counts of the user's accounts. */
+export type ShowBell = (area: HTMLElement, around: {
+  session: Session; display: import('./entries/element.js').RealtimeMetricsDisplay; latest: import('./types.js').MessageOf<'notifications_updated'>;
+  token: () => Promise<string>; wording: Pick<Wording, 'words' | 'sayMany'>;
+  /** The user may see other accounts now. */
+  changed: () => Promise<void>;
+}) => void;
+
 export type Invitation = { id: string; ownerId: string; companyName: string; role: string; invitedBy: string; invitedByName: string };
 export type InvitationBoxes = (invitations: Invitation[], around: {
   wording: Pick<Wording, 'words' | 'say'>; answer: (id: string, accept: boolean) => Promise<void>;

@@ -1,6 +1,6 @@
 /** The React entry of the HangarShare Realtime client, for React 18 and 19. */
 import type { DetailedHTMLProps, HTMLAttributes, ReactElement } from 'react';
-import type { BookingNotification, OccupancyChange, RealTimeMetrics, Token } from '../types.js';
+import type { BookingNotification, Notification, OccupancyChange, RealTimeMetrics, Token } from '../types.js';
 import type { RealtimeMetricsDisplay as DisplayElement } from './element.js';
 
 export interface UseRealtimeStatsOptions {
@@ -49,6 +49,55 @@ export interface BookingCalendarProps extends RealtimeMetricsDisplayProps {
   bookingHref?: string;
 }
 
+export interface NotificationCenterProps extends RealtimeMetricsDisplayProps {
+  /** `pt-BR` by default, `en` or `es`. */
+  lang?: string;
+  /** The portal's page of a booking, with `{id}`. */
+  bookingHref?: string;
+  /** `bell` by default: a button that opens the list; `list` is the list itself. */
+  view?: 'bell' | 'list';
+}
+
+export interface UseNotificationsOptions extends UseRealtimeStatsOptions {
+  /** `all` by default, which is without archived ones. */
+  state?: 'unread' | 'all' | 'archived';
+  /** Like `booking_created`; all by default. */
+  kind?: string;
+  hangarId?: string;
+}
+
+export interface NotificationsView {
+  /** Newest first, as the filter says. */
+  notifications: readonly Notification[];
+  /** Of the account: the same for all its members. */
+  unread: number;
+  /** New to this user. */
+  unseen: number;
+  loaded: boolean;
+  failed: boolean;
+  /** There are older ones. */
+  hasMore: boolean;
+}
+
+export interface UseNotificationsReturn extends NotificationsView {
+  /** What is done counts at once; it is taken back, and rejects, where the server refuses. */
+  markRead: (id: string) => Promise<void>;
+  markUnread: (id: string) => Promise<void>;
+  archive: (id: string) => Promise<void>;
+  unarchive: (id: string) => Promise<void>;
+  /** All up to the newest of `notifications`, and none that came later. */
+  markAllRead: () => Promise<void>;
+  /** The user has seen the list. */
+  markSeen: () => Promise<void>;
+  loadMore: () => Promise<void>;
+  reload: () => Promise<void>;
+}
+
+export function useNotifications(options: UseNotificationsOptions): UseNotificationsReturn;
+/**
+ * A bell with an account's notifications, or their list. Its modules are loaded when it is shown.
+ */
+export function NotificationCenter(props: NotificationCenterProps): ReactElement | null;
 export function useRealtimeStats(options: UseRealtimeStatsOptions): UseRealtimeStatsReturn;
 export function RealtimeMetricsDisplay(props: RealtimeMetricsDisplayProps): ReactElement | null;
 /** The booking calendar: hangars by days, live. Its modules are loaded when it is shown. */

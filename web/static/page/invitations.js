@@ -23,6 +23,6 @@ export const invitationBoxes = (invitations, { wording: { words, say }, answer }
       }
     } }, accept ? words.accept : words.decline);
   const buttons = [choose(true), choose(false)];
-  const box = h('section', { class: 'alert invitation', role: 'status' }, text, ...buttons);
+  const box = h('section', { class: 'alert invitation', role: 'status', 'data-invitation': invitation.id }, text, ...buttons);
   return box;
 });

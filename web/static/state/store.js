@@ -15,13 +15,17 @@ export class DashboardStore {
   #state = EMPTY;
   /** @type {Set<() => void>} */
   #listeners = new Set();
-  /** Bookings up to then were cleared, and do not return with the next snapshot. */
+  /** The lists with what was cleared, newest first. @type {Pick<T.DashboardState, 'bookings' | 'occupancy'>} */
+  #lists = EMPTY;
+  /** What happened until then was cleared, and does not return with the next snapshot. */
   #clearedAt = -Infinity;
-  /**
-   * @type {Pick<T.DashboardState, 'bookings' | 'occupancy' | 'unread'> & {clearedAt: number} |
-   * null}
-   */
+  /** @type {{at: number, unread: number} | null} what clearing changed */
   #cleared = null;
+  /**
+   * Bookings with unread notifications, once the server has told of them. Then it counts, too.
+   * @type {ReadonlySet<string> | null}
+   */
+  #unreadBookings = null;
   /** The listings are no older than this revision. */
   #listingsRevision = '';
 
@@ -49,6 +53,7 @@ export class DashboardStore {
 
   /** @param {T.Message} message */
   apply(message) {
+    const { bookings, occupancy } = this.#lists;
     switch (message.type) {
       case 'metrics_updated':
         return this.#set({ metrics: message.data });
@@ -58,15 +63,10 @@ export class DashboardStore {
       case 'booking_updated':
       case 'booking_completed':
       case 'revenue_received':
-        return this.#set({
-          bookings: added(this.#state.bookings.filter((item) => !replaces(message, item)), itemOf(message)),
-          unread: this.#state.unread + 1,
-        });
+        return this.#add({ bookings: added(bookings.filter((item) => !replaces(message, item)), itemOf(message)) }, 1);
       case 'occupancy_changed':
-        return this.#set({
-          occupancy: added(this.#state.occupancy, itemOf(message)),
+        return this.#add({ occupancy: added(occupancy, itemOf(message)) }, 1, {
           listings: this.#state.listings?.map((listing) => withOccupancy(listing, message.data)) ?? null,
-          unread: this.#state.unread + 1,
         });
     }
   }
@@ -75,17 +75,13 @@ export class DashboardStore {
   applySnapshot(snapshot) {
     const { metrics, overview, bookings, listings, listingsRevision, healing } = snapshot;
     if (listings) this.#listingsRevision = listingsRevision;
-    const present = new Set(this.#state.bookings.map((item) => bookingId(item)));
-    const seeds = (bookings ?? [])
-      .filter((row) => !present.has(row.bookingId) && row.timestamp > this.#clearedAt)
-      .map((row) => seedOf(row, !healing));
-    const merged = [...this.#state.bookings, ...seeds].sort((a, b) => b.at - a.at).slice(0, MAX_ITEMS);
-    this.#set({
+    const present = new Set(this.#lists.bookings.map((item) => bookingId(item)));
+    const seeds = (bookings ?? []).filter((row) => !present.has(row.bookingId)).map((row) => seedOf(row, !healing));
+    const merged = [...this.#lists.bookings, ...seeds].sort((a, b) => b.at - a.at).slice(0, MAX_ITEMS);
+    this.#add(seeds.length > 0 ? { bookings: merged } : {}, seeds.filter((seed) => !seed.read && seed.at > this.#clearedAt).length, {
       metrics,
       overview: overview ?? this.#state.overview,
-      bookings: seeds.length > 0 ? merged : this.#state.bookings,
       listings: listings ?? this.#state.listings,
-      unread: this.#state.unread + seeds.filter((seed) => !seed.read).length,
       loaded: true,
       failedParts: { bookings: bookings === null, listings: listings === null },
     });
@@ -111,6 +107,23 @@ export class DashboardStore {
     this.#set({ listings, failedParts: { ...this.#state.failedParts, listings: false } });
   }
 
+  /**
+   * What the server keeps for all devices: how many are unread, which bookings they are about, and
+   * up to when this user cleared the lists, 0 for never.
+   * @param {number} unread @param {ReadonlySet<string>} bookings @param {number} clearedUntil
+   */
+  setShared(unread, bookings, clearedUntil) {
+    this.#unreadBookings = bookings;
+    this.#clearedAt = clearedUntil || -Infinity;
+    this.#add({}, 0, { unread });
+  }
+
+  /** The booking of an item; empty where it is about none. @param {string} id */
+  bookingOf(id) {
+    const item = this.#lists.bookings.find((one) => one.id === id);
+    return item ? bookingId(item) ?? '' : '';
+  }
+
   /** @param {string} id */
   markRead(id) {
     const { bookings, occupancy, unread } = this.#state;
@@ -125,29 +138,24 @@ export class DashboardStore {
   #mark(chosen, unread) {
     /** @param {readonly T.FeedItem[]} list */
     const mark = (list) => list.map((one) => (one.read || !chosen(one) ? one : { ...one, read: true }));
-    this.#set({ bookings: mark(this.#state.bookings), occupancy: mark(this.#state.occupancy), unread: Math.max(0, unread) });
+    const { bookings, occupancy } = this.#lists;
+    this.#add({ bookings: mark(bookings), occupancy: mark(occupancy) }, 0, { unread: Math.max(0, unread) });
   }
 
   /** Empties both lists. `undoClear` brings them back, below what came meanwhile. */
   clear(now = -Infinity) {
     const { bookings, occupancy, unread } = this.#state;
-    this.#cleared = { bookings, occupancy, unread, clearedAt: this.#clearedAt };
-    this.#clearedAt = Math.max(this.#clearedAt, now, ...bookings.map((item) => item.at));
-    this.#set({ bookings: [], occupancy: [], unread: 0, canUndoClear: true });
+    this.#cleared = { at: this.#clearedAt, unread: this.#unreadBookings ? 0 : unread };
+    this.#clearedAt = Math.max(this.#clearedAt, now, ...[...bookings, ...occupancy].map((item) => item.at));
+    this.#add({}, -this.#cleared.unread, { canUndoClear: true });
   }
 
   undoClear() {
     const cleared = this.#cleared;
     if (!cleared) return;
     this.#cleared = null;
-    this.#clearedAt = cleared.clearedAt;
-    const { bookings, occupancy, unread } = this.#state;
-    this.#set({
-      bookings: [...bookings, ...cleared.bookings].slice(0, MAX_ITEMS),
-      occupancy: [...occupancy, ...cleared.occupancy].slice(0, MAX_ITEMS),
-      unread: unread + cleared.unread,
-      canUndoClear: false,
-    });
+    this.#clearedAt = cleared.at;
+    this.#add({}, cleared.unread, { canUndoClear: false });
   }
 
   /** From now on the clearing cannot be undone. */
@@ -158,10 +166,25 @@ export class DashboardStore {
 
   /** Another owner: nothing of the former one remains. */
   reset() {
-    this.#cleared = null;
+    this.#cleared = this.#unreadBookings = null;
     this.#clearedAt = -Infinity;
     this.#listingsRevision = '';
+    this.#lists = EMPTY;
     this.#set(EMPTY);
+  }
+
+  /**
+   * Other lists, of which what was cleared is not shown. So many more are unread, as long as the
+   * server does not count.
+   * @param {Partial<Pick<T.DashboardState, 'bookings' | 'occupancy'>>} lists @param {number} more @param {Partial<T.DashboardState>} [change]
+   */
+  #add(lists, more, change) {
+    this.#lists = { ...this.#lists, ...lists };
+    const ids = this.#unreadBookings;
+    /** @param {readonly T.FeedItem[]} list */
+    const shown = (list) => list.filter(({ at }) => at > this.#clearedAt)
+      .map((item) => (!ids || item.read === !ids.has(bookingId(item)) ? item : { ...item, read: !item.read }));
+    this.#set({ bookings: shown(this.#lists.bookings), occupancy: shown(this.#lists.occupancy), unread: this.#state.unread + (ids ? 0 : more), ...change });
   }
 
   /** @param {Partial<T.DashboardState>} change */
@@ -236,7 +259,7 @@ function added(list, item) {
 }
 
 /**
- * @param {Exclude<T.EventMessage, {type: 'metrics_updated' | 'overview_updated'}>} message
+ * @param {Exclude<T.EventMessage, {type: 'metrics_updated' | 'overview_updated' | 'notifications_updated'}>} message
  * @returns {T.FeedItem}
  */
 function itemOf(message) {

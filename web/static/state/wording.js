@@ -116,6 +116,7 @@ export const PORTUGUESE = {
   invited: '{who} convidou você para a conta {company} ({role}).', accept: 'Aceitar',
   decline: 'Recusar', notAnswered: 'A resposta não chegou ao servidor. Tente de novo.',
   roles: { owner: 'proprietário', manager: 'gestor', viewer: 'leitor' },
+  unreadInAll: ['{n} não lida em todas as contas', '{n} não lidas em todas as contas'],
 };
 
 const oneDecimal = /** @type {const} */ ({ style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });

@@ -104,4 +104,5 @@ export default {
   invited: '{who} invited you to the account {company} ({role}).', accept: 'Accept',
   decline: 'Decline', notAnswered: 'The answer did not reach the server. Try again.',
   roles: { owner: 'owner', manager: 'manager', viewer: 'viewer' },
+  unreadInAll: ['{n} unread in all accounts', '{n} unread in all accounts'],
 };

@@ -106,4 +106,5 @@ export default {
   invited: '{who} lo invitó a la cuenta {company} ({role}).', accept: 'Aceptar',
   decline: 'Rechazar', notAnswered: 'La respuesta no llegó al servidor. Intente de nuevo.',
   roles: { owner: 'propietario', manager: 'gestor', viewer: 'lector' },
+  unreadInAll: ['{n} sin leer en todas las cuentas', '{n} sin leer en todas las cuentas'],
 };

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
+import { FakeNotifications } from './fake-notifications.js';
 
 const webFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.html': 'text/html; charset=utf-8' };
@@ -62,10 +63,11 @@ function demoOwner(ownerId, companyName, now, places, guests = GUESTS) {
 /**
  * Files are served besides the page's own, by their addresses. Its clock stands at an hour of today
  * when it starts, so that a test is the same at any hour.
- * @param {{demo?: boolean, heartbeatMs?: number, port?: number, at?: string, files?: Record<string, string>, links?: string}} [options]
- * `links` are attributes of the page that lead to the portal
+ * `links` are attributes of the page that lead to the portal. Without `notifications` it is a server
+ * that does not know them.
+ * @param {{demo?: boolean, heartbeatMs?: number, port?: number, at?: string, files?: Record<string, string>, links?: string, notifications?: boolean}} [options]
  */
-export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0, at = '13:05', files = {}, links = '' } = {}) {
+export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0, at = '13:05', files = {}, links = '', notifications = false } = {}) {
   let ahead = Date.parse(today(at)) - Date.now();
   const now = () => Date.now() + ahead;
   const owners = new Map([
@@ -89,6 +91,18 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   const waiting = new Set();
   let sequence = 0;
   let token = 0;
+  /** @type {Map<string, string>} users by token; any other token is Ana's */
+  const users = new Map();
+  const userOf = (bearer = '') => users.get(bearer.replace('Bearer ', '')) ?? 'ana';
+  const notes = notifications ? new FakeNotifications(now, (ownerId, dataOf) => {
+    for (const client of clients) if (client.owner.ownerId === ownerId) client.control('notifications_updated', dataOf(client.user));
+  }) : null;
+  /** A token that names its user, as real ones do, where tabs are to share a connection. */
+  const newToken = (user) => {
+    const name = notifications ? `h.${Buffer.from(JSON.stringify({ sub: user })).toString('base64url')}.${++token}` : `t${++token}`;
+    users.set(name, user);
+    return name;
+  };
 
   const count = (kind) => {
     seen[kind]++;
@@ -136,11 +150,11 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   const lastId = (owner) => owner.events.at(-1)?.id ?? `e${owner.ownerId}-0`;
 
   /** The replay and first messages of a stream; a stream is {write(message), end(code), owner}. */
-  function admit(owner, lastEventId, write, end) {
+  function admit(owner, lastEventId, write, end, user = 'ana') {
     const at = lastEventId ? owner.events.findIndex((event) => event.id === lastEventId) : owner.events.length - 1;
     const known = !lastEventId || at >= 0 || lastEventId === `e${owner.ownerId}-0`;
     const from = known ? at + 1 : owner.events.length;
-    const client = { owner, write, end };
+    const client = { owner, write, end, user };
     clients.add(client);
     const control = (type, data) => write({ type, timestamp: now(), ownerId: owner.ownerId, data });
     client.control = control;
@@ -152,6 +166,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     for (const event of owner.events.slice(from)) write(event);
     control('metrics_updated', owner.metrics);
     control('overview_updated', overviewOf(owner));
+    if (notes) control('notifications_updated', notes.first(owner.ownerId, user));
     client.timer = setInterval(() => control('heartbeat', { lastEventId: lastId(owner) }), heartbeatMs);
     return () => {
       clearInterval(client.timer);
@@ -159,16 +174,17 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     };
   }
 
-  const accounts = () => [...owners.values()].map(({ ownerId, companyName }) => ({ ownerId, companyName, role: 'owner' }));
+  const accounts = (user = 'ana') => [...owners.values()].map(({ ownerId, companyName }) => ({ ownerId, companyName, role: notes?.account(ownerId).roles.get(user) ?? 'owner' }));
 
   /** Signing in: by password, by the cookie of an earlier sign-in, or as a demo owner. */
   async function authenticate(request, response, action) {
-    if (action === 'me') return json(response, ...(request.headers.authorization ? [200, { user: { id: '1' }, accounts: accounts(), invitations: [], expiresAt: Date.now() + 3_600_000 }] : [401, {}]));
+    if (action === 'me') return json(response, ...(request.headers.authorization ? [200, { user: { id: '1' }, accounts: accounts(userOf(request.headers.authorization)), invitations: notes?.invitations.get(userOf(request.headers.authorization)) ?? [], expiresAt: Date.now() + 3_600_000 }] : [401, {}]));
     if (request.headers['content-type'] !== 'application/json') return json(response, 415, {});
     let text = '';
     for await (const chunk of request) text += chunk;
     const body = text ? JSON.parse(text) : {};
-    const welcome = (change, headers) => json(response, 200, { token: `t${++token}`, expiresAt: Date.now() + 3_600_000, accounts: accounts(), ...change }, headers);
+    const user = String(body.email ?? /hangarshare_refresh=r1-(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? 'ana').replace(/@.*/, '');
+    const welcome = (change, headers) => json(response, 200, { token: newToken(user), expiresAt: Date.now() + 3_600_000, accounts: accounts(), ...change }, headers);
     const cookie = (value) => ({ 'Set-Cookie': `hangarshare_refresh=${value}; HttpOnly; SameSite=Strict; Path=/api/auth` });
     if (action === 'demo' && demo) {
       const ownerId = body.ownerId ?? '1';
@@ -176,10 +192,25 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     }
     if (action === 'login') {
       if (body.email === 'busy@example.com') return json(response, 429, {}, { 'Retry-After': '30' });
-      return body.password === PASSWORD && body.cookie === true ? welcome({}, cookie('r1')) : json(response, 401, {});
+      return body.password === PASSWORD && body.cookie === true ? welcome({}, cookie(`r1-${user}`)) : json(response, 401, {});
     }
-    if (action === 'refresh') return !faults.signedOut && /hangarshare_refresh=r1/.test(request.headers.cookie ?? '') ? welcome({}, cookie('r1')) : json(response, 401, {});
+    if (action === 'refresh') return !faults.signedOut && /hangarshare_refresh=r1/.test(request.headers.cookie ?? '') ? welcome({}, cookie(`r1-${user}`)) : json(response, 401, {});
     return action === 'logout' ? json(response, 200, {}, cookie('')) : json(response, 404, {});
+  }
+
+  async function answerNotes(request, response, url) {
+    let text = '';
+    for await (const chunk of request) text += chunk;
+    const user = userOf(request.headers.authorization);
+    const body = text ? JSON.parse(text) : {};
+    const [, invitation] = /^\/api\/me\/invitations\/(.+)$/.exec(url.pathname) ?? [];
+    if (invitation) {
+      notes.asked.push({ method: 'POST', path: url.pathname, user, body });
+      notes.invitations.set(user, (notes.invitations.get(user) ?? []).filter((one) => one.id !== invitation));
+      return json(response, 200, {});
+    }
+    const [status, answer] = notes.answer(request.method, url, user, body) ?? [404, {}];
+    return status === 204 ? response.writeHead(204).end() : json(response, status, answer);
   }
 
   async function api(request, response, url) {
@@ -187,6 +218,16 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     if (faults.unavailable) return json(response, 503, { title: 'unavailable' }, { 'Retry-After': '1' });
     if (url.pathname.startsWith('/api/auth/')) return authenticate(request, response, url.pathname.slice(10));
     if (!request.headers.authorization) return json(response, 401, {});
+    if (notes && /\/notifications|\/me\//.test(url.pathname)) return answerNotes(request, response, url);
+    if (notes && /\/events$/.test(url.pathname)) {
+      const owner = owners.get(url.pathname.split('/')[3]);
+      return json(response, 200, { events: owner.events, lastEventId: lastId(owner), hasMore: false, resync: false });
+    }
+    const booking = /^\/api\/owners\/([^/]+)\/bookings\/([^/]+)$/.exec(url.pathname);
+    if (booking) {
+      const found = [...owners.get(booking[1])?.bookings ?? [], ...owners.get(booking[1])?.today ?? []].find(({ bookingId }) => bookingId === booking[2]);
+      return found ? json(response, 200, { ...found, paid: true, history: [], since: new Date(now()).toISOString() }) : json(response, 404, {});
+    }
     const [, ownerId, name] = /^\/api\/owners\/([^/]+)\/(\w+)$/.exec(url.pathname) ?? [];
     const part = url.searchParams.has('on') ? 'today' : name;
     const owner = owners.get(ownerId);
@@ -205,7 +246,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     count('sse');
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     const write = (message) => response.write(`${message.id ? `id: ${message.id}\n` : ''}event: ${message.type}\ndata: ${JSON.stringify(message)}\n\n`);
-    const leave = admit(owner, url.searchParams.get('lastEventId'), write, () => response.end());
+    const leave = admit(owner, url.searchParams.get('lastEventId'), write, () => response.end(), userOf(request.headers.authorization));
     response.on('close', leave);
   }
 
@@ -229,7 +270,8 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       if (faults.swallow) return;
       if (faults.badToken) return ws.close(4401);
       const owner = owners.get(url.searchParams.get('ownerId'));
-      const leave = admit(owner, url.searchParams.get('lastEventId'), (message) => ws.send(JSON.stringify(message)), (code) => ws.close(code));
+      const leave = admit(owner, url.searchParams.get('lastEventId'), (message) => ws.send(JSON.stringify(message)), (code) => ws.close(code),
+        userOf(/bearer\.(\S+?)(,|$)/.exec(request.headers['sec-websocket-protocol'] ?? '')?.[1]));
       ws.on('close', leave);
       ws.on('message', (text) => {
         if (JSON.parse(text).type === 'ping') ws.send(JSON.stringify({ type: 'pong', timestamp: now(), ownerId: owner.ownerId, data: {} }));
@@ -246,6 +288,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     password: PASSWORD,
     seen,
     owners,
+    notes,
     clients,
     /** Commits an event; `lose` keeps it from the open streams. */
     push(ownerId, type, data, { lose = false } = {}) {

@@ -1,0 +1,19 @@
+/** The words of the preferences in Portuguese. */
+export default {
+  what: 'O que avisar', whatHint: 'Vale para você, nesta conta.', saved: 'Salvo.', locked: 'Não pode ser desligado.',
+  channels: { inApp: 'Página', push: 'Aparelho', mail: 'E-mail' },
+  modes: { now: 'na hora', digest: 'no resumo', off: 'não' }, usual: 'Padrão: {mode}',
+  when: 'Quando avisar', quietFrom: 'Silêncio de', quietTo: 'até', quietDays: 'Começando em',
+  quietHint: 'No silêncio nada sai por aparelho nem por e-mail, salvo o que é urgente; depois dele, sim.',
+  weekdays: ['dom', 'seg', 'ter', 'qua', 'qui', 'sex', 'sáb'], zone: 'Fuso horário', accountZone: 'o da conta',
+  lang: 'Idioma dos avisos', digest: 'Resumo por e-mail', digestAt: 'Hora do resumo',
+  digests: { off: 'nunca', day: 'todo dia', week: 'toda semana' },
+  notPaused: 'Os avisos não estão pausados.', pausedUntil: 'Pausados até {time}.', resume: 'Retomar agora',
+  hour: 'Pausar 1 h', eight: 'Pausar 8 h', week: 'Pausar 1 semana', private: 'Sem nomes nem valores',
+  privateHint: 'O que aparece no aparelho ou chega por e-mail não diz quem nem quanto.',
+  rules: 'Regras da conta', rulesHint: 'Valem para todos os membros desta conta.',
+  params: { hours: 'Horas', percent: 'Abaixo de (%)', at: 'Às' },
+  ruleDefault: 'como vem de fábrica', ruleChanged: 'mudada em {time}', ruleChangedBy: 'mudada por {who}, {time}',
+  pageLanguage: 'o da página',
+  languages: { 'pt-BR': 'Português', en: 'English', es: 'Español' },
+};

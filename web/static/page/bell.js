@@ -1,0 +1,64 @@
+/**
+ * The bell beside the account, and how many notifications the user's other accounts have. Loaded
+ * when the server first tells of notifications.
+ * @import * as T from '../shapes.js'
+ */
+import { h, setAttribute, setText, show } from '../dom.js';
+import '../notifications.js';
+
+/** How often the other accounts are counted while the page is visible. */
+const COUNT_MS = 60_000;
+
+/** @type {T.ShowBell} */
+export function showBell(area, { session, display, latest, token, wording: { words, sayMany }, changed }) {
+  const bell = h('owner-notifications', { 'owner-id': session.ownerId, lang: words.language, 'booking-href': document.documentElement.dataset.bookingLink });
+  if (session.carrier) bell.carrier = session.carrier;
+  bell.manager = display.manager;
+  bell.latest = latest;
+  bell.token = token;
+  bell.addEventListener('invitationanswered', async ({ detail }) => {
+    document.querySelector(`[data-invitation="${CSS.escape(detail.id)}"]`)?.remove();
+    await changed();
+    void load();
+  });
+  const sum = h('span', { class: 'sum', hidden: true });
+  area.replaceChildren(sum, bell);
+
+  /** @type {Record<string, number>} unread ones, by account */
+  let counts = {};
+  const draw = () => {
+    const owner = /** @type {HTMLSelectElement | null} */ (document.getElementById('owner'));
+    const total = Object.values(counts).reduce((all, n) => all + n, 0);
+    const elsewhere = total - (counts[session.ownerId] ?? 0);
+    show(sum, Boolean(owner) && elsewhere > 0);
+    setText(sum, total > 99 ? '99+' : String(total));
+    setAttribute(sum, 'title', sayMany('unreadInAll', total));
+    setAttribute(sum, 'aria-label', sayMany('unreadInAll', total));
+    setAttribute(sum, 'role', 'img');
+    for (const option of owner?.options ?? []) {
+      option.dataset.name ??= option.text;
+      const n = counts[option.value] ?? 0;
+      setText(option, n > 0 ? `${option.dataset.name} (${n > 99 ? '99+' : n})` : option.dataset.name);
+    }
+  };
+  const load = async () => {
+    if (!bell.isConnected) return stop();
+    if (document.visibilityState === 'hidden' || !document.getElementById('owner')) return;
+    const answer = await bell.ask('/api/me/notifications/counts').catch(() => null);
+    if (!Array.isArray(answer?.accounts)) return;
+    counts = Object.fromEntries(answer.accounts.map((/** @type {any} */ one) => [one.ownerId, Number(one.unread) || 0]));
+    draw();
+  };
+  bell.addEventListener('unreadchange', ({ detail }) => {
+    counts[session.ownerId] = detail.unread;
+    draw();
+  });
+  const timer = setInterval(load, COUNT_MS);
+  const shown = () => void load();
+  const stop = () => {
+    clearInterval(timer);
+    document.removeEventListener('visibilitychange', shown);
+  };
+  document.addEventListener('visibilitychange', shown);
+  void load();
+}

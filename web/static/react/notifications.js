@@ -1,0 +1,81 @@
+'use client';
+/**
+ * The notifications of an account for React.
+ * @import * as R from '../entries/react.js'
+ */
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { reach } from './connection.js';
+
+/** @type {R.NotificationsView} */
+const NONE = Object.freeze({ notifications: [], unread: 0, unseen: 0, loaded: false, failed: false, hasMore: false });
+
+/**
+ * The notifications of an account, live: the same for all its members, and what this user has seen.
+ * What is done counts at once, and is taken back where the server refuses.
+ * @param {R.UseNotificationsOptions} options
+ * @returns {R.UseNotificationsReturn}
+ */
+export function useNotifications({ ownerId, token, server, state = 'all', kind = '', hangarId = '', autoConnect = true }) {
+  const owner = String(ownerId ?? '');
+  const ready = Boolean(owner && token && autoConnect);
+  const reached = useMemo(() => reach(owner, server), [owner, server]);
+  const [view, setView] = useState(NONE);
+  /** @type {import('react').RefObject<import('../notifications/store.js').NotificationStore | null>} */
+  const store = useRef(null);
+  const filter = useRef({ state, kind, hangarId });
+
+  useEffect(() => {
+    if (token) reached.shared().setToken(token);
+  }, [reached, token]);
+
+  useEffect(() => {
+    if (!ready) return undefined;
+    const shared = reached.shared();
+    const release = shared.hold();
+    let ended = false;
+    let unfollow = () => {};
+    Promise.all([import('../notifications/store.js'), shared.ask()]).then(([{ NotificationStore }, ask]) => {
+      if (ended) return;
+      const own = new NotificationStore(ask, () => {
+        const { items, unread, more, ...rest } = own.getState();
+        if (!ended) setView(Object.freeze({ notifications: items, unread: unread ?? 0, unseen: rest.unseen, loaded: rest.loaded, failed: rest.failed, hasMore: more }));
+      });
+      store.current = own;
+      unfollow = shared.follow((data) => own.apply(data));
+      void own.choose(filter.current);
+    }).catch((error) => console.warn('hangarshare: notifications could not be loaded', error));
+    return () => {
+      ended = true;
+      unfollow();
+      store.current?.stop();
+      store.current = null;
+      release();
+      setView(NONE);
+    };
+  }, [reached, ready]);
+
+  useEffect(() => {
+    filter.current = { state, kind, hangarId };
+    void store.current?.choose(filter.current);
+  }, [state, kind, hangarId]);
+
+  const act = useCallback(async (/** @type {string} */ id, /** @type {{read?: boolean, archived?: boolean}} */ change) => void (await store.current?.change(id, change)), []);
+  const actions = useMemo(() => ({
+    markRead: (/** @type {string} */ id) => act(id, { read: true }),
+    markUnread: (/** @type {string} */ id) => act(id, { read: false }),
+    archive: (/** @type {string} */ id) => act(id, { archived: true }),
+    unarchive: (/** @type {string} */ id) => act(id, { archived: false }),
+    async markAllRead() {
+      const newest = store.current?.getState().items[0];
+      if (newest) await store.current?.readThrough(newest.id);
+    },
+    async markSeen() {
+      const newest = store.current?.getState().items[0];
+      if (newest) await store.current?.see(newest.id);
+    },
+    loadMore: async () => store.current?.loadMore(),
+    reload: async () => store.current?.load(),
+  }), [act]);
+
+  return { ...(ready ? view : NONE), ...actions };
+}

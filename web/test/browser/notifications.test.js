@@ -1,0 +1,351 @@
+/**
+ * Notifications on the page, by a server that does what the test says; `real.test.js` is about the
+ * real one. One browser for all.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { launch, openPage } from './chromium.js';
+import { accessible, booking, drawn, fits, live, rowsOf } from './dashboard.js';
+import { startFakeServer } from './fake-server.js';
+
+const XSS = '<img src=x onerror="globalThis.hit=1">\u202Egnp\u0007';
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {any} */
+let server;
+before(async () => {
+  [browser, server] = await Promise.all([launch(), startFakeServer({ demo: false, notifications: true })]);
+});
+after(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+const ofHangar = (more = {}) => ({ hangarId: '1', hangarNumber: 'H-12', bookingId: '1000', guestName: 'Ana Souza', amount: 900, checkInDate: '2026-03-12', checkOutDate: '2026-03-15', ...more });
+const bell = (/** @type {any} */ page) => page.locator('owner-notifications .bell');
+const notes = (/** @type {any} */ page) => page.locator('owner-notifications .note');
+const named = (/** @type {any} */ page, /** @type {string} */ name) => page.locator('owner-notifications').getByRole('button', { name, exact: true });
+/** The bell says so many, and none for 0. @param {any} page @param {number} n */
+const counts = (page, n) => page.waitForFunction((wanted) => {
+  const count = document.querySelector('owner-notifications')?.shadowRoot.querySelector('.count');
+  return count && (wanted === 0 ? count.hidden : !count.hidden && count.textContent === String(wanted));
+}, n);
+const focused = (/** @type {any} */ page) => page.evaluate(() => document.querySelector('owner-notifications').shadowRoot.activeElement?.closest('[data-id]')?.dataset.id ?? document.querySelector('owner-notifications').shadowRoot.activeElement?.className ?? '');
+
+/** The focus is back at the bell. @param {any} page */
+const atBell = (page) => page.waitForFunction(() => document.querySelector('owner-notifications').shadowRoot.activeElement?.className === 'bell');
+
+/** Signs a person in. @param {string} user @param {object} [options] */
+async function open(user, options = {}) {
+  const opened = await openPage(browser, server.url, options);
+  await opened.page.goto(server.url);
+  await opened.page.fill('#email', `${user}@example.com`);
+  await opened.page.fill('#password', server.password);
+  await opened.page.click('button[type=submit]');
+  await live(opened.page);
+  await bell(opened.page).waitFor();
+  return opened;
+}
+/** @param {any} page */
+async function openList(page) {
+  await bell(page).click();
+  await page.locator('owner-notifications .notes-panel').waitFor();
+  await notes(page).first().waitFor();
+}
+/** An account of its own for each test. @param {string} ownerId */
+const fresh = (ownerId = '1') => server.notes.forget(ownerId);
+
+describe('notifications', () => {
+  test('two people, and two tabs of one of them: one count, one read state, each their own seen', async () => {
+    fresh();
+    const first = server.notes.add('1', 'booking_created', ofHangar(), { ago: 60_000 });
+    const ana = await open('ana');
+    const second = await ana.page.context().newPage();
+    const bia = await open('bia');
+    try {
+      await second.goto(server.url);
+      await live(second);
+      const all = [ana.page, second, bia.page];
+      for (const page of all) await counts(page, 1);
+      assert.equal(await ana.page.title(), '(1) HangarShare');
+      server.notes.add('1', 'unpaid', ofHangar({ bookingId: '1001', guestName: XSS }), { severity: 'attention' });
+      for (const page of all) await counts(page, 2);
+      for (const page of all) await page.locator('owner-notifications .new').waitFor();
+      await openList(ana.page);
+      await ana.page.locator('owner-notifications .new').waitFor({ state: 'hidden' });
+      await second.locator('owner-notifications .new').waitFor({ state: 'hidden' });
+      assert.equal(await bia.page.locator('owner-notifications .new').isVisible(), true, 'Bia has not seen it');
+      await openList(bia.page);
+      await named(ana.page, 'Marcar como lida: Nova reserva, H-12').click();
+      for (const page of all) await counts(page, 1);
+      const row = bia.page.locator(`owner-notifications [data-id="${first.id}"]`);
+      await row.getByText(/lida por .Ana Souza., \d\d:\d\d/).waitFor();
+      assert.equal(await bia.page.title(), '(1) HangarShare');
+      await named(ana.page, 'Desfazer').click();
+      for (const page of all) await counts(page, 2);
+      assert.match(await notes(bia.page).first().textContent() ?? '', /<img src=x/, 'a name is text');
+      assert.equal(await bia.page.evaluate(() => /** @type {any} */ (globalThis).hit), undefined);
+      // A reconnect brings the exact counts, and what was missed.
+      await bia.page.keyboard.press('Escape');
+      server.closeStreams(1001);
+      server.notes.add('1', 'overbooked', ofHangar({ stays: 2, spaces: 1, date: '2026-12-02' }), { severity: 'urgent' });
+      for (const page of all) await counts(page, 3);
+      await ana.page.waitForFunction(() => document.querySelector('owner-notifications').shadowRoot.querySelectorAll('.note').length === 3
+        || document.querySelector('owner-notifications').shadowRoot.querySelector('.waiting .fresh:not([hidden])'));
+      for (const { complaints, page } of [ana, bia]) {
+        assert.deepEqual(complaints.filter((text) => !/401/.test(text)), []);
+        assert.deepEqual(await page.evaluate(() => /** @type {any} */ (globalThis).violations), []);
+      }
+    } finally {
+      await ana.close();
+      await bia.close();
+    }
+  });
+
+  test('new ones wait while a pointer or the focus is on the list; all are read through what was shown; undo', async () => {
+    fresh();
+    for (let i = 0; i < 4; i++) server.notes.add('1', 'booking_created', ofHangar({ bookingId: `100${i}` }), { ago: 600_000 });
+    const { page, close } = await open('ana');
+    try {
+      await openList(page);
+      await page.mouse.move(5, 5);
+      await notes(page).nth(1).locator('.open').focus();
+      const before = await notes(page).nth(1).boundingBox();
+      const id = await focused(page);
+      server.notes.add('1', 'payment_received', ofHangar());
+      server.notes.add('1', 'unpaid', ofHangar());
+      await page.locator('owner-notifications').getByText('2 novas', { exact: true }).waitFor();
+      await drawn(page);
+      assert.deepEqual(await notes(page).nth(1).boundingBox(), before, 'nothing moves');
+      assert.equal(await focused(page), id, 'the focus stays');
+      assert.equal(await notes(page).count(), 4);
+      // What waits was not shown, so it is not read with the others.
+      await named(page, 'Marcar todas como lidas').click();
+      await counts(page, 2);
+      await page.locator('owner-notifications').getByText('4 marcadas como lidas.').waitFor();
+      await named(page, 'Desfazer').click();
+      await counts(page, 6);
+      assert.equal(await notes(page).count(), 6, 'the list is drawn anew with what a person does');
+      // Archiving by key: the next row gets the focus, and undoing brings it back to its place.
+      const ids = await notes(page).evaluateAll((rows) => rows.map((row) => /** @type {HTMLElement} */ (row).dataset.id));
+      await notes(page).nth(2).locator('.open').focus();
+      await page.keyboard.press('e');
+      await page.waitForFunction(() => document.querySelector('owner-notifications').shadowRoot.querySelectorAll('.note').length === 5);
+      assert.equal(await focused(page), ids[3]);
+      await counts(page, 5);
+      await page.locator('owner-notifications').getByText('Arquivada.', { exact: true }).waitFor();
+      await named(page, 'Desfazer').click();
+      await counts(page, 6);
+      await drawn(page);
+      assert.deepEqual(await notes(page).evaluateAll((rows) => rows.map((row) => /** @type {HTMLElement} */ (row).dataset.id)), ids);
+      // Arrows, Home and End; U; Escape leads back to the bell.
+      await notes(page).first().locator('.open').focus();
+      await page.keyboard.press('End');
+      assert.equal(await focused(page), ids[5]);
+      await page.keyboard.press('ArrowUp');
+      assert.equal(await focused(page), ids[4]);
+      await page.keyboard.press('u');
+      await counts(page, 5);
+      assert.equal(await focused(page), ids[4], 'a row that is read stays until the list is opened anew');
+      await page.keyboard.press('Escape');
+      await atBell(page);
+      // The server refuses: the screen says so, and shows what holds.
+      await openList(page);
+      server.notes.refuse = 503;
+      await notes(page).first().locator('.act').first().click();
+      await page.locator('owner-notifications').getByText('nada mudou').waitFor();
+      await counts(page, 5);
+    } finally {
+      await close();
+    }
+  });
+
+  test('filters, a booking behind a row, and what a viewer may not do', async () => {
+    fresh();
+    server.notes.account('1').roles.set('bia', 'viewer');
+    server.notes.add('1', 'booking_created', ofHangar());
+    server.notes.add('1', 'unpaid', ofHangar({ hangarId: '2', hangarNumber: 'H-15' }));
+    server.notes.add('1', 'new_sign_in', {}, { userId: 'ana' });
+    const { page, close } = await open('bia');
+    try {
+      await counts(page, 2);
+      await openList(page);
+      await page.locator('owner-notifications').getByLabel('Hangar', { exact: true }).selectOption({ label: 'H-15' });
+      await page.waitForFunction(() => document.querySelector('owner-notifications').shadowRoot.querySelectorAll('.note').length === 1);
+      assert.match(await notes(page).first().textContent() ?? '', /Ainda não paga/);
+      await page.locator('owner-notifications').getByLabel('Hangar', { exact: true }).selectOption('');
+      await page.locator('owner-notifications').getByLabel('Tipo', { exact: true }).selectOption('booking_created');
+      await page.locator('owner-notifications .note', { hasText: 'Nova reserva' }).waitFor();
+      assert.equal(await named(page, 'Arquivar: Nova reserva, H-12').count(), 0, 'a viewer reads and does not archive');
+      await page.locator('owner-notifications [data-state=archived]').click();
+      await page.getByText('Nada com este filtro.').waitFor();
+      await page.locator('owner-notifications [data-state=all]').click();
+      await notes(page).first().locator('.open').click();
+      await page.locator('owner-notifications dialog[open]').getByText('Ana Souza').waitFor();
+      await counts(page, 1);
+      await page.keyboard.press('Escape');
+      await atBell(page);
+      await bell(page).click();
+      await named(page, 'Preferências de notificação').click();
+      assert.equal(await page.locator('owner-notifications .rules input:not(:disabled)').count(), 0);
+    } finally {
+      await close();
+    }
+  });
+
+  test('preferences, rules, quiet hours, a pause: each is saved at once, and comes back where it is refused', async () => {
+    fresh();
+    server.notes.add('1', 'booking_created', ofHangar());
+    const { page, close } = await open('ana');
+    try {
+      await openList(page);
+      await named(page, 'Preferências de notificação').click();
+      const box = page.locator('owner-notifications').getByLabel('Reserva cancelada, Aparelho');
+      await box.uncheck();
+      await page.locator('owner-notifications').getByText('Salvo.').waitFor();
+      assert.deepEqual(server.notes.asked.findLast((/** @type {any} */ one) => one.method === 'PATCH'), { method: 'PATCH', path: '/api/owners/1/notifications/preferences', user: 'ana', body: { kind: 'booking_cancelled', channel: 'push', mode: 'off' } });
+      assert.equal(await page.locator('owner-notifications').getByLabel('Mudança de membros, Página').isDisabled(), true);
+      server.notes.refuse = 500;
+      await page.locator('owner-notifications').getByLabel('Nova reserva, E-mail').selectOption('digest');
+      await page.locator('owner-notifications').getByText('nada mudou').waitFor();
+      assert.equal(await page.locator('owner-notifications').getByLabel('Nova reserva, E-mail').inputValue(), 'off');
+      await page.locator('owner-notifications').getByLabel('Silêncio de').fill('23:00');
+      await page.waitForFunction(() => [...document.querySelector('owner-notifications').shadowRoot.querySelectorAll('input[type=time]')].some((one) => /** @type {HTMLInputElement} */ (one).value === '07:00' && one.closest('.field').textContent === 'até'));
+      assert.deepEqual([server.notes.settings.get('ana').quietFrom, server.notes.settings.get('ana').quietTo], ['23:00', '07:00'], 'both ends or none');
+      await named(page, 'Pausar 8 h').click();
+      await page.locator('owner-notifications').getByText(/Pausados até/).waitFor();
+      const rule = page.locator('owner-notifications [data-rule=occupancy_low]');
+      await rule.getByLabel('Abaixo de (%)').fill('45');
+      await rule.getByLabel('Abaixo de (%)').press('Tab');
+      await rule.getByText(/mudada por .Ana Souza./).waitFor();
+      assert.deepEqual(server.notes.account('1').rules.find((/** @type {any} */ one) => one.kind === 'occupancy_low').params, { percent: 45 });
+      await named(page, 'Voltar').click();
+      await notes(page).first().waitFor();
+      assert.match(await page.evaluate(() => document.querySelector('owner-notifications').shadowRoot.activeElement.className), /round/);
+    } finally {
+      await close();
+    }
+  });
+
+  test('an invitation is answered with one click; the switcher has the sum of the accounts', async () => {
+    fresh();
+    fresh('2');
+    server.notes.add('1', 'booking_created', ofHangar());
+    for (let i = 0; i < 3; i++) server.notes.add('2', 'booking_created', ofHangar());
+    server.notes.invitations.set('ana', [{ id: '9', ownerId: '7', companyName: 'Hangar do Vale', role: 'viewer', invitedBy: 'bia@example.com', invitedByName: 'Bia \u202EPrado' }]);
+    const { page, close } = await open('ana');
+    try {
+      await page.getByLabel('4 não lidas em todas as contas').waitFor();
+      assert.deepEqual(await page.locator('#owner option').allTextContents(), ['Hangares Campo de Marte Ltda. (1)', 'Aeroclube Pampulha (3)']);
+      await page.getByRole('button', { name: 'Notificações: 1 não lida, há novas para você' }).waitFor();
+      await openList(page);
+      await page.locator('owner-notifications .invitation').getByText(/Bia Prado. convidou você para a conta/).waitFor();
+      await named(page, 'Aceitar').click();
+      await page.locator('owner-notifications').getByText(/Convite aceito/).waitFor();
+      assert.deepEqual(server.notes.asked.filter((/** @type {any} */ one) => /invitations/.test(one.path)).at(-1).body, { accept: true });
+      await page.locator('main .invitation').waitFor({ state: 'detached' });
+      await page.locator('#owner').selectOption('2');
+      await live(page);
+      await counts(page, 3);
+    } finally {
+      server.notes.invitations.clear();
+      await close();
+    }
+  });
+
+  test('the feed: cleared here is cleared there and after a reload; undone likewise; rows are unread by what the account has read', async () => {
+    fresh();
+    server.notes.add('1', 'booking_created', ofHangar({ bookingId: '1001' }));
+    const [here, there] = [await open('ana'), await open('ana')];
+    try {
+      const rows = (/** @type {any} */ page) => rowsOf(page, 'feed');
+      const all = await rows(here.page).count();
+      assert.ok(all > 3);
+      const unread = (/** @type {any} */ page) => page.locator('[data-list=feed] .unread');
+      await unread(here.page).waitFor();
+      assert.equal(await unread(here.page).count(), 1, 'the row of the one booking with an unread notification');
+      await unread(here.page).locator('.mark').click();
+      for (const { page } of [here, there]) {
+        await counts(page, 0);
+        await unread(page).waitFor({ state: 'detached' });
+        assert.equal(await page.title(), 'HangarShare');
+      }
+      await here.page.getByRole('button', { name: 'Limpar' }).click();
+      for (const { page } of [here, there]) await page.waitForFunction(() => document.querySelector('realtime-metrics-display').shadowRoot.querySelectorAll('[data-list=feed] li').length === 0);
+      await there.page.reload();
+      await live(there.page);
+      await there.page.waitForFunction(() => document.querySelector('realtime-metrics-display').shadowRoot.querySelectorAll('[data-list=feed] li').length === 0);
+      await here.page.locator('.feed').getByRole('button', { name: 'Desfazer' }).click();
+      for (const { page } of [here, there]) await page.waitForFunction((n) => document.querySelector('realtime-metrics-display').shadowRoot.querySelectorAll('[data-list=feed] li').length === n, all);
+      server.push('1', 'booking_created', booking('7001'));
+      await rows(there.page).filter({ hasText: 'Carlos Nogueira' }).waitFor();
+    } finally {
+      await here.close();
+      await there.close();
+    }
+  });
+
+  for (const width of [1280, 768, 360]) {
+    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+      test(`axe finds nothing at ${width} px, ${colorScheme}`, async () => {
+        fresh();
+        server.notes.invitations.set('ana', [{ id: '9', ownerId: '7', companyName: 'Hangar do Vale', role: 'viewer', invitedBy: 'b@example.com', invitedByName: 'Bia' }]);
+        const one = server.notes.add('1', 'booking_created', ofHangar(), { count: 3 });
+        server.notes.add('1', 'overbooked', ofHangar({ stays: 2, spaces: 1, date: '2026-12-02' }), { severity: 'urgent' });
+        server.notes.add('1', 'unpaid', ofHangar({ guestName: 'Um nome comprido '.repeat(20) }), { severity: 'attention' });
+        const { page, close } = await open('ana', { viewport: { width, height: 800 }, colorScheme, bypassCSP: true });
+        try {
+          await openList(page);
+          await page.locator('owner-notifications [data-state=all]').click();
+          server.notes.patch('1', one.id, 'bia', { read: true });
+          await page.getByText(/lida por/).waitFor();
+          await accessible(page, `list ${width}`);
+          await fits(page, `list ${width}`);
+          await named(page, 'Preferências de notificação').click();
+          await page.locator('owner-notifications .rules').waitFor();
+          await accessible(page, `preferences ${width}`);
+          await fits(page, `preferences ${width}`);
+        } finally {
+          server.notes.invitations.clear();
+          await close();
+        }
+      });
+    }
+  }
+
+  test('as an element of its own, as a list, in English; the first paint loads nothing of it', async () => {
+    fresh();
+    server.notes.add('1', 'booking_created', ofHangar());
+    const { page, complaints, close } = await openPage(browser, server.url);
+    try {
+      /** @type {string[]} */
+      const loaded = [];
+      page.on('request', (request) => loaded.push(new URL(request.url()).pathname));
+      await page.goto(server.url);
+      await page.locator('#email').waitFor();
+      assert.deepEqual(loaded.filter((path) => path.includes('notifications')), []);
+      await page.evaluate(async () => {
+        await import(/** @type {any} */ ('/client/notifications.js'));
+        const element = document.createElement('owner-notifications');
+        for (const [name, value] of Object.entries({ 'owner-id': '1', view: 'list', lang: 'en' })) element.setAttribute(name, value);
+        element.token = 'secret';
+        element.addEventListener('openbooking', (event) => {
+          event.preventDefault();
+          document.title = /** @type {any} */ (event).detail.bookingId;
+        });
+        document.body.append(element);
+      });
+      await page.locator('owner-notifications .note', { hasText: 'New booking' }).waitFor();
+      await notes(page).first().locator('.open').click();
+      await page.waitForFunction(() => document.title === '1000');
+      server.notes.add('1', 'unpaid', ofHangar());
+      await page.mouse.move(5, 5);
+      await page.locator('owner-notifications').getByText('1 new', { exact: true }).waitFor();
+      await page.evaluate(() => document.querySelector('owner-notifications').remove());
+      await page.waitForFunction(() => true);
+      assert.deepEqual(complaints.filter((text) => !/401/.test(text)), []);
+    } finally {
+      await close();
+    }
+  });
+});
