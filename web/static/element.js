@@ -321,7 +321,7 @@ class Display extends Base {
       if (!manager || manager !== this.#manager) return;
       this.#feed ??= newFeed(newAsk({
         server: this.#server(), ownerId: manager.ownerId, fetch: this.carrier.fetch ?? ((...request) => fetch(...request)),
-        token: async (refused) => (!refused && this.#bearer) || this.#ask(),
+        token: this.#questions.ask,
       }), (...told) => this.#store.setShared(...told));
       this.#feed.apply(data);
     } catch {

@@ -123,7 +123,10 @@ class Notifications extends Base {
     const given = this.manager;
     const manager = given ?? createManager(ownerId, () => this.#askToken(), { baseUrl: server, ...this.carrier });
     let { latest } = this;
-    /** How far the server's clock is ahead of the manager's, by messages that are told as they are made. */
+    /**
+     * How far the server's clock is ahead of the manager's, by messages that are sent as they are
+     * made.
+     */
     let skew = 0;
     const tell = (/** @type {T.Message} */ { id, timestamp }) => timestamp && !id && (skew = timestamp - manager.now());
     if (latest) tell(latest);
