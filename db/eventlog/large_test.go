@@ -194,7 +194,7 @@ func TestBacklogOfSmallTransactions(t *testing.T) {
 // committed: what it wrote is not looked at again and again.
 func TestNumberingBesideALargeTransaction(t *testing.T) {
 	t.Parallel()
-	const rows = 100_000
+	const rows = 40_000
 	r := newReader(t)
 	a, b, guest := r.AddOwner(t, 1), r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
 	r.next(t)
