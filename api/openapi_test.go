@@ -38,7 +38,7 @@ func description(t *testing.T) (text []byte, document *openapi3.T) {
 
 func router(text []byte) chi.Router {
 	server := &api.Server{
-		Log: slog.New(slog.DiscardHandler), Snapshot: &handlers.Snapshot{}, Stream: &stream.Server{}, Members: &handlers.Members{}, Feeds: &handlers.Feeds{},
+		Log: slog.New(slog.DiscardHandler), Snapshot: &handlers.Snapshot{}, Notifications: &handlers.Notifications{}, Stream: &stream.Server{}, Members: &handlers.Members{}, Feeds: &handlers.Feeds{},
 		Tokens: api.NewTokens([]byte("the secret of the description's test")), Site: http.NotFoundHandler(), OpenAPI: text,
 		Demo: func(context.Context) ([]handlers.DemoOwner, error) { return nil, nil },
 	}

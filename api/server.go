@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -61,16 +62,17 @@ type Server struct {
 	Stream   *stream.Server
 	Site     http.Handler
 	// SitePaths are those of Site beside / and what lies below /client/ and /docs.
-	SitePaths   []string
-	Tokens      *Tokens
-	Directory   handlers.Directory
-	Sessions    *db.Sessions
-	Members     *handlers.Members
-	Feeds       *handlers.Feeds
-	Push        *handlers.Push
-	Sent        *handlers.Sent
-	Unsubscribe *handlers.Unsubscribe
-	Demo        handlers.Demo // nil: no demo
+	SitePaths     []string
+	Tokens        *Tokens
+	Directory     handlers.Directory
+	Sessions      *db.Sessions
+	Members       *handlers.Members
+	Feeds         *handlers.Feeds
+	Notifications *handlers.Notifications
+	Push          *handlers.Push
+	Sent          *handlers.Sent
+	Unsubscribe   *handlers.Unsubscribe
+	Demo          handlers.Demo // nil: no demo
 	// AllowedOrigins, TrustedProxies and LimitExempt are the policy until Replace.
 	AllowedOrigins []string
 	// names of cookies of the portal that may carry a token, in the order in which they count
@@ -105,6 +107,8 @@ type Server struct {
 	Checks map[string]func() bool
 	// Hints say the same of what a server can do without: it is degraded then, and serves.
 	Hints map[string]func() bool
+	// Details say more of a part that works; empty where there is nothing to say.
+	Details map[string]func() string
 	// Flush sends what is to be reported before a crash. May be nil.
 	Flush func()
 	// Cut ends whatever still waits for the database: a dead network would have it wait
@@ -311,6 +315,9 @@ func (s *Server) readiness() (status int, word string, parts map[string]string) 
 				word = "degraded"
 			}
 		}
+	}
+	for name, detail := range s.Details {
+		parts[name] = cmp.Or(detail(), "ok")
 	}
 	if status == http.StatusOK && s.Stream.Full() {
 		word = "full"

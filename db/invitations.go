@@ -107,7 +107,13 @@ func (s *Store) Invite(ctx context.Context, ownerID, email string, role Role, by
 	if err != nil {
 		return fmt.Errorf("invite to owner %s: %w", ownerID, err)
 	}
-	return nil
+	return s.noteInvitations(ctx)
+}
+
+// noteInvitations has it looked who is to be told of invitations. Should it fail, that comes within
+// the hour.
+func (s *Store) noteInvitations(ctx context.Context) error {
+	return s.Note(ctx, NotificationNote{Invitations: true})
 }
 
 // Invitation returns an open invitation of an account, or ErrNotFound.
@@ -130,7 +136,7 @@ func (s *Store) Withdraw(ctx context.Context, ownerID, id string, was Role) erro
 	if err != nil {
 		return fmt.Errorf("withdraw an invitation of owner %s: %w", ownerID, err)
 	}
-	return nil
+	return s.noteInvitations(ctx)
 }
 
 // Accept makes a user a member by an invitation that names their address, and returns the
@@ -139,6 +145,9 @@ func (s *Store) Withdraw(ctx context.Context, ownerID, id string, was Role) erro
 func (s *Store) Accept(ctx context.Context, userID, id string) (account Account, err error) {
 	err = s.answer(ctx, userID, id, func(ctx context.Context, tx *sqlx.Tx, i Invitation) error {
 		account = Account{OwnerID: i.OwnerID, CompanyName: i.CompanyName}
+		if _, err := tx.ExecContext(ctx, `SELECT pg_catalog.set_config('realtime.actor', $1, true)`, userID); err != nil {
+			return err
+		}
 		return tx.GetContext(ctx, &account.Role, `INSERT INTO realtime.members AS m (owner_id, user_id, role) VALUES ($1, $2, $3)
 			ON CONFLICT (owner_id, user_id) DO UPDATE SET role = CASE
 				WHEN 'owner' IN (m.role, excluded.role) THEN 'owner'
@@ -180,6 +189,9 @@ func (s *Store) answer(ctx context.Context, userID, id string, do func(context.C
 			return none, err
 		}
 		if err := do(ctx, tx, i); err != nil {
+			return none, err
+		}
+		if err := noteNotifications(ctx, tx, NotificationNote{Invitations: true}); err != nil {
 			return none, err
 		}
 		return none, tx.Commit()

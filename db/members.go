@@ -71,10 +71,14 @@ func (s *Store) Member(ctx context.Context, ownerID, userID string) (Member, err
 	return members[0], nil
 }
 
-// ChangeMember gives a member who is in the role was another role. ErrNotFound: there is none such.
-func (s *Store) ChangeMember(ctx context.Context, ownerID, userID string, was, role Role) (Member, error) {
-	err := s.write(ctx, `UPDATE realtime.members SET role = $4 WHERE owner_id = $1 AND user_id = $2 AND role = $3`,
-		ownerID, userID, was, role)
+// actedBy is a condition that is always true, and has what triggers log say which user it was.
+const actedBy = `pg_catalog.set_config('realtime.actor', $4, true) IS NOT NULL`
+
+// ChangeMember gives a member who is in the role was another role, because the user by wants it.
+// ErrNotFound: there is none such.
+func (s *Store) ChangeMember(ctx context.Context, ownerID, userID string, was, role Role, by string) (Member, error) {
+	err := s.write(ctx, `UPDATE realtime.members SET role = $5 WHERE owner_id = $1 AND user_id = $2 AND role = $3 AND `+actedBy,
+		ownerID, userID, was, by, role)
 	if err != nil {
 		return Member{}, fmt.Errorf("change a member of owner %s: %w", ownerID, err)
 	}
@@ -82,11 +86,11 @@ func (s *Store) ChangeMember(ctx context.Context, ownerID, userID string, was, r
 }
 
 // RemoveMember takes a member who is in the role was out of an account, and the invitations that
-// they sent. ErrNotFound: there is none such.
-func (s *Store) RemoveMember(ctx context.Context, ownerID, userID string, was Role) error {
+// they sent, because the user by wants it. ErrNotFound: there is none such.
+func (s *Store) RemoveMember(ctx context.Context, ownerID, userID string, was Role, by string) error {
 	err := s.write(ctx, `WITH void AS (DELETE FROM realtime.invitations WHERE owner_id = $1 AND invited_by = $2
 			AND EXISTS (SELECT FROM realtime.members WHERE owner_id = $1 AND user_id = $2 AND role = $3))
-		DELETE FROM realtime.members WHERE owner_id = $1 AND user_id = $2 AND role = $3`, ownerID, userID, was)
+		DELETE FROM realtime.members WHERE owner_id = $1 AND user_id = $2 AND role = $3 AND `+actedBy, ownerID, userID, was, by)
 	if err != nil {
 		return fmt.Errorf("remove a member of owner %s: %w", ownerID, err)
 	}

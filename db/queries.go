@@ -14,6 +14,7 @@ type queries struct {
 	invitations, addressed, addressedOne string
 	projection                           projectionQueries
 	trends                               trendQueries
+	notifications                        notificationQueries
 }
 
 // metricsQuery computes RealTimeMetrics for one owner. Parameters: 1 owner; instants: 2
@@ -171,6 +172,7 @@ func newQueries(s shape, zone zoneDays) queries {
 		leftOut:    Fill(leftOutQuery, tables...),
 		lowerEmail: s.lowerEmail,
 	}
+	q.notifications = newNotificationQueries(s, people)
 	q.accessOfMany, q.listingsOfMany = manyAccesses(q.access), manyOwners(q.listings)
 	return q
 }

@@ -82,14 +82,20 @@ func (s *Sessions) transact(ctx context.Context, do func(context.Context, *sqlx.
 }
 
 // Open begins a session of a user, which goes on for a lifetime, and ends those that went on least
-// lately where the user has more than there may be.
-func (s *Sessions) Open(ctx context.Context, userID string, lifetime time.Duration) (Session, error) {
+// lately where the user has more than there may be. Of one on a new device a user who had sessions
+// before is notified.
+func (s *Sessions) Open(ctx context.Context, userID string, lifetime time.Duration, newDevice bool) (Session, error) {
 	session := Session{ID: rand.Text(), UserID: userID}
 	err := s.transact(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &session.Expires, `INSERT INTO realtime.sessions (id, user_id, expires_at)
 			VALUES ($1, $2, now() + make_interval(secs => $3)) RETURNING expires_at`, session.ID, userID, lifetime.Seconds())
 		if err != nil {
 			return err
+		}
+		if newDevice {
+			if err := noteSignIn(ctx, tx, session); err != nil {
+				return err
+			}
 		}
 		_, err = tx.ExecContext(ctx, `DELETE FROM realtime.sessions WHERE id IN (SELECT id FROM realtime.sessions
 			WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now() ORDER BY expires_at DESC, id <> $2 OFFSET $3)`,
@@ -100,6 +106,16 @@ func (s *Sessions) Open(ctx context.Context, userID string, lifetime time.Durati
 		return Session{}, fmt.Errorf("open a session: %w", err)
 	}
 	return session, nil
+}
+
+// noteSignIn has a user notified of a session, if they had others.
+func noteSignIn(ctx context.Context, tx *sqlx.Tx, session Session) error {
+	var others bool
+	err := tx.GetContext(ctx, &others, `SELECT EXISTS (SELECT FROM realtime.sessions WHERE user_id = $1 AND id <> $2)`, session.UserID, session.ID)
+	if err != nil || !others {
+		return err
+	}
+	return noteNotifications(ctx, tx, NotificationNote{SignIn: &NotificationSignIn{UserID: session.UserID, SessionID: session.ID}})
 }
 
 // Rotate takes the turn of a session that its newest refresh token names, and returns the session

@@ -34,7 +34,9 @@ func TrendsConsumer() Consumer {
 }
 
 // Consumers are all consumers of the log.
-func Consumers() []Consumer { return []Consumer{ProjectionConsumer(), TrendsConsumer()} }
+func Consumers() []Consumer {
+	return []Consumer{ProjectionConsumer(), TrendsConsumer(), NotifierConsumer()}
+}
 
 // lockTrends has one server write the trends at a time.
 const lockTrends = `LOCK TABLE realtime.trend_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`

@@ -114,7 +114,7 @@ func (m *Members) change(w http.ResponseWriter, r *http.Request) (db.Member, err
 	case found.Role == body.Role:
 		return found, nil
 	}
-	changed, err := m.Register.ChangeMember(r.Context(), g.ownerID, found.UserID, found.Role, body.Role)
+	changed, err := m.Register.ChangeMember(r.Context(), g.ownerID, found.UserID, found.Role, body.Role, g.viewer.UserID)
 	return changed, missing(err)
 }
 
@@ -142,7 +142,7 @@ func (m *Members) remove(r *http.Request) error {
 	if !g.may(found.Role) && found.UserID != g.viewer.UserID {
 		return Forbidden("only owners may remove owners and managers", "")
 	}
-	return missing(m.Register.RemoveMember(r.Context(), g.ownerID, found.UserID, found.Role))
+	return missing(m.Register.RemoveMember(r.Context(), g.ownerID, found.UserID, found.Role, g.viewer.UserID))
 }
 
 // check refuses a role that does not exist, or that the caller may not give.

@@ -118,7 +118,7 @@ func (s *SignIn) login(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, err := s.Sessions.Open(r.Context(), user.ID, RefreshLifetime)
+	session, err := s.Sessions.Open(r.Context(), user.ID, RefreshLifetime, !returning)
 	if err != nil {
 		return err
 	}

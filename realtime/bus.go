@@ -45,6 +45,8 @@ type Bus struct {
 	// advanced is closed when head grows, if that is waited for.
 	advanced chan struct{}
 	demand   func(ownerID string)
+	// the same where what is told to one user alone is not at hand
+	demandPersonal func(ownerID string)
 
 	// guards what follows, the events in memory; taken before an owner's lock
 	recentMu    sync.Mutex
@@ -81,16 +83,21 @@ type ownerLog struct {
 	// of the cursors, in the same order: those who wake them need nothing else
 	readers []Reader
 	touched bool // Publish is going to wake the readers
+	// what is told to one user alone, by user, as long as they have readers
+	personal map[string]*personalState
 }
 
 // NewBus returns an empty bus over a history. Feed gives it an epoch, events and a head.
 func NewBus(history History) *Bus {
-	return &Bus{history: history, capacity: busCapacity, replay: replay{history: history}, begun: make(chan struct{}), owners: make(map[string]*ownerLog), demand: func(string) {}}
+	return &Bus{history: history, capacity: busCapacity, replay: replay{history: history}, begun: make(chan struct{}), owners: make(map[string]*ownerLog), demand: func(string) {}, demandPersonal: func(string) {}}
 }
 
 // OnDemand sets what is called when a subscription begins for an owner whose metrics are not at
 // hand. It must be set before the first subscription and must not block.
 func (b *Bus) OnDemand(call func(ownerID string)) { b.demand = call }
+
+// OnPersonalDemand is OnDemand for what is told to single users.
+func (b *Bus) OnPersonalDemand(call func(ownerID string)) { b.demandPersonal = call }
 
 // Tail is the end of the log as it is kept in memory: Events are all that follow batch After.
 type Tail struct {

@@ -17,7 +17,7 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
-// Types of message that describe something that happened, or, the last two, how things are.
+// Types of message that describe something that happened, or, the last three, how things are.
 const (
 	BookingCreated   = "booking_created"
 	BookingUpdated   = "booking_updated"
@@ -26,6 +26,8 @@ const (
 	OccupancyChanged = eventlog.TypeOccupancy
 	MetricsUpdated   = "metrics_updated"
 	OverviewUpdated  = "overview_updated"
+	// NotificationsUpdated is told to each user of an account apart.
+	NotificationsUpdated = "notifications_updated"
 )
 
 // Event is one message, immutable once made and shared by all who send it. Events with a position

@@ -60,7 +60,7 @@ type Sequencer interface {
 	CheckFaults(ctx context.Context) (eventlog.FaultReport, error)
 	// Backlogged reports whether something waits to be numbered by another server.
 	Backlogged() bool
-	Notifications
+	WakeUps
 	Release()
 }
 
@@ -81,9 +81,13 @@ type Feed struct {
 	Exchange *Exchange
 	// Disconnect is called when an operator wants connections ended. May be nil.
 	Disconnect func(eventlog.Disconnect)
-	Measures   *Measures // may be nil
-	Skips      *Skips    // counts what cannot be told; may be nil
-	Log        *slog.Logger
+	// Notifier makes notifications on the server that numbers the log; nil: nobody does.
+	Notifier *Notifier
+	// Notifications tells whose changed. May be nil.
+	Notifications *Notifications
+	Measures      *Measures // may be nil
+	Skips         *Skips    // counts what cannot be told; may be nil
+	Log           *slog.Logger
 
 	aside  sync.WaitGroup // what goes on beside the rounds
 	begun  atomic.Bool
@@ -340,6 +344,9 @@ func (f *Feed) publish(ctx context.Context, p eventlog.Piece) error {
 		f.dispatch(c)
 	}
 	f.flush()
+	if f.leading && f.Notifier != nil {
+		f.Notifier.Offer(p)
+	}
 	if p.Large != nil {
 		if err := f.publishLarge(ctx, p.Large); err != nil {
 			return err
@@ -401,6 +408,9 @@ func (f *Feed) lead(ctx context.Context) (numbered eventlog.Numbered, fresh bool
 			f.leading = false
 			f.held.Store(false)
 			f.Occupancy.Stop()
+			if f.Notifier != nil {
+				f.Notifier.Stop()
+			}
 		}
 		if errors.Is(err, eventlog.ErrNotLeader) {
 			return numbered, false, nil
@@ -412,8 +422,12 @@ func (f *Feed) lead(ctx context.Context) (numbered eventlog.Numbered, fresh bool
 		f.held.Store(true)
 		f.poller.begin()
 		f.Occupancy.Start()
+		renewed = true
 	}
-	return numbered, fresh || renewed, nil
+	if renewed && f.Notifier != nil {
+		f.Notifier.Start()
+	}
+	return numbered, renewed, nil
 }
 
 // number looks after the triggers, if it is time, and numbers the log. It reports whether
@@ -470,6 +484,7 @@ func (f *Feed) begin(ctx context.Context) error {
 		f.follower.epoch = f.Exchange.Keys.EpochID(state.Epoch)
 	}
 	f.Access("", "") // what was said about it meanwhile is skipped
+	f.Notifications.ChangedAll()
 	f.Log.Info("the bus begins", "batch", cursor.Batch, "since", tail.After, "events", len(tail.Events))
 	return nil
 }
@@ -508,6 +523,11 @@ func (f *Feed) readNote(c eventlog.Change) {
 		f.flush()
 		f.Bus.Publish([]*Event{canary(c)})
 		f.Measures.Published(c.At)
+	case eventlog.TypeNote:
+		var note db.NotificationNote
+		if json.Unmarshal(c.Data, &note) == nil { // else of a newer version
+			f.Notifications.Noted(note)
+		}
 	case eventlog.TypeDisconnect:
 		var which eventlog.Disconnect
 		if err := json.Unmarshal(c.Data, &which); err != nil || f.Disconnect == nil {

@@ -24,9 +24,9 @@ const (
 	longestPause = 100 * time.Millisecond
 )
 
-// Notifications are what writers send when they commit. Only the server that numbers the log may
+// WakeUps are what writers send when they commit. Only the server that numbers the log may
 // control them.
-type Notifications interface {
+type WakeUps interface {
 	Suppress(ctx context.Context) error
 	Resume(ctx context.Context) error
 	Quiesced(ctx context.Context) (bool, error)
@@ -36,7 +36,7 @@ type Notifications interface {
 // the next notification is always there, writers are asked not to send any, and the log is polled.
 // Afterwards it is polled until every transaction has ended that found notifications suppressed.
 type poller struct {
-	notifications Notifications
+	notifications WakeUps
 	suppressed    bool
 	suppressedAt  time.Time
 	busyRounds    int       // rounds in a row

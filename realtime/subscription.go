@@ -33,6 +33,9 @@ type Subscription struct {
 	reader  Reader
 	bus     *Bus
 	ownerID string
+
+	userID       string // who reads; "" for nobody in particular
+	toldPersonal uint64 // the version of what is told to that user alone
 }
 
 // Subscribe makes s a cursor after the position that text names, or at the present when
@@ -40,7 +43,12 @@ type Subscription struct {
 // When it is false the stream begins at the present all the same. The error is
 // ErrMalformed or ErrForeign for a bad text, or the history's.
 func (b *Bus) Subscribe(ctx context.Context, s *Subscription, reader Reader, ownerID, text string) (recovered bool, err error) {
-	*s = Subscription{bus: b, ownerID: ownerID, reader: reader}
+	return b.SubscribeAs(ctx, s, reader, ownerID, "", text)
+}
+
+// SubscribeAs is Subscribe for a user, who is also told what is told to them alone.
+func (b *Bus) SubscribeAs(ctx context.Context, s *Subscription, reader Reader, ownerID, userID, text string) (recovered bool, err error) {
+	*s = Subscription{bus: b, ownerID: ownerID, userID: userID, reader: reader}
 	enc := b.Encoder()
 	if enc.Location == nil {
 		return false, ErrNotReady
@@ -83,9 +91,13 @@ func (s *Subscription) enter() {
 		s.index = len(o.cursors)
 		o.cursors, o.readers = append(o.cursors, s), append(o.readers, s.reader)
 		wanted := !o.state.complete()
+		personal := o.join(s)
 		o.mu.Unlock()
 		if wanted {
 			s.bus.demand(s.ownerID)
+		}
+		if personal {
+			s.bus.demandPersonal(s.ownerID)
 		}
 		return
 	}
@@ -220,7 +232,7 @@ func (s *Subscription) Next(buffer []*Event, max int) ([]*Event, error) {
 		return buffer, eventlog.ErrHistoryGone
 	}
 	if s.cursor.Compare(o.lowWatermark) < 0 {
-		return o.state.appendNew(buffer, &s.told), ErrBehind
+		return o.appendPersonal(o.state.appendNew(buffer, &s.told), s), ErrBehind
 	}
 	rest := o.after(s.cursor)
 	all := len(rest) <= max
@@ -233,7 +245,7 @@ func (s *Subscription) Next(buffer []*Event, max int) ([]*Event, error) {
 		s.last = s.cursor
 	}
 	if all {
-		buffer = o.state.appendNew(buffer, &s.told)
+		buffer = o.appendPersonal(o.state.appendNew(buffer, &s.told), s)
 	}
 	return buffer, nil
 }
@@ -296,6 +308,7 @@ func (s *Subscription) Close() {
 	o.cursors[last], o.readers[last] = nil, nil
 	o.cursors, o.readers = o.cursors[:last], o.readers[:last]
 	s.index = -1
+	o.leave(s)
 	if last == 0 {
 		o.cursors, o.readers, o.state = nil, nil, state{} // nobody keeps it up to date from now on
 		s.bus.mayBeIdle(o)

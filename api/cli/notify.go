@@ -6,9 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +112,9 @@ func (c *serveCommand) channels(s *Settings) (channels, error) {
 	}
 	return is, err
 }
+
+// inUse returns the channels for which deliveries are made.
+func (c channels) inUse() []db.Channel { return slices.Sorted(maps.Keys(c.senders)) }
 
 // serve has a server send notifications by these channels, and answer what belongs to that.
 func (c channels) serve(server *api.Server, store *db.Store, log *slog.Logger) {

@@ -340,6 +340,9 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	bus := realtime.NewBus(history)
 	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
 	bus.OnDemand(metrics.Changed)
+	notifications := realtime.NewNotifications(store, bus, loc, log)
+	bus.OnPersonalDemand(notifications.Changed)
+	notifier := &realtime.Notifier{Source: history, Maker: db.NewNotices(store, channels.inUse()...), Location: loc, Clock: clock, Ring: listener.Ring, Log: log}
 	occupancy := realtime.NewOccupancy(db.NewOccupancy(store), clock, listener.Ring, log)
 	tokens, issuers, err := s.tokens(ctx, secret, store, log)
 	if err != nil {
@@ -366,6 +369,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	feed := &realtime.Feed{
 		Source: history, Sequencer: eventlog.NewSequencer(base.alone, listener, log, db.Consumers()...), Bus: bus, Metrics: metrics, Occupancy: occupancy,
 		Location: loc, Wakes: listener.Wakes(), Access: streams.Recheck, Exchange: exchange, Skips: skips, Log: log, Measures: measures,
+		Notifier: notifier, Notifications: notifications,
 	}
 	triggers := &realtime.Triggers{Source: db.NewTriggerWatch(base.alone), Log: log, Reshaped: func(ctx context.Context) error {
 		_, err := store.Reshape(ctx)
@@ -379,20 +383,23 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	books := &realtime.Maintainer{Projection: db.NewProjection(store), Clock: clock, Log: log}
 	accessCache, metricsCache := handlers.NewAccessCache(store, invalidator), handlers.NewMetricsCache(invalidator)
 	calendarCache, trendsCache := handlers.NewCalendarCache(invalidator), handlers.NewTrendsCache(invalidator)
+	snapshot := &handlers.Snapshot{
+		Present: store, Accounts: accessCache, Invalidator: invalidator, MetricsCache: metricsCache,
+		Calendars: store, CalendarCache: calendarCache, Rollups: store, TrendsCache: trendsCache,
+		History: history, Bus: bus, Now: clock.Now, Log: log,
+	}
 	server := &api.Server{
-		Snapshot: &handlers.Snapshot{
-			Present: store, Accounts: accessCache, Invalidator: invalidator, MetricsCache: metricsCache,
-			Calendars: store, CalendarCache: calendarCache, Rollups: store, TrendsCache: trendsCache,
-			History: history, Bus: bus, Now: clock.Now, Log: log,
-		},
-		Feeds:  &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Refused: others.limiter.CountRefused, Log: log},
-		Stream: streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
+		Snapshot:      snapshot,
+		Notifications: &handlers.Notifications{Directory: store, Register: store, Snapshot: snapshot, Log: log},
+		Feeds:         &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Refused: others.limiter.CountRefused, Log: log},
+		Stream:        streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
 		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
-		Services: []api.Service{listener, exchange, feed, metrics, occupancy,
+		Services: []api.Service{listener, exchange, feed, metrics, occupancy, notifier, notifications,
 			books, rollups, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
 			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
-		Checks: map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
-		Cut:    base.dialer.Close, Supervisor: supervisor(log, feed.Rounds, streams.Ticks),
+		Checks:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
+		Details: map[string]func() string{"notifications": notifier.Detail},
+		Cut:     base.dialer.Close, Supervisor: supervisor(log, feed.Rounds, streams.Ticks),
 	}
 	revision, _ := built()
 	server.Collectors = []stats.Collector{measures, bus, store, sessions, history, accessCache, metricsCache, calendarCache, trendsCache,

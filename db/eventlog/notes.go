@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
@@ -16,6 +18,8 @@ const (
 	TypeProbe = ".probe"
 	// TypeDisconnect has every server end connections: its data is a Disconnect.
 	TypeDisconnect = ".disconnect"
+	// TypeNote says whose notifications changed: its data is a db.NotificationNote.
+	TypeNote = db.TypeNote
 )
 
 // noteTimeout bounds the writing of such a row.
@@ -54,4 +58,28 @@ func (l *Log) note(ctx context.Context, typ string, data any) error {
 		return fmt.Errorf("write %s into the log: %w", typ, db.Explain(err))
 	}
 	return nil
+}
+
+// LargeRows calls each with the rows of a large transaction that are of some types, in the order of
+// their insertion, page by page.
+func (l *Log) LargeRows(ctx context.Context, large *Large, types []string, each func([]Change) error) error {
+	const step = 5000
+	for after := int64(0); ; {
+		rows, err := l.query(ctx, `SELECT 0 AS count, $3::bigint AS number, 0::bigint AS mark, n.* FROM (
+				SELECT 0::bigint AS turn, id, {owner} AS owner, {type} AS type, {data} AS data, at, xid::text AS xid
+				FROM realtime.events WHERE xid = $1::xid8 AND id > $2 AND type = ANY ($4::text[]) ORDER BY id LIMIT $5) n ORDER BY n.id`,
+			large.xid, after, large.Batch, pq.Array(types), step)
+		if err != nil {
+			return fmt.Errorf("read the rows of a large transaction: %w", err)
+		}
+		if len(rows.changes) > 0 {
+			if err := each(rows.changes); err != nil {
+				return err
+			}
+			after = rows.changes[len(rows.changes)-1].ID
+		}
+		if len(rows.changes) < step {
+			return nil
+		}
+	}
 }

@@ -123,7 +123,7 @@ func (s *Server) admit(ctx context.Context, viewer handlers.Viewer, ownerID, las
 		return nil, err
 	}
 	session := &session{id: rand.Text(), ownerID: id, stream: s, viewer: viewer, release: leave, done: make(chan struct{})}
-	recovered, err := s.Bus.Subscribe(ctx, &session.sub, session, id, lastEventID)
+	recovered, err := s.Bus.SubscribeAs(ctx, &session.sub, session, id, viewer.UserID, lastEventID)
 	s.countResume(id, lastEventID, recovered, err)
 	if err != nil {
 		leave()

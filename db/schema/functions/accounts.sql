@@ -1,14 +1,27 @@
 -- The triggers on our own tables of members and sessions. Everybody who watches an account is asked
 -- again when its members change, and everybody who has a session when it ends.
 
+-- Rows say whose role it is, what it was and is, and which user of this server changed it. What
+-- changes nothing about a role says only that access is to be asked again.
 CREATE OR REPLACE FUNCTION realtime.member_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE actor text := nullif(current_setting('realtime.actor', true), '');
 BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF (OLD.owner_id, OLD.user_id) = (NEW.owner_id, NEW.user_id) THEN
+            INSERT INTO realtime.events (owner_id, type, data) VALUES (NEW.owner_id, 'access', CASE WHEN OLD.role <> NEW.role
+                THEN json_build_object('member', NEW.user_id, 'was', OLD.role, 'role', NEW.role, 'by', actor) END);
+            PERFORM realtime.ring();
+            RETURN NULL;
+        END IF;
+    END IF;
     IF TG_OP <> 'INSERT' THEN
-        INSERT INTO realtime.events (owner_id, type) VALUES (OLD.owner_id, 'access');
+        INSERT INTO realtime.events (owner_id, type, data)
+        VALUES (OLD.owner_id, 'access', json_build_object('member', OLD.user_id, 'was', OLD.role, 'by', actor));
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO realtime.events (owner_id, type) VALUES (NEW.owner_id, 'access');
+        INSERT INTO realtime.events (owner_id, type, data)
+        VALUES (NEW.owner_id, 'access', json_build_object('member', NEW.user_id, 'role', NEW.role, 'by', actor));
     END IF;
     PERFORM realtime.ring();
     RETURN NULL;

@@ -1,0 +1,229 @@
+package db
+
+// isUnread is the condition for notifications that are counted.
+const isUnread = `n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
+
+// notificationViewers are some users of an account and what decides what each is shown: up to which
+// news they have seen, since when they are members, and the kinds that they do not want.
+// Parameters: 1 the account, 2 the users.
+const notificationViewers = `
+account AS MATERIALIZED (
+	SELECT coalesce(max(revision), 0) AS revision, coalesce(max(floor), 0) AS floor FROM realtime.notification_accounts WHERE owner_id = $1::text
+),
+viewers AS MATERIALIZED (
+	SELECT w.u AS user_id, coalesce(v.seen_through, 0) AS seen, v.cleared_until,
+		coalesce((SELECT m.since FROM realtime.members m WHERE m.owner_id = $1::text AND m.user_id = w.u), '-infinity') AS since,
+		ARRAY(SELECT p.kind FROM realtime.preferences p
+			WHERE p.user_id = w.u AND p.owner_id = $1::text AND p.channel = 'inApp' AND p.mode = 'off') AS hidden
+	FROM pg_catalog.unnest($2::text[]) AS w(u) LEFT JOIN realtime.notification_views v ON v.owner_id = $1::text AND v.user_id = w.u
+),
+unread AS MATERIALIZED (
+	SELECT n.user_id, n.kind, n.news, n.happened_at FROM realtime.notifications n WHERE n.owner_id = $1::text AND ` + isUnread + `
+),
+kinds AS MATERIALIZED (SELECT user_id, kind, count(*) AS number, max(news) AS news FROM unread GROUP BY user_id, kind),
+counts AS MATERIALIZED (
+	SELECT w.user_id, w.cleared_until,
+		coalesce((SELECT sum(k.number) FROM kinds k WHERE (k.user_id IS NULL OR k.user_id = w.user_id) AND k.kind <> ALL (w.hidden)), 0)::bigint AS unread,
+		CASE WHEN EXISTS (SELECT FROM kinds k WHERE k.news > w.seen) THEN (SELECT count(*) FROM unread n WHERE n.news > w.seen
+			AND n.happened_at > w.since AND (n.user_id IS NULL OR n.user_id = w.user_id) AND n.kind <> ALL (w.hidden)) ELSE 0 END AS unseen
+	FROM viewers w
+)`
+
+// notificationColumns are those of a Notification, of rows p of an account with the names that are
+// joined to them. Each is found by its index.
+const notificationColumns = `
+	p.id, coalesce(p.user_id, '') AS user_id, p.kind, p.count, p.severity, p.facts, p.revision, p.happened_at, p.created_at,
+	p.read_at, coalesce(p.read_by, '') AS read_by, p.archived_at, coalesce(p.archived_by, '') AS archived_by, p.resolved_at,
+	(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:p.read_by}) AS read_by_name,
+	(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:p.archived_by}) AS archived_by_name,
+	(SELECT {fullName} FROM {bookings} b JOIN {listings} l ON l.id {=} b.hangar_id JOIN {users} u ON u.id {=} b.user_id
+		WHERE b.id {=} {factKey} AND l.owner_id {=} $1::text::{ownerType}) AS guest_name,
+	(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:(p.facts->>'memberId')}) AS member_name,
+	(SELECT o.company_name::text FROM {owners} o WHERE o.id {=} {ownerKey:(p.facts->>'accountId')}) AS company_name`
+
+// notificationPage is a page of one user's notifications of an account, with the counts, in one
+// snapshot: one row without a notification where there is none. {which} chooses, and {order} is
+// that of the page.
+const notificationPage = `
+WITH ` + notificationViewers + `,
+page AS MATERIALIZED (
+	SELECT n.* FROM realtime.notifications n, viewers w
+	WHERE n.owner_id = $1::text AND (n.user_id IS NULL OR n.user_id = w.user_id) AND n.kind <> ALL (w.hidden) AND {which}
+	ORDER BY {order} LIMIT $3
+)
+SELECT a.revision AS account_revision, a.floor, c.unread, c.unseen, c.cleared_until, coalesce(p.id, 0) AS some, shown.*
+FROM account a CROSS JOIN counts c LEFT JOIN page p ON true
+LEFT JOIN LATERAL (SELECT ` + notificationColumns + ` WHERE p.id IS NOT NULL) shown ON true
+ORDER BY {shownOrder}`
+
+// Conditions of pages. Parameters: 4 state, 5 kind, 6 hangar, 7 the id before which the page
+// begins, or 0; of changes: 4 the revision after which they came.
+const (
+	listedNotifications = `CASE $4::text WHEN 'unread' THEN ` + isUnread + ` WHEN 'archived' THEN n.archived_at IS NOT NULL
+			ELSE n.archived_at IS NULL END
+		AND ($5::text = '' OR n.kind = $5::text) AND ($6::text = '' OR n.facts->>'hangarId' = $6::text)
+		AND n.id < CASE WHEN $7::bigint > 0 THEN $7::bigint ELSE 9223372036854775807 END`
+	// What is listed by default, written so that the index on it serves.
+	listedAll           = `n.archived_at IS NULL AND n.id < CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE 9223372036854775807 END`
+	changedNotification = `n.revision > $4::bigint`
+	oneNotification     = `n.id = $4::bigint`
+)
+
+// notificationNews is what is told at once to some users of an account: the counts of each, and
+// what changed after a revision, whoever may see it, the newest first. Parameters: 1 the account, 2
+// the users, 3 how many changes, 4 the revision; with one below 0 there are no changes.
+const notificationNews = `
+WITH ` + notificationViewers + `,
+page AS MATERIALIZED (
+	SELECT n.* FROM realtime.notifications n
+	WHERE n.owner_id = $1::text AND $4::bigint >= 0 AND n.revision > $4::bigint ORDER BY n.revision DESC, n.id DESC LIMIT $3
+)
+SELECT a.revision AS account_revision, a.floor, (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('userId', c.user_id, 'unread', c.unread, 'unseen', c.unseen,
+		'clearedUntil', (date_part('epoch', c.cleared_until) * 1000)::bigint, 'hidden', pg_catalog.array_to_json(w.hidden)))
+	FROM counts c JOIN viewers w ON w.user_id = c.user_id) AS people, coalesce(p.id, 0) AS some, shown.*
+FROM account a LEFT JOIN page p ON true
+LEFT JOIN LATERAL (SELECT ` + notificationColumns + ` WHERE p.id IS NOT NULL) shown ON true
+ORDER BY p.revision DESC, p.id DESC`
+
+// deliveriesQuery makes the deliveries of new notifications: one for each user who may see one, and
+// each of their targets on a channel that is in use, where they want to be told at once.
+// Parameters: 1 to 5 the notifications: id, account, user or ”, kind, severity; 6 to 10 the kinds:
+// name, the defaults of push and mail, whether they are personal, and for how many hours a push
+// message is worth sending; 11 the channels in use.
+const deliveriesQuery = `
+WITH made AS MATERIALIZED (
+	SELECT * FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]),
+		pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::smallint[])) AS m(id, owner_id, user_id, kind, severity)
+),
+defaults AS MATERIALIZED (
+	SELECT * FROM ROWS FROM (pg_catalog.unnest($6::text[]), pg_catalog.unnest($7::text[]), pg_catalog.unnest($8::text[]),
+		pg_catalog.unnest($9::boolean[]), pg_catalog.unnest($10::int[])) AS k(kind, push, mail, personal, hours)
+),
+people AS MATERIALIZED (
+	SELECT DISTINCT ON (id, user_id) * FROM (
+		SELECT m.id, m.owner_id, m.kind, m.severity, o.user_id::text AS user_id, true AS manages
+		FROM made m JOIN LATERAL (SELECT user_id FROM {owners} WHERE id {=} {ownerKey:m.owner_id} OFFSET 0) o ON o.user_id IS NOT NULL
+		WHERE m.user_id = ''
+		UNION ALL
+		SELECT m.id, m.owner_id, m.kind, m.severity, s.user_id, s.role <> 'viewer' FROM made m JOIN realtime.members s ON s.owner_id = m.owner_id
+		WHERE m.user_id = '' AND EXISTS (SELECT FROM {users} u WHERE u.id {=} {userKey:s.user_id})
+		UNION ALL
+		SELECT id, owner_id, kind, severity, user_id, true FROM made WHERE user_id <> ''
+	) everybody ORDER BY id, user_id, manages DESC
+),
+wanted AS (
+	SELECT p.*, k.hours, c.channel, coalesce(own.mode, CASE WHEN p.manages OR k.personal
+		THEN CASE c.channel WHEN 'push' THEN k.push ELSE k.mail END ELSE 'off' END) AS mode
+	FROM people p JOIN defaults k ON k.kind = p.kind CROSS JOIN pg_catalog.unnest($11::text[]) AS c(channel)
+	LEFT JOIN realtime.preferences own ON own.user_id = p.user_id AND own.owner_id = p.owner_id AND own.kind = p.kind AND own.channel = c.channel
+)
+INSERT INTO realtime.deliveries (notification_id, user_id, channel, target, not_before, expires_at)
+SELECT w.id, w.user_id, w.channel, t.target, now() + CASE WHEN w.channel = 'push' AND w.severity < 2 THEN interval '20 s' ELSE interval '0' END,
+	now() + make_interval(hours => w.hours)
+FROM wanted w CROSS JOIN LATERAL (
+	SELECT s.id AS target FROM realtime.push_subscriptions s WHERE w.channel = 'push' AND s.user_id = w.user_id AND s.disabled_at IS NULL
+	UNION ALL
+	SELECT '' WHERE w.channel = 'mail'
+) t WHERE w.mode = 'now'
+ON CONFLICT (notification_id, user_id, channel, target) DO NOTHING`
+
+// payoutsSentQuery is the payouts that were sent lately of some bookings, each at one moment.
+// Parameter: 1 the bookings.
+const payoutsSentQuery = `
+SELECT p.owner_id, p.paid_out_at, count(*) AS number, round(coalesce(sum(b.amount), 0), 2)::text AS amount
+FROM realtime.payouts p LEFT JOIN LATERAL (
+	SELECT coalesce({subtotal}, 0) - coalesce({fees}, 0) AS amount FROM {bookings} b WHERE b.id {=} {payoutKey} OFFSET 0) b ON true
+WHERE p.booking_id = ANY ($1::text[]) AND p.paid_out_at > now() - interval '1 day' GROUP BY p.owner_id, p.paid_out_at ORDER BY p.owner_id, p.paid_out_at`
+
+// managersQuery is who owns some accounts: their own users, and members in that role. Parameter: 1
+// the accounts.
+const managersQuery = `
+SELECT a.id AS owner_id, o.user_id::text AS user_id FROM pg_catalog.unnest($1::text[]) AS a(id)
+	JOIN LATERAL (SELECT user_id FROM {owners} WHERE id {=} {ownerKey:a.id} OFFSET 0) o ON o.user_id IS NOT NULL
+UNION
+SELECT m.owner_id, m.user_id FROM realtime.members m WHERE m.owner_id = ANY ($1::text[]) AND m.role = 'owner'
+	AND EXISTS (SELECT FROM {users} u WHERE u.id {=} {userKey:m.user_id})`
+
+// invitedQuery is the open invitations, each with the user whose address it names.
+const invitedQuery = `
+SELECT i.id, i.owner_id, i.role, i.invited_by, i.created_at, u.id::text AS user_id
+FROM realtime.invitations i JOIN {users} u ON pg_catalog.lower(pg_catalog.btrim(u.email::text) COLLATE "C") = pg_catalog.lower(i.email COLLATE "C")
+WHERE i.expires_at > now()`
+
+// dueBookingsQuery is bookings of which time tells something, with what their accounts decided.
+// Parameters: 1 the zone; 2 and 3 the ends of a time, and 4 and 5 their dates.
+const dueBookingsQuery = `
+SELECT l.owner_id::text AS owner_id, b.id::text AS booking_id, b.hangar_id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number,
+	coalesce(round({price}, 2), 0)::text AS amount, {in} AS check_in, {out} AS check_out, {created} AS created_at
+FROM {bookings} b JOIN {listings} l ON l.id {=} b.hangar_id
+WHERE l.owner_id IS NOT NULL AND {condition}
+	AND $1::text IS NOT NULL AND $2::timestamptz IS NOT NULL AND $3::timestamptz IS NOT NULL AND $4::date IS NOT NULL AND $5::date IS NOT NULL
+ORDER BY b.created_at, b.id`
+
+// payoutTomorrowQuery is the accounts that are paid out on a date: those with a payout that is
+// scheduled for it, and, on the weekly day, those with anything pending. Parameters: 1 the date, 2
+// whether it is the weekly day.
+const payoutTomorrowQuery = `
+SELECT DISTINCT owner_id FROM realtime.payouts WHERE paid_out_at IS NULL AND scheduled_on = $1::date
+UNION
+SELECT DISTINCT l.owner_id::text FROM realtime.ledger_totals t JOIN {listings} l ON l.id::text = t.hangar_id
+WHERE $2::boolean AND t.pending > 0 AND l.owner_id IS NOT NULL`
+
+// hangarSpacesQuery is the spaces of hangars that have an owner, of all where $1 is null.
+const hangarSpacesQuery = `
+SELECT l.id::text AS hangar_id, l.owner_id::text AS owner_id, coalesce(l.hangar_number::text, '') AS hangar_number, {spaces} AS spaces
+FROM {listings} l WHERE l.owner_id IS NOT NULL
+	AND ($1::text[] IS NULL OR l.id {=} ANY (ARRAY(SELECT {askedKey} FROM pg_catalog.unnest($1::text[]) asked)))`
+
+// hangarStaysQuery is the stays in hangars that are not over, of all where $1 is null. Parameters:
+// 2 now, 3 its date, 4 the zone.
+const hangarStaysQuery = `
+SELECT b.hangar_id::text AS hangar_id, {in} AS check_in, {out} AS check_out FROM {bookings} b
+WHERE b.hangar_id IS NOT NULL AND b.status::text IN ('confirmed', 'active') AND b.check_out OPERATOR(pg_catalog.>) {until} AND b.check_in IS NOT NULL
+	AND ($1::text[] IS NULL OR b.hangar_id {=} ANY (ARRAY(SELECT {askedKey} FROM pg_catalog.unnest($1::text[]) asked)))
+	AND $2::timestamptz IS NOT NULL AND $3::date IS NOT NULL AND $4::text IS NOT NULL`
+
+// notificationQueries are the questions about notifications, written for the shape of one database.
+type notificationQueries struct {
+	list, listed, changed, one, news, deliveries, rules string
+	payouts, managers, invited                          string
+	toConfirm, unpaid, arriving, leaving, paidOut       string
+	spaces, stays                                       string
+}
+
+func newNotificationQueries(s shape, fill func(string) string) notificationQueries {
+	text := func(query string) string {
+		return fill(Fill(query, "{fullName}", `pg_catalog.left(pg_catalog.btrim(pg_catalog.concat_ws(' ', u.first_name, u.last_name)), 200)`,
+			"{factKey}", s.bookingKey("(p.facts->>'bookingId')")))
+	}
+	page := func(which, order string) string {
+		shown := map[string]string{"n.id DESC": "p.id DESC", "n.revision": "p.revision, p.id"}[order]
+		return text(Fill(notificationPage, "{which}", which, "{order}", order, "{shownOrder}", shown))
+	}
+	q := notificationQueries{
+		list: page(listedNotifications, "n.id DESC"), listed: page(listedAll, "n.id DESC"), changed: page(changedNotification, "n.revision"),
+		one: page(oneNotification, "n.id DESC"), news: text(notificationNews), deliveries: text(deliveriesQuery),
+		rules: text(`SELECT r.kind, r.params, r.enabled, r.changed_by, r.changed_at,
+			(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:r.changed_by}) AS by_name
+			FROM realtime.rules r WHERE r.owner_id = $1 AND r.changed_at IS NOT NULL`),
+		payouts: text(Fill(payoutsSentQuery, "{payoutKey}", s.bookingKey("p.booking_id"))), managers: text(managersQuery), invited: text(invitedQuery),
+	}
+	due := func(condition string) string {
+		return text(Fill(dueBookingsQuery, "{condition}", condition,
+			"{in}", writable(asInstant(s.checkIn, "b.check_in", "$1")), "{out}", writable(asInstant(s.checkIn, "b.check_out", "$1")),
+			"{created}", writable(asInstant(s.createdAt, "b.created_at", "'UTC'")), "{arrived}", s.arrived(), "{price}", s.price))
+	}
+	q.toConfirm = due(`b.status::text = 'pending' AND b.created_at OPERATOR(pg_catalog.>) ` + instantParam(s.createdAt, "$2", "($2::timestamptz)") +
+		` AND b.created_at OPERATOR(pg_catalog.<=) ` + instantParam(s.createdAt, "$3", "($3::timestamptz)"))
+	between := func(column string) string {
+		return `b.` + column + ` OPERATOR(pg_catalog.>=) ` + instantParam(s.checkIn, "$2", "$4") + ` AND b.` + column + ` OPERATOR(pg_catalog.<) ` + instantParam(s.checkIn, "$3", "$5")
+	}
+	q.unpaid = due(`b.status::text = 'confirmed' AND NOT ({arrived}) AND ` + between("check_in"))
+	q.arriving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_in"))
+	q.leaving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_out"))
+	q.paidOut = text(payoutTomorrowQuery)
+	q.spaces = text(Fill(hangarSpacesQuery, "{askedKey}", key(s.hangarID, "asked")))
+	q.stays = text(Fill(hangarStaysQuery, "{askedKey}", key(s.hangarID, "asked"), "{until}", instantParam(s.checkIn, "$2", "$3"),
+		"{in}", writable(asInstant(s.checkIn, "b.check_in", "$4")), "{out}", writable(asInstant(s.checkIn, "b.check_out", "$4"))))
+	return q
+}

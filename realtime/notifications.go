@@ -1,0 +1,314 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/stats"
+)
+
+const (
+	// notificationsPace is the least time between two messages about an account's notifications: a
+	// burst of changes becomes one.
+	notificationsPace = 100 * time.Millisecond
+	// notificationsRetry is the pause after a question that was not answered.
+	notificationsRetry = time.Second
+	// notificationsParallel is about how many accounts questions are under way at once.
+	notificationsParallel = 3
+	// NotificationItems is how many changes a message tells at most.
+	NotificationItems = 50
+)
+
+// NotificationsSource tells what is new about an account's notifications, for some of its users.
+type NotificationsSource interface {
+	// NotificationNews returns the counts of users, and the changes after a revision, at most
+	// limit; none where after is below 0.
+	NotificationNews(ctx context.Context, ownerID string, userIDs []string, after int64, limit int) (db.NotificationNews, error)
+}
+
+// Notifications tells the users of accounts that are watched of their notifications: when those
+// change, and who begins to watch. It is state: only the newest counts. What is new of an account
+// is asked once for all of its users, however many sessions they have.
+type Notifications struct {
+	source NotificationsSource
+	bus    *Bus
+	loc    *time.Location
+	log    *slog.Logger
+	slots  chan struct{}
+
+	asked atomic.Int64
+
+	wake    chan struct{} // tells Run that an owner waits
+	mu      sync.Mutex    // guards what follows
+	owners  map[string]*ownerNews
+	waiting []string
+}
+
+// ownerNews is what was told of an owner's notifications. It is kept while the owner is watched.
+type ownerNews struct {
+	running, again bool
+	revision       int64                // that was told; below 0 for none
+	told           map[string]toldCount // by user
+	read           *db.NotificationRead // what was marked read at once since
+}
+
+// toldCount is what a user was told last.
+type toldCount struct{ revision, unread, unseen, cleared int64 }
+
+// NewNotifications returns a Notifications that asks while Run runs.
+func NewNotifications(source NotificationsSource, bus *Bus, loc *time.Location, log *slog.Logger) *Notifications {
+	return &Notifications{source: source, bus: bus, loc: loc, log: log, slots: make(chan struct{}, notificationsParallel),
+		wake: make(chan struct{}, 1), owners: make(map[string]*ownerNews)}
+}
+
+// Collect implements stats.Collector.
+func (n *Notifications) Collect() []stats.Stat {
+	return []stats.Stat{stats.Counter("hangarshare_notifications_asked_total", "Questions about an account's notifications, each for all of its users who watch.", n.asked.Load())}
+}
+
+// Noted takes in what a row of the log says. It does not block.
+func (n *Notifications) Noted(note db.NotificationNote) {
+	if n == nil {
+		return
+	}
+	for _, id := range note.Owners {
+		n.changed(id, note.Read)
+	}
+}
+
+// Changed says that an owner's notifications may have changed. It does not block.
+func (n *Notifications) Changed(ownerID string) { n.changed(ownerID, nil) }
+
+// ChangedAll says that everybody's may have.
+func (n *Notifications) ChangedAll() {
+	if n == nil {
+		return
+	}
+	for _, id := range n.bus.Watched() {
+		n.Changed(id)
+	}
+}
+
+func (n *Notifications) changed(ownerID string, read *db.NotificationRead) {
+	watched := ownerID != CanaryOwner && n.bus.IsWatched(ownerID)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	o := n.owners[ownerID]
+	switch {
+	case !watched:
+		if o != nil && !o.running {
+			delete(n.owners, ownerID)
+		}
+		return
+	case o == nil:
+		o = &ownerNews{revision: -1, told: make(map[string]toldCount)}
+		n.owners[ownerID] = o
+	}
+	if read != nil && (o.read == nil || o.read.ID <= read.ID) {
+		o.read = read
+	}
+	if o.running {
+		o.again = true
+		return
+	}
+	o.running = true
+	n.waiting = append(n.waiting, ownerID)
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run asks and tells until ctx ends.
+func (n *Notifications) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.wake:
+			n.mu.Lock()
+			waiting := n.waiting
+			n.waiting = nil
+			n.mu.Unlock()
+			for _, id := range waiting {
+				group.Go(func() { n.refresh(ctx, id) })
+			}
+		}
+	}
+}
+
+// refresh asks and tells until nothing changed any more.
+func (n *Notifications) refresh(ctx context.Context, ownerID string) {
+	for {
+		pause := notificationsPace
+		if err := n.tell(ctx, ownerID); err != nil && ctx.Err() == nil {
+			n.log.Warn("notifications could not be told; trying again", "owner", ownerID, "error", err)
+			pause = notificationsRetry
+			n.mu.Lock()
+			n.owners[ownerID].again = true
+			n.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		watched := n.bus.IsWatched(ownerID)
+		n.mu.Lock()
+		o := n.owners[ownerID]
+		switch {
+		case !watched:
+			delete(n.owners, ownerID)
+		case ctx.Err() == nil && o.again:
+			n.mu.Unlock()
+			continue
+		default:
+			o.running = false
+		}
+		n.mu.Unlock()
+		return
+	}
+}
+
+// tell asks what is new of an owner, and tells those users for whom anything is.
+func (n *Notifications) tell(ctx context.Context, ownerID string) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case n.slots <- struct{}{}:
+	}
+	defer func() { <-n.slots }()
+	users := n.bus.Users(ownerID)
+	if len(users) == 0 {
+		return nil
+	}
+	n.mu.Lock()
+	o := n.owners[ownerID]
+	o.again = false // what changed up to here will be seen by the query
+	since, read := o.revision, o.read
+	o.read = nil
+	n.mu.Unlock()
+	n.asked.Add(1)
+	news, err := n.source.NotificationNews(ctx, ownerID, slices.Sorted(maps.Keys(users)), since, NotificationItems)
+	if err != nil {
+		n.mu.Lock()
+		if o.read == nil {
+			o.read = read
+		}
+		n.mu.Unlock()
+		return err
+	}
+	if since < news.Floor || since > news.Revision { // nobody can go on from there
+		since, news.Items, news.More, read = news.Revision, nil, false, nil
+	}
+	messages, err := n.messages(ownerID, since, news, read, func(c db.NotificationCounts) bool {
+		now := toldCount{news.Revision, c.Unread, c.Unseen, clearedOf(c)}
+		known := users[c.UserID] && o.told[c.UserID] == now
+		o.told[c.UserID] = now
+		return !known
+	})
+	if err != nil {
+		return err
+	}
+	for id := range o.told {
+		if _, there := users[id]; !there {
+			delete(o.told, id)
+		}
+	}
+	n.mu.Lock()
+	o.revision = news.Revision
+	n.mu.Unlock()
+	n.bus.PublishPersonal(ownerID, messages)
+	return nil
+}
+
+func clearedOf(c db.NotificationCounts) int64 {
+	if c.ClearedUntil == nil {
+		return 0
+	}
+	return *c.ClearedUntil
+}
+
+// NotificationsState is the data of notifications_updated: the counts of one user at a revision,
+// and what changed since an earlier one, the newest first. With More there are further changes.
+type NotificationsState struct {
+	Revision     int64           `json:"revision"`
+	Since        int64           `json:"since"`
+	Unread       int64           `json:"unread"`
+	Unseen       int64           `json:"unseen"`
+	Items        json.RawMessage `json:"items"`
+	ReadThrough  *ReadThrough    `json:"readThrough,omitempty"`
+	ClearedUntil *int64          `json:"clearedUntil"`
+	More         bool            `json:"more"`
+}
+
+// ReadThrough says that everything up to a notification was marked read at once.
+type ReadThrough struct {
+	ID string `json:"id"`
+	By Person `json:"by"`
+	At string `json:"at"`
+}
+
+// messages makes the messages to those users for whom anything is new.
+func (n *Notifications) messages(ownerID string, since int64, news db.NotificationNews, read *db.NotificationRead, isNews func(db.NotificationCounts) bool) (map[string]*Event, error) {
+	encoded := make([]json.RawMessage, len(news.Items))
+	var through *ReadThrough
+	if read != nil {
+		through = &ReadThrough{ID: idText(read.ID), By: Person{ID: read.By}, At: moment(read.At, n.loc)}
+	}
+	for i, item := range news.Items {
+		text, err := json.Marshal(NotificationOf(item, n.loc))
+		if err != nil {
+			return nil, err
+		}
+		encoded[i] = text
+		if through != nil && item.ReadBy == read.By && item.ReadByName.Valid {
+			through.By.Name = &item.ReadByName.String
+		}
+	}
+	shared := map[string]json.RawMessage{} // lists that many users see alike
+	messages := make(map[string]*Event, len(news.People))
+	for _, c := range news.People {
+		if !isNews(c) {
+			continue
+		}
+		items := itemsFor(c, news.Items, encoded, shared)
+		e, err := NewMessage(NotificationsUpdated, ownerID, time.Now(), NotificationsState{Revision: news.Revision, Since: since, Unread: c.Unread, Unseen: c.Unseen,
+			Items: items, ReadThrough: through, ClearedUntil: c.ClearedUntil, More: news.More})
+		if err != nil {
+			return nil, err
+		}
+		messages[c.UserID] = e
+	}
+	return messages, nil
+}
+
+// itemsFor returns the list of those items that a user may see.
+func itemsFor(c db.NotificationCounts, items []db.Notification, encoded []json.RawMessage, shared map[string]json.RawMessage) json.RawMessage {
+	own := false
+	list := []json.RawMessage{}
+	for i, item := range items {
+		if item.UserID != "" && item.UserID != c.UserID || slices.Contains(c.Hidden, item.Kind) {
+			continue
+		}
+		own = own || item.UserID != ""
+		list = append(list, encoded[i])
+	}
+	key := strings.Join(c.Hidden, " ")
+	if own {
+		key = "\x00" + c.UserID
+	}
+	if shared[key] == nil {
+		shared[key], _ = json.Marshal(list) // of what was encoded
+	}
+	return shared[key]
+}

@@ -1,0 +1,223 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/test/harness"
+)
+
+// notified is a notification, a page or a message as clients get it.
+type notified struct {
+	ID, Kind, Severity string
+	Count              int
+	Facts              map[string]any
+	UserID             *string
+	Revision           int64
+	ReadAt             *string
+	ReadBy, ArchivedBy *struct{ ID, Name *string }
+	ArchivedAt         *string
+	ResolvedAt         *string
+}
+
+// notifications is a list, or the data of a message.
+type notifications struct {
+	Items                           []notified
+	Unread, Unseen, Revision, Since int64
+	Next                            *string
+	Reset, More                     bool
+	ClearedUntil                    *int64
+	ReadThrough                     *struct{ ID, At string }
+}
+
+// listed reads a user's list of an account.
+func listed(t testing.TB, s *harness.Program, ownerID, token, query string) (list notifications) {
+	t.Helper()
+	response, body := s.Call(t, "GET", "owners/"+ownerID+"/notifications"+query, token, nil)
+	if response.StatusCode != 200 {
+		t.Fatalf("list%s: %d %v", query, response.StatusCode, body)
+	}
+	text, err := json.Marshal(body)
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// ofNotifications is the data of a message notifications_updated.
+func ofNotifications(t testing.TB, m harness.Message) (n notifications) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// awaitNotifications waits for a message with which want is content.
+func awaitNotifications(t testing.TB, stream *harness.Stream, want func(notifications) bool) (n notifications) {
+	t.Helper()
+	stream.Next(func(m harness.Message) bool {
+		if m.Type != "notifications_updated" {
+			return false
+		}
+		n = ofNotifications(t, m)
+		return want(n)
+	})
+	return n
+}
+
+// TestNotifications books, and follows what comes of it through REST and both transports: made,
+// counted together, read, archived, seen and cleared.
+func TestNotifications(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSetup(t)
+	path := "owners/" + s.Owner.ID + "/notifications"
+	call := func(method, at, token string, body any, want int) map[string]any {
+		t.Helper()
+		response, answer := s.Call(t, method, path+at, token, body)
+		if response.StatusCode != want {
+			t.Fatalf("%s %s %v: %d %v", method, at, body, response.StatusCode, answer)
+		}
+		return answer
+	}
+	manager, _, managerToken := harness.AddUser(t, s.Portal, "Marta")
+	viewer, _, viewerToken := harness.AddUser(t, s.Portal, "Vera")
+	s.Portal.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager'), ($1, $3, 'viewer')`, s.Owner.ID, manager, viewer)
+	// the owner alone is told who came
+	harness.Eventually(t, "the owner is told of the members", func() bool {
+		list := listed(t, s.Program, s.Owner.ID, s.Token, "")
+		return len(list.Items) == 2 && list.Items[0].Kind == "member_changed" && list.Items[0].UserID != nil && list.Unread == 2
+	})
+	came := listed(t, s.Program, s.Owner.ID, s.Token, "")
+	if others := listed(t, s.Program, s.Owner.ID, managerToken, ""); len(others.Items)+int(others.Unread) != 0 || came.Items[1].Facts["memberName"] != "Marta Lima" ||
+		came.Items[1].Facts["role"] != "manager" {
+		t.Errorf("the manager sees what is the owner's alone: %+v, or it does not say who: %+v", others, came)
+	}
+	call("PATCH", "/"+came.Items[0].ID, managerToken, map[string]any{"read": true}, 404)
+	call("POST", "/read", s.Token, map[string]any{"through": came.Items[0].ID}, 200)
+	for _, one := range came.Items {
+		call("PATCH", "/"+one.ID, s.Token, map[string]any{"archived": true}, 200)
+	}
+	socket := s.Connect(t, s.Token, s.Owner.ID, "")
+	events := s.Listen(t, s.Token, "?ownerId="+s.Owner.ID)
+	for _, stream := range []*harness.Stream{socket, events} {
+		if n := awaitNotifications(t, stream, func(notifications) bool { return true }); n.Unread != 0 || n.Items == nil || n.Since != n.Revision {
+			t.Errorf("at first: %+v", n)
+		}
+	}
+	booking := s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
+	for _, stream := range []*harness.Stream{socket, events} {
+		n := awaitNotifications(t, stream, func(n notifications) bool { return n.Unread == 1 })
+		if len(n.Items) != 1 || n.Items[0].Kind != "booking_created" || n.Items[0].Facts["bookingId"] != booking || n.Items[0].Facts["guestName"] != "Caio Brandão" ||
+			n.Items[0].Facts["hangarNumber"] != "H1" || n.Items[0].Facts["amount"] != 220.5 || n.Unseen != 1 || n.Since >= n.Revision {
+			t.Errorf("a booking: %+v", n)
+		}
+	}
+	list := listed(t, s.Program, s.Owner.ID, s.Token, "")
+	if len(list.Items) != 1 || list.Unread != 1 || list.Unseen != 1 || list.Items[0].ReadAt != nil {
+		t.Fatalf("list: %+v", list)
+	}
+	first := list.Items[0]
+
+	// another in the same hangar is counted into it, one elsewhere is not
+	s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
+	s.Portal.Book(t, s.Owner.Hangars[1], s.Guest)
+	awaitNotifications(t, socket, func(n notifications) bool { return n.Unread == 2 })
+	harness.Eventually(t, "both bookings are told", func() bool {
+		list = listed(t, s.Program, s.Owner.ID, s.Token, "?state=unread")
+		return len(list.Items) == 2 && list.Items[1].Count == 2 && list.Items[1].ID == first.ID
+	})
+	if byHangar := listed(t, s.Program, s.Owner.ID, s.Token, "?hangarId="+s.Owner.Hangars[1]); len(byHangar.Items) != 1 || byHangar.Unread != 2 {
+		t.Errorf("of one hangar: %+v", byHangar)
+	}
+	page := listed(t, s.Program, s.Owner.ID, s.Token, "?limit=1")
+	if len(page.Items) != 1 || page.Next == nil {
+		t.Fatalf("the first page: %+v", page)
+	}
+	if rest := listed(t, s.Program, s.Owner.ID, s.Token, "?limit=1&before="+*page.Next); len(rest.Items) != 1 || rest.Items[0].ID != first.ID || rest.Next != nil {
+		t.Errorf("the next page: %+v", rest)
+	}
+
+	// read by one is read for all, with who and when; undo is the reverse
+	call("PATCH", "/"+first.ID, managerToken, map[string]any{"read": true}, 200)
+	n := awaitNotifications(t, socket, func(n notifications) bool { return n.Unread == 1 })
+	if len(n.Items) == 0 || n.Items[0].ReadBy == nil || *n.Items[0].ReadBy.ID != manager || *n.Items[0].ReadBy.Name != "Marta Lima" {
+		t.Errorf("read by the manager: %+v", n)
+	}
+	again := call("PATCH", "/"+first.ID, viewerToken, map[string]any{"read": true}, 200)
+	if by, _ := again["readBy"].(map[string]any); by["id"] != manager {
+		t.Errorf("read again, by the viewer: %v", again)
+	}
+	before := listed(t, s.Program, s.Owner.ID, s.Token, "").Revision
+	call("PATCH", "/"+first.ID, viewerToken, map[string]any{"read": false}, 200)
+	if since := listed(t, s.Program, s.Owner.ID, s.Token, fmt.Sprint("?since=", before)); len(since.Items) != 1 || since.Items[0].ReadBy != nil || since.Unread != 2 {
+		t.Errorf("unread again: %+v", since)
+	}
+	if reset := listed(t, s.Program, s.Owner.ID, s.Token, fmt.Sprint("?since=", before+1000)); !reset.Reset || len(reset.Items) != 0 {
+		t.Errorf("since a revision that never was: %+v", reset)
+	}
+
+	// what a viewer may not, and what nobody may
+	call("PATCH", "/"+first.ID, viewerToken, map[string]any{"archived": true}, 403)
+	call("PATCH", "/rules", viewerToken, map[string]any{"kind": "to_confirm", "enabled": false}, 403)
+	call("PATCH", "/"+first.ID, s.Token, map[string]any{}, 400)
+	call("PATCH", "/999999", s.Token, map[string]any{"read": true}, 404)
+	call("PATCH", "/x", s.Token, map[string]any{"read": true}, 404)
+	call("POST", "/read", s.Token, map[string]any{}, 400)
+	call("POST", "/cleared", s.Token, map[string]any{"until": "yesterday"}, 400)
+	stranger := s.Portal.AddOwner(t, 1)
+	_, _, strangerToken := harness.AddUser(t, s.Portal, "Sem Conta")
+	call("GET", "", strangerToken, nil, 403)
+	if response, _ := s.Call(t, "PATCH", "owners/"+stranger.ID+"/notifications/"+first.ID, harness.TokenFor(t, stranger.UserID, time.Hour), map[string]any{"read": true}); response.StatusCode != 404 {
+		t.Errorf("another account's notification: %d", response.StatusCode)
+	}
+
+	// archived and back
+	call("PATCH", "/"+first.ID, managerToken, map[string]any{"archived": true}, 200)
+	if now := listed(t, s.Program, s.Owner.ID, s.Token, ""); len(now.Items) != 1 || now.Unread != 1 {
+		t.Errorf("archived: %+v", now)
+	}
+	if old := listed(t, s.Program, s.Owner.ID, managerToken, "?state=archived"); len(old.Items) != 1 || *old.Items[0].ArchivedBy.Name != "Marta Lima" {
+		t.Errorf("the archive: %+v", old)
+	}
+	call("PATCH", "/"+first.ID, managerToken, map[string]any{"archived": false}, 200)
+
+	// seen is each one's own
+	top := listed(t, s.Program, s.Owner.ID, s.Token, "")
+	call("POST", "/seen", s.Token, map[string]any{"through": top.Items[0].ID}, 204)
+	awaitNotifications(t, events, func(n notifications) bool { return n.Unseen == 0 && n.Unread == 2 })
+	if now := listed(t, s.Program, s.Owner.ID, s.Token, ""); now.Unseen != 0 || now.Unread != 2 {
+		t.Errorf("seen: %+v", now)
+	}
+
+	// mark all: what came after the screen was drawn stays unread
+	s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
+	awaitNotifications(t, socket, func(n notifications) bool { return n.Unseen == 1 && n.Revision > top.Revision })
+	call("POST", "/read", s.Token, map[string]any{"through": top.Items[0].ID, "revision": top.Revision}, 200)
+	if now := listed(t, s.Program, s.Owner.ID, s.Token, "?state=unread"); len(now.Items) != 1 || now.Items[0].Count != 3 {
+		t.Errorf("marked while another came: %+v", now)
+	}
+	call("POST", "/read", s.Token, map[string]any{"through": top.Items[0].ID}, 200)
+	n = awaitNotifications(t, socket, func(n notifications) bool { return n.Unread == 0 })
+	if n.ReadThrough == nil || n.ReadThrough.ID != top.Items[0].ID {
+		t.Errorf("all read: %+v", n)
+	}
+
+	// my own two lists, on every device
+	call("POST", "/cleared", s.Token, map[string]any{"until": 1768977456006}, 204)
+	awaitNotifications(t, events, func(n notifications) bool { return n.ClearedUntil != nil && *n.ClearedUntil == 1768977456006 })
+	call("POST", "/cleared", s.Token, map[string]any{"until": nil}, 204)
+	awaitNotifications(t, socket, func(n notifications) bool { return n.ClearedUntil == nil })
+	if now := listed(t, s.Program, s.Owner.ID, managerToken, ""); now.ClearedUntil != nil {
+		t.Errorf("another's lists were cleared: %+v", now)
+	}
+	response, counts := s.Call(t, "GET", "me/notifications/counts", s.Token, nil)
+	if accounts, _ := counts["accounts"].([]any); response.StatusCode != 200 || len(accounts) != 1 || counts["unread"] != 0.0 {
+		t.Errorf("counts: %d %v", response.StatusCode, counts)
+	}
+}
