@@ -19,7 +19,7 @@ export class FakeNotifications {
   invitations = new Map();
   /** @type {{method: string, path: string, user: string, body: any}[]} */
   asked = [];
-  /** What the next change is refused with; 0 for not at all. */
+  /** What the next PATCH is refused with; 0 for not at all. */
   refuse = 0;
   #now;
   #tell;
@@ -126,7 +126,7 @@ export class FakeNotifications {
     }
     const [, ownerId, rest = ''] = /^\/api\/owners\/([^/]+)\/notifications\/?(.*)$/.exec(path) ?? [];
     if (!ownerId) return null;
-    if (method !== 'GET' && this.refuse) {
+    if (method === 'PATCH' && this.refuse) {
       const status = this.refuse;
       this.refuse = 0;
       return [status, { title: 'refused' }];

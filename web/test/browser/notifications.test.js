@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { launch, openPage } from './chromium.js';
 import { accessible, booking, drawn, fits, live, rowsOf } from './dashboard.js';
 import { startFakeServer } from './fake-server.js';
+import { reactFiles } from './react-page.js';
 
 const XSS = '<img src=x onerror="globalThis.hit=1">\u202Egnp\u0007';
 /** @type {import('playwright-core').Browser} */
@@ -14,7 +15,8 @@ let browser;
 /** @type {any} */
 let server;
 before(async () => {
-  [browser, server] = await Promise.all([launch(), startFakeServer({ demo: false, notifications: true })]);
+  const files = await reactFiles('19');
+  [browser, server] = await Promise.all([launch(), startFakeServer({ demo: false, notifications: true, files })]);
 });
 after(async () => {
   await browser.close();
@@ -27,7 +29,7 @@ const notes = (/** @type {any} */ page) => page.locator('owner-notifications .no
 const named = (/** @type {any} */ page, /** @type {string} */ name) => page.locator('owner-notifications').getByRole('button', { name, exact: true });
 /** The bell says so many, and none for 0. @param {any} page @param {number} n */
 const counts = (page, n) => page.waitForFunction((wanted) => {
-  const count = document.querySelector('owner-notifications')?.shadowRoot.querySelector('.count');
+  const count = document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.count');
   return count && (wanted === 0 ? count.hidden : !count.hidden && count.textContent === String(wanted));
 }, n);
 const focused = (/** @type {any} */ page) => page.evaluate(() => document.querySelector('owner-notifications').shadowRoot.activeElement?.closest('[data-id]')?.dataset.id ?? document.querySelector('owner-notifications').shadowRoot.activeElement?.className ?? '');
@@ -344,6 +346,56 @@ describe('notifications', () => {
       await page.evaluate(() => document.querySelector('owner-notifications').remove());
       await page.waitForFunction(() => true);
       assert.deepEqual(complaints.filter((text) => !/401/.test(text)), []);
+    } finally {
+      await close();
+    }
+  });
+
+  test('React: the hook and the component, in StrictMode; the lists of the stats survive a reload', async () => {
+    fresh();
+    const one = server.notes.add('1', 'booking_created', ofHangar());
+    const two = server.notes.add('1', 'unpaid', ofHangar());
+    server.push('1', 'occupancy_changed', { hangarId: '3', hangarNumber: 'A-03', isNowOccupied: false });
+    const { page, complaints, close } = await openPage(browser, server.url);
+    /** @param {string} name @param {string} condition evaluated with `it` */
+    const until = (name, condition) => page.waitForFunction(([n, c]) => {
+      const text = document.getElementById(n)?.textContent;
+      return text && new Function('it', `return ${c}`)(JSON.parse(text));
+    }, [name, condition]);
+    const show = () => page.evaluate(() => {
+      const props = { ownerId: '1', token: 'secret' };
+      /** @type {any} */ (globalThis).harness.show('a', [{ kind: 'notes', props: { ...props, name: 'notes' } }, { props: { ...props, name: 'stats' } }, { kind: 'center', props }]);
+    });
+    const visit = async () => {
+      await page.goto(`${server.url}/react/index.html`);
+      await page.waitForFunction(() => 'harness' in globalThis);
+      await show();
+    };
+    try {
+      await visit();
+      await until('notes', `it.loaded && it.unread === 2 && it.ids.join() === '${two.id},${one.id}'`);
+      await counts(page, 2);
+      await until('stats', 'it.bookings.length === 6 && it.occupancy.length > 0');
+      await page.evaluate((id) => /** @type {any} */ (globalThis).harness.hooks.notes.markRead(id), one.id);
+      await until('notes', `it.unread === 1 && it.read.join() === '${one.id}'`);
+      await counts(page, 1);
+      server.notes.add('1', 'booking_created', ofHangar());
+      await until('notes', 'it.unread === 2 && it.ids.length === 3 && it.unseen === 2');
+      await page.evaluate(() => /** @type {any} */ (globalThis).harness.hooks.notes.markSeen());
+      await until('notes', 'it.unseen === 0');
+      await page.evaluate(() => /** @type {any} */ (globalThis).harness.hooks.notes.markAllRead());
+      await counts(page, 0);
+      await page.evaluate(() => /** @type {any} */ (globalThis).harness.hooks.stats.clearNotifications());
+      await until('stats', 'it.bookings.length === 0 && it.occupancy.length === 0');
+      await visit();
+      await until('stats', 'it.connected && it.revenue === 4350');
+      await until('notes', 'it.loaded && it.unread === 0');
+      await until('stats', 'it.bookings.length === 0 && it.occupancy.length === 0');
+      server.push('1', 'booking_created', booking('7002'));
+      await until('stats', "it.bookings.join() === '7002'");
+      await page.evaluate(() => /** @type {any} */ (globalThis).harness.remove('a'));
+      while (server.clients.size > 0) await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(complaints, []);
     } finally {
       await close();
     }

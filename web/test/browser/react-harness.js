@@ -2,7 +2,7 @@
 // return.
 import { StrictMode, createElement, useEffect } from 'react';
 import { createRoot, hydrateRoot } from 'react-dom/client';
-import { RealtimeMetricsDisplay, useRealtimeStats } from '/client/react.js';
+import { NotificationCenter, RealtimeMetricsDisplay, useNotifications, useRealtimeStats } from '/client/react.js';
 
 const roots = new Map();
 const hooks = {};
@@ -23,7 +23,16 @@ function Probe({ name, connected, ...options }) {
   }));
 }
 
-const KINDS = { hook: Probe, element: RealtimeMetricsDisplay };
+function Notes({ name, ...options }) {
+  const notes = useNotifications(options);
+  hooks[name] = notes;
+  return createElement('output', { id: name }, JSON.stringify({
+    ids: notes.notifications.map(({ id }) => id), read: notes.notifications.filter(({ readAt }) => readAt).map(({ id }) => id),
+    unread: notes.unread, unseen: notes.unseen, loaded: notes.loaded,
+  }));
+}
+
+const KINDS = { hook: Probe, notes: Notes, element: RealtimeMetricsDisplay, center: NotificationCenter };
 
 function rootOf(id) {
   if (!roots.has(id)) {

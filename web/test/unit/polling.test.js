@@ -15,6 +15,10 @@ class History {
   metrics = { revenueToday: 1 };
   /** @type {string[]} */
   asked = [];
+  /** @type {((since: number) => object) | null} */
+  notes = null;
+  /** @type {string[]} */
+  noted = [];
 
   add(...ids) {
     for (const id of ids) this.events.push({ id, type: 'booking_created', timestamp: 1, ownerId: '1', data: { bookingId: id } });
@@ -26,6 +30,10 @@ class History {
     const last = this.events.at(-1)?.id ?? 'e0';
     if (this.status !== 200) return answer(this.status, {}, this.retryAfter ? { 'Retry-After': this.retryAfter } : {});
     if (pathname.endsWith('/metrics')) return answer(200, this.metrics, { 'Last-Event-ID': last });
+    if (pathname.endsWith('/notifications') && this.notes) {
+      this.noted.push(searchParams.toString());
+      return answer(200, this.notes(Number(searchParams.get('since') ?? -1)));
+    }
     if (!pathname.endsWith('/events')) return null;
     const after = searchParams.get('after');
     this.asked.push(after);
@@ -70,6 +78,23 @@ describe('polling', () => {
     }
     assert.deepEqual(p.ids(), Array.from({ length: 40 }, (_, i) => `e${i + 1}`));
     assert.equal(p.types().filter((type) => type === 'metrics_updated').length, 1, 'numbers that did not change are not news');
+  });
+
+  test('notifications: the counts at first, then what changed; the same again is not news', async () => {
+    const history = new History();
+    let revision = 5;
+    history.notes = (since) => ({ revision, unread: revision - 3, unseen: 1, items: since < 0 || since === revision ? [] : [{ id: String(revision) }], clearedUntil: null });
+    const p = poll(history);
+    await flushMicrotasks();
+    await p.clock.advance(6000);
+    revision = 7;
+    await p.clock.advance(6000);
+    const told = p.got.filter(({ type }) => type === 'notifications_updated').map(({ data }) => data);
+    assert.deepEqual(told.map(({ since, revision: now, unread, items }) => [since, now, unread, items.length]), [[5, 5, 2, 0], [5, 7, 4, 1]]);
+    assert.deepEqual(history.noted, ['limit=1', 'since=5', 'since=5']);
+    history.notes = () => ({ revision: 9, unread: 0, unseen: 0, items: [], reset: true });
+    await p.clock.advance(6000);
+    assert.deepEqual(p.got.filter(({ type }) => type === 'notifications_updated').at(-1).data.since, 9, 'a list to be read anew');
   });
 
   test('history that does not reach back is told, not hidden', async () => {
