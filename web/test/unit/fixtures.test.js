@@ -16,9 +16,8 @@ const text = (/** @type {string} */ name) => readFileSync(new URL(name, folder),
 function holds(/** @type {any} */ read, /** @type {any} */ said, /** @type {string} */ at) {
   if (said !== null && typeof said === 'object') {
     for (const [name, value] of Object.entries(said)) holds(read?.[name], value, `${at}.${name}`);
-  } else {
-    assert.strictEqual(read, said, at);
-  }
+  } else if (said === null) assert.ok(!read, `${at} is none`);
+  else assert.strictEqual(read, said, at);
 }
 
 describe('messages of the server', () => {
