@@ -160,6 +160,11 @@ func (s shape) arrived() string {
 	return s.isPaid
 }
 
+// hasDates reports whether bookings have dates without hours.
+func (s shape) hasDates() bool {
+	return s.checkIn == "date" || s.createdAt == "date" || s.paidType() == "date"
+}
+
 func (s shape) paidType() string {
 	if s.paymentDate != "" {
 		return s.paymentDate

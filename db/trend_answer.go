@@ -13,8 +13,9 @@ import (
 func (a *trendAnswer) sumParts(from, to time.Time) *tally {
 	sum := &tally{}
 	for _, r := range a.partRanges {
-		for i := range r.bounds[1:] {
-			if t := a.parts[r.first+i]; t != nil && !r.bounds[i].Before(from) && !r.bounds[i+1].After(to) {
+		first, _ := slices.BinarySearchFunc(r.bounds, from, time.Time.Compare)
+		for i := first; i+1 < len(r.bounds) && !r.bounds[i+1].After(to); i++ {
+			if t := a.parts[r.first+i]; t != nil {
 				sum.add(t, 1)
 			}
 		}
@@ -157,23 +158,34 @@ type trendEdge struct {
 
 // readStays reads when the stays of each hangar change.
 func (a *trendAnswer) readStays() error {
-	var rows []trendBooking
-	if err := a.selecting(&rows, a.source.stays, a.partArgs()...); err != nil {
+	if len(a.partRanges) == 0 {
+		return nil
+	}
+	var rows []struct {
+		HangarID string        `db:"hangar_id"`
+		Ins      pq.Int64Array `db:"ins"`
+		Outs     pq.Int64Array `db:"outs"`
+	}
+	touched := make([]string, 0, len(a.touched))
+	for _, b := range a.touched {
+		touched = append(touched, b.BookingID)
+	}
+	if err := a.selecting(&rows, a.source.stays, append(a.partArgs(), pq.Array(touched))...); err != nil {
 		return err
 	}
-	former := make(map[string]bool)
-	for _, b := range a.touched {
-		former[b.BookingID] = true
+	edges := make(map[string][]trendEdge)
+	add := func(hangarID string, in, out time.Time) {
+		edges[hangarID] = append(edges[hangarID], trendEdge{a.instant(a.shape.checkIn, in), 1}, trendEdge{a.instant(a.shape.checkIn, out), -1})
 	}
-	rows = slices.DeleteFunc(rows, func(b trendBooking) bool { return former[b.BookingID] })
-	for _, b := range a.touched {
-		if b.Sign > 0 && b.InDay.Valid {
-			rows = append(rows, b)
+	for _, row := range rows {
+		for i, in := range row.Ins {
+			add(row.HangarID, time.UnixMicro(in).UTC(), time.UnixMicro(row.Outs[i]).UTC())
 		}
 	}
-	edges := make(map[string][]trendEdge)
-	for _, b := range rows {
-		edges[b.HangarID] = append(edges[b.HangarID], trendEdge{a.instant(a.shape.checkIn, b.StayIn.Time), 1}, trendEdge{a.instant(a.shape.checkIn, b.StayOut.Time), -1})
+	for _, b := range a.touched {
+		if b.Sign > 0 && b.InDay.Valid {
+			add(b.HangarID, b.StayIn.Time, b.StayOut.Time)
+		}
 	}
 	for i := range a.hangars {
 		h := &a.hangars[i]

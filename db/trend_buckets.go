@@ -154,7 +154,7 @@ func (z zoneDays) hours(day int) (list []trendBucket) {
 	at, end := z.start(day), z.start(day+1)
 	for at.Before(end) {
 		next := at.Add(time.Hour - time.Duration(at.Minute())*time.Minute - time.Duration(at.Second())*time.Second)
-		if _, change := at.ZoneBounds(); !change.IsZero() && change.Before(next) {
+		if _, change := at.ZoneBounds(); change.After(at) && change.Before(next) {
 			next = change
 		}
 		if next.After(end) {

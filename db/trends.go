@@ -153,10 +153,11 @@ type trendAnswer struct {
 	cut         time.Time
 	whole       bool // that part is all of it
 
-	hangars []trendHangar
-	ids     []string
-	touched []trendBooking
-	first   int // the first day on which anything happened
+	hangars        []trendHangar
+	cancelledSince time.Time
+	ids            []string
+	touched        []trendBooking
+	first          int // the first day on which anything happened
 
 	level, days, parts tallies
 	partRanges         []trendPartRange
@@ -280,7 +281,7 @@ func (a *trendAnswer) compute(ownerID string, kept bool) (t Trends, err error) {
 			return t, err
 		}
 	}
-	t = Trends{From: a.q.From, To: a.q.To, Hangars: a.ids, Kept: kept}
+	t = Trends{From: a.q.From, To: a.q.To, Hangars: a.ids, Kept: kept, CancelledSince: a.cancelledSince}
 	if a.q.HangarID != "" {
 		t.Hangar = a.hangars[0].number
 	}
@@ -289,22 +290,8 @@ func (a *trendAnswer) compute(ownerID string, kept bool) (t Trends, err error) {
 			t.OccupancySince = h.noted[0].since
 		}
 	}
-	if err := a.readSince(&t); err != nil {
-		return t, err
-	}
 	a.answer(&t)
 	return t, nil
-}
-
-func (a *trendAnswer) readSince(t *Trends) error {
-	var since []time.Time
-	if err := a.selecting(&since, `SELECT since FROM realtime.trend_generation`); err != nil {
-		return err
-	}
-	if len(since) > 0 {
-		t.CancelledSince = since[0]
-	}
-	return nil
 }
 
 func (a *trendAnswer) readHangars(ownerID string) error {
@@ -318,12 +305,14 @@ func (a *trendAnswer) readHangars(ownerID string) error {
 		NotedPublished bool         `db:"noted_published"`
 		Initial        bool         `db:"initial"`
 		Noting         bool         `db:"noting"`
+		CancelledSince time.Time    `db:"cancelled_since"`
 	}
 	if err := a.selecting(&rows, a.sql.hangars, ownerID, a.q.HangarID); err != nil {
 		return err
 	}
 	a.ids = []string{}
 	for _, row := range rows {
+		a.cancelledSince = row.CancelledSince
 		if len(a.hangars) == 0 || a.hangars[len(a.hangars)-1].id != row.HangarID {
 			a.hangars = append(a.hangars, trendHangar{id: row.HangarID, number: row.HangarNumber, spaces: row.Spaces, published: row.Published, noting: row.Noting,
 				nights: make(map[int][]int32)})
@@ -556,7 +545,10 @@ func (a *trendAnswer) readParts() error {
 	var instants, dates []time.Time
 	for _, r := range a.partRanges {
 		for _, at := range r.bounds {
-			instants, dates = append(instants, at), append(dates, a.zone.dateBound(at))
+			instants = append(instants, at)
+			if a.shape.hasDates() {
+				dates = append(dates, a.zone.dateBound(at))
+			}
 		}
 	}
 	if err := a.selecting(&rows, a.source.parts, append(args, pq.Array(clocksOf(instants)), pq.Array(clocksOf(dates)))...); err != nil {

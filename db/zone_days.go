@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -35,6 +36,10 @@ func newZoneDays(loc *time.Location) zoneDays {
 		if end.IsZero() || end.Year() > lastZoneYear {
 			return z
 		}
+		if !end.After(t) { // what Go says of the last day of some leap years
+			t = t.Add(24 * time.Hour)
+			continue
+		}
 		last := len(z.starts) - 1
 		before := max(floorDiv(end.Unix()-1+int64(z.offsets[last]), secondsOfDay), z.floors[last])
 		t = end
@@ -59,17 +64,29 @@ func floorDiv(n, by int64) int {
 
 // day returns the number of the local date at an instant.
 func (z zoneDays) day(at time.Time) int {
-	seconds, i := at.Unix(), len(z.starts)-1
-	for i > 0 && z.starts[i] > seconds {
-		i--
-	}
+	seconds := at.Unix()
+	i := z.segment(seconds)
 	return max(floorDiv(seconds+int64(z.offsets[i]), secondsOfDay), z.floors[i])
 }
 
-// start returns the first instant of a day.
+// segment returns between which changes of the clock an instant is.
+func (z zoneDays) segment(seconds int64) int {
+	i, found := slices.BinarySearch(z.starts, seconds)
+	if !found {
+		i--
+	}
+	return i
+}
+
+// start returns the first instant of a day: dayStart, without looking for changes of the clock.
 func (z zoneDays) start(day int) time.Time {
-	y, m, d := dateOf(day).Date()
-	return dayStart(y, m, d, z.loc)
+	midnight := int64(day) * secondsOfDay
+	for i := z.segment(midnight - 2*secondsOfDay); ; i++ {
+		at := max(midnight-int64(z.offsets[i]), z.starts[i])
+		if i == len(z.starts)-1 || at < z.starts[i+1] {
+			return time.Unix(at, 0).In(z.loc)
+		}
+	}
 }
 
 // exists reports whether a day has any length.
