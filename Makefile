@@ -54,7 +54,7 @@ fuzz: ## every fuzz target, each for FUZZTIME (30s)
 	done
 
 bench: ## benchmarks, with their ratios to a floor measured in the same run; SHORT=1 for a quick look
-	@./.ci/need postgres
+	@./.ci/need postgres redis
 	$(GO) test -run '^$$' -bench . -benchmem $(if $(SHORT),-short) -p 1 -timeout 60m ./...
 
 test-clients: ## other people's WebSocket and SSE libraries in six languages, plain and over TLS
@@ -65,8 +65,8 @@ attack: ## what a stranger, another owner or a broken client would try, against 
 	@./.ci/need postgres
 	ATTACK=full $(GO) test -count=1 -timeout 30m -v -run '^TestAttack$$' ./test/attack
 
-soak: ## the delivery oracle, for DURATION=10m: random writers, clients and faults; prints what it found
-	@./.ci/need postgres
+soak: ## the delivery oracle, for DURATION=10m: three servers, random writers, clients and faults; prints what it found
+	@./.ci/need postgres redis nginx
 	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v ./test/soak
 
 test-release: ## two releases from nothing, in two folders, each with a build cache of its own: the same bytes

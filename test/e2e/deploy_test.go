@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,34 +18,6 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/api/issuertest"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
-
-// installed returns the path of a program, also of one that .ci/need unpacked, and the
-// libraries that came with it.
-func installed(t *testing.T, name string) (program, libraries string) {
-	t.Helper()
-	if found, err := exec.LookPath(name); err == nil {
-		return found, ""
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	places := []string{"/usr/sbin"}
-	for _, folder := range []string{"/var/cache/hangarshare-realtime", filepath.Join(cache, "hangarshare-realtime")} {
-		places = append(places, filepath.Join(folder, name, "usr/sbin"), filepath.Join(folder, name, "usr/bin"))
-	}
-	for _, place := range places {
-		if _, err := os.Stat(filepath.Join(place, name)); err == nil {
-			found, err := filepath.Glob(filepath.Join(filepath.Dir(place), "lib", "*-linux-gnu*"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return filepath.Join(place, name), strings.Join(found, ":")
-		}
-	}
-	t.Skipf("%s is missing: ./.ci/need %s", name, name)
-	return "", ""
-}
 
 // balancer is a proxy of deploy/ before three servers.
 type balancer struct {
@@ -92,7 +63,7 @@ var balancers = map[string]balancer{
 // turn. It returns the proxy's address as https://…/ and a client that trusts it.
 func (b balancer) start(t *testing.T, name string, servers ...string) (base string, client *http.Client) {
 	t.Helper()
-	program, libraries := installed(t, name)
+	program, libraries := harness.Installed(t, name)
 	text, err := os.ReadFile(harness.Path(b.file))
 	if err != nil {
 		t.Fatal(err)

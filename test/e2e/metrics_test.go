@@ -110,7 +110,7 @@ func oursOnly(text string) string {
 // promtool returns the program, which comes with Prometheus.
 func promtool(t *testing.T) string {
 	t.Helper()
-	prometheus, _ := installed(t, "prometheus")
+	prometheus, _ := harness.Installed(t, "prometheus")
 	return filepath.Join(filepath.Dir(prometheus), "promtool")
 }
 

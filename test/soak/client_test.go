@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http/httputil"
 	"net/textproto"
 	"strings"
 	"sync"
@@ -34,6 +35,7 @@ type soakClient struct {
 	late         bool // it comes while writers write, and knows nothing of before
 	slow         bool // it takes its time for each message
 	proxied      bool
+	balanced     bool // it comes through nginx
 	webSocket    bool
 	stalledUntil atomic.Int64 // Unix nanoseconds: it reads nothing until then
 	halfOpen     []net.Conn   // connections that it left without a word
@@ -50,6 +52,7 @@ func newSoakClient(s *soak, number int, owner *soakOwner) *soakClient {
 	return &soakClient{
 		soak: s, number: number, owner: owner, random: r,
 		late: r.IntN(5) == 0, slow: r.IntN(10) == 0, proxied: r.IntN(3) == 0, webSocket: number%2 == 0,
+		balanced: s.between != nil && r.IntN(3) == 0,
 	}
 }
 
@@ -170,7 +173,10 @@ func (c *soakClient) delayRead(ctx context.Context, established bool) {
 func (c *soakClient) dial(ctx context.Context) (*harness.Wire, error) {
 	server := c.soak.someServer(c.random)
 	address := server.address
-	if c.proxied && !c.settled() {
+	switch {
+	case c.balanced:
+		address = c.soak.between.public
+	case c.proxied && !c.settled():
 		address = server.public.Address()
 	}
 	dialer := net.Dialer{Timeout: dialLimit}
@@ -188,16 +194,21 @@ func (c *soakClient) dial(ctx context.Context) (*harness.Wire, error) {
 	fmt.Fprint(conn, c.request(server.address))
 	head := textproto.NewReader(w.Reader)
 	status, err := head.ReadLine()
+	var header textproto.MIMEHeader
 	if err == nil {
-		_, err = head.ReadMIMEHeader()
+		header, err = head.ReadMIMEHeader()
 	}
 	code := 0
 	fmt.Sscanf(status, "HTTP/1.1 %d", &code)
 	if err == nil && code != 101 && code != 200 {
 		err = fmt.Errorf("answered by %s", status)
-		if code != 503 && code != 429 {
+		// nginx says 502 while it finds no server, and 504 for one that does not answer.
+		if code != 503 && code != 429 && !(c.balanced && (code == 502 || code == 504)) {
 			c.soak.fail("client %d was %v", c.number, err)
 		}
+	}
+	if header.Get("Transfer-Encoding") == "chunked" { // whose pieces nginx divides as they come
+		w.Reader = bufio.NewReaderSize(httputil.NewChunkedReader(w.Reader), 2<<10)
 	}
 	if err != nil {
 		conn.Close()

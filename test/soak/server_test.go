@@ -39,9 +39,14 @@ func newSoakServer(t testing.TB, name, binary, databaseURL string, heartbeat tim
 	return s
 }
 
+// startLimit is after what time a process is killed that does not serve yet, as whoever supervises
+// it does: a network that swallowed its migration keeps it for minutes otherwise.
+const startLimit = 15 * time.Second
+
 // run keeps a process running until ctx ends, and then stops it in order.
 func (s *soakServer) run(ctx context.Context, t testing.TB) {
 	for ctx.Err() == nil {
+		before := len(s.output.String())
 		command := exec.Command(s.binary, s.arguments...)
 		command.Stdout, command.Stderr = s.output, s.output
 		if err := command.Start(); err != nil {
@@ -53,11 +58,17 @@ func (s *soakServer) run(ctx context.Context, t testing.TB) {
 		s.mu.Unlock()
 		ended := make(chan struct{})
 		go func() { command.Wait(); close(ended) }()
+		late := time.AfterFunc(startLimit, func() {
+			if !strings.Contains(s.output.String()[before:], "HangarShare Realtime is at ") {
+				command.Process.Kill() // an error says that it has ended already
+			}
+		})
 		select {
 		case <-ended:
 		case <-ctx.Done():
 			s.stop(ended, t)
 		}
+		late.Stop()
 		rest(50*time.Millisecond, ctx.Done())
 	}
 	for _, mark := range []string{"panic:", "fatal error:"} {
@@ -69,6 +80,7 @@ func (s *soakServer) run(ctx context.Context, t testing.TB) {
 
 // stop ends the process in order. One that takes longer than it may has to say where it hangs.
 func (s *soakServer) stop(ended <-chan struct{}, t testing.TB) {
+	s.signal(syscall.SIGCONT) // a fault that did not end may have left it stopped
 	s.signal(syscall.SIGTERM)
 	late := time.NewTimer(api.DefaultDrainTime + api.StopTime + harness.Timeout)
 	defer late.Stop()
@@ -110,6 +122,8 @@ func (s *soakServer) awaitReady(t testing.TB) {
 		return r.StatusCode == http.StatusOK
 	})
 	if !ready {
+		s.signal(syscall.SIGQUIT) // it has to say where it hangs
+		within(5*time.Second, func() bool { return strings.Contains(s.output.String(), "goroutine 1 ") })
 		t.Fatalf("%s is not ready after %s; it said:\n%s", s.name, settling, s.said())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ type soakPlan struct {
 	// how long a slow reader reads nothing at most
 	stalled   time.Duration
 	outage    time.Duration // how long a fault lasts at most
+	frozen    time.Duration // how long a server is stopped by SIGSTOP at most
 	injectors int           // faults that may happen at once
 	// an injector's mean pause between two faults
 	calm   time.Duration
@@ -55,13 +57,21 @@ func shortSoak(seed uint64) soakPlan {
 	}
 }
 
+// severalServers is shortSoak with three servers, Redis between and nginx before them.
+func severalServers(seed uint64) soakPlan {
+	plan := shortSoak(seed)
+	plan.servers, plan.frozen, plan.calm, plan.faults = 3, 5*time.Second, 150*time.Millisecond, slices.Concat(allFaults, clusterFaults)
+	plan.injectors = 3
+	return plan
+}
+
 // longSoak is the plan of `make soak`.
 func longSoak(seed uint64, duration time.Duration) soakPlan {
 	return soakPlan{
-		seed: seed, duration: duration, owners: 10, hangars: 4, clients: 220, writers: 16, servers: 2,
+		seed: seed, duration: duration, owners: 10, hangars: 4, clients: 220, writers: 16, servers: 3,
 		heartbeat: 5 * time.Second, thinking: 150 * time.Millisecond, held: 40 * time.Second, holding: 6,
-		stay: time.Minute, absence: 15 * time.Second, stalled: 45 * time.Second, outage: 5 * time.Second,
-		injectors: 2, calm: 15 * time.Second, faults: allFaults,
+		stay: time.Minute, absence: 15 * time.Second, stalled: 45 * time.Second, outage: 5 * time.Second, frozen: 10 * time.Second,
+		injectors: 2, calm: 10 * time.Second, faults: slices.Concat(allFaults, clusterFaults),
 	}
 }
 
@@ -78,8 +88,14 @@ func TestSoak(t *testing.T) {
 		runSoak(t, longSoak(soakSeed(t), duration))
 		return
 	}
-	t.Run("fixed seed", func(t *testing.T) { runSoak(t, shortSoak(42)) })
-	t.Run("random seed", func(t *testing.T) { runSoak(t, shortSoak(soakSeed(t))) })
+	t.Run("fixed seed", func(t *testing.T) {
+		t.Parallel()
+		runSoak(t, shortSoak(42))
+	})
+	t.Run("three servers, random seed", func(t *testing.T) {
+		t.Parallel()
+		runSoak(t, severalServers(soakSeed(t)))
+	})
 }
 
 // soakSeed is a random seed, or the one of an earlier run that SOAK_SEED names.
@@ -117,6 +133,7 @@ type soak struct {
 	owners     []*soakOwner
 	guests     []string
 	servers    []*soakServer
+	between    *between // nil with one server
 	clients    []*soakClient
 	settled    chan struct{} // closed when the faults have ended: clients come and stay
 	commits    commitTimes
@@ -236,8 +253,18 @@ func (s *soak) setUp(t *testing.T) {
 	for _, name := range []string{"Ana", "Bento", "Célia", "Davi", "Elis"} {
 		s.guests = append(s.guests, s.portal.AddGuest(t, name, "Moura"))
 	}
+	if s.plan.servers > 1 {
+		s.between = newBetween(t, s.plan.servers)
+	}
 	for i := range s.plan.servers {
-		s.servers = append(s.servers, newSoakServer(t, fmt.Sprint("server ", i+1), binary, s.postgres.URL(), s.plan.heartbeat))
+		server := newSoakServer(t, fmt.Sprint("server ", i+1), binary, s.postgres.URL(), s.plan.heartbeat)
+		if s.between != nil {
+			server.arguments = append(server.arguments, "--redis-url", "redis://"+s.between.proxies[i].Addr, "--trusted-proxies", "127.0.0.1")
+		}
+		s.servers = append(s.servers, server)
+	}
+	if s.between != nil {
+		s.between.balance(t, s.servers)
 	}
 	for i := range s.plan.clients {
 		s.clients = append(s.clients, newSoakClient(s, i, s.owners[i%len(s.owners)]))

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -215,15 +216,19 @@ func (s *Server) ask(command string) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// FreeAddress returns an address of this machine at which nobody listens now.
+// FreeAddress returns an address of this machine at which nobody listens now. Its port is none that
+// the system gives to outgoing connections, so it stays free until a server starts there again.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(10000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // find returns a program and the folder of libraries that came with it.
