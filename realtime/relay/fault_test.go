@@ -369,6 +369,49 @@ func TestManyReconnects(t *testing.T) {
 	}
 }
 
+// awayEnvironment holds how long TestRedisAwayForLong lasts; without it the test is left out.
+const awayEnvironment = "REDIS_AWAY"
+
+// A13 in its long form: half of the time Redis is killed, half of it stands still. Neither
+// goroutines nor descriptors grow, and the log has a line a minute at most.
+func TestRedisAwayForLong(t *testing.T) {
+	text := os.Getenv(awayEnvironment)
+	if text == "" {
+		t.Skip(awayEnvironment + "=1h keeps Redis away for an hour")
+	}
+	whole, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := redistest.Start(t)
+	n := start(t, "redis://"+server.Addr, nodeOptions{})
+	n.awaitProven()
+	for _, fault := range []struct {
+		name       string
+		begin, end func()
+	}{{"killed", server.Kill, server.Start}, {"frozen", server.Freeze, server.Thaw}} {
+		lines := n.log.count("\n")
+		fault.begin()
+		n.awaitUnproven()
+		least, most := [2]int{1 << 30, 1 << 30}, [2]int{}
+		tick := time.NewTicker(whole / 2 / 200)
+		for range 200 {
+			<-tick.C
+			for i, count := range [2]int{runtime.NumGoroutine(), openFiles(t)} {
+				least[i], most[i] = min(least[i], count), max(most[i], count)
+			}
+		}
+		tick.Stop()
+		told := n.log.count("\n") - lines
+		t.Logf("%s for %v: %d to %d goroutines, %d to %d descriptors, %d lines of log", fault.name, whole/2, least[0], most[0], least[1], most[1], told)
+		if most[0] > least[0]+10 || most[1] > least[1]+10 || told > int((whole/2).Minutes())+2 {
+			t.Error("something grows")
+		}
+		fault.end()
+		n.awaitProven()
+	}
+}
+
 // A relay that was told to stop does so also while an attempt to connect hangs.
 func TestStopsWhileConnecting(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,6 +78,26 @@ func TestNothingIsLostWhateverRedisDoes(t *testing.T) {
 	if keys := redis.Do("DBSIZE"); keys != ":0" {
 		t.Errorf("Redis holds keys: %s", keys)
 	}
+}
+
+// TestThreeServersInCalm is A1 in its long form, for as long as CALM says: 220 clients who change
+// servers follow what is booked, while nothing is wrong.
+func TestThreeServersInCalm(t *testing.T) {
+	text := os.Getenv("CALM")
+	if text == "" {
+		t.Skip("CALM=10m has 220 clients follow three servers for ten minutes")
+	}
+	whole, err := time.ParseDuration(text)
+	harness.Must(t, err)
+	redis, portal := redistest.Start(t), dbtest.New(t)
+	servers := serveThree(t, portal, "--redis-url", "redis://"+redis.Addr)
+	awaitRedis(t, servers, true)
+	o := newOracle(t, portal, servers, 220, 100*time.Millisecond)
+	awaitResting(t, portal, 1)
+	report := o.watch("all is well, and the first server numbers the log")
+	<-time.After(whole)
+	report()
+	o.verify()
 }
 
 // TestNothingIsLostBehindABadNetwork is the same where one server's way to Redis swallows, holds,
