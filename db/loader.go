@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Loader answers the same question about many keys by few queries: those who ask while a query is
@@ -14,11 +15,18 @@ type Loader[K comparable, V any] struct {
 	// Most is about how many keys one query asks at most, and Parallel how many queries are under
 	// way at once.
 	Most, Parallel int
+	// Gather is the least time between the beginnings of two queries: when many ask one after the
+	// other, as after a restart, those of some milliseconds share one. After a quiet time a query
+	// begins at once.
+	Gather time.Duration
 
-	mu      sync.Mutex // guards what follows
-	waiting map[K]*load[V]
-	order   []K
-	running int
+	mu sync.Mutex // guards what follows
+	// when the next query may begin, and whether a run waits for that
+	begins    time.Time
+	gathering bool
+	waiting   map[K]*load[V]
+	order     []K
+	running   int
 }
 
 // load is what some wait for who ask the same.
@@ -76,6 +84,9 @@ func (l *Loader[K, V]) Load(ctx context.Context, key K) (value V, err error) {
 // run asks until nobody waits.
 func (l *Loader[K, V]) run(ctx context.Context) {
 	for {
+		if !l.gather() {
+			return
+		}
 		ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 		keys, loads := l.next(cancel)
 		if len(keys) == 0 {
@@ -89,6 +100,32 @@ func (l *Loader[K, V]) run(ctx context.Context) {
 			close(waits.done)
 		}
 	}
+}
+
+// gather waits until the next query may begin. It reports false where another run waits for that
+// already, which will ask for all: this one has ended then.
+func (l *Loader[K, V]) gather() (mine bool) {
+	if l.Gather <= 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gathering {
+		l.running--
+		return false
+	}
+	wait := time.Until(l.begins)
+	if wait > 0 && len(l.order) > 0 {
+		l.gathering = true
+		l.mu.Unlock()
+		time.Sleep(wait)
+		l.mu.Lock()
+		l.gathering = false
+	}
+	if len(l.order) > 0 {
+		l.begins = time.Now().Add(l.Gather)
+	}
+	return true
 }
 
 // next removes and returns some of those who wait, but for those who have gone, for a query.

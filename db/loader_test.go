@@ -71,3 +71,43 @@ func TestLoader(t *testing.T) {
 		}
 	})
 }
+
+// TestLoaderGathers has a thousand ask one after the other, a millisecond apart: those of ten
+// milliseconds share a query, nobody waits for longer, and who asks in quiet times does not wait.
+func TestLoaderGathers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		queries := 0
+		loader := db.Loader[int, int]{Most: 500, Parallel: 2, Gather: 10 * time.Millisecond, Ask: func(_ context.Context, keys []int) (map[int]int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			queries++
+			answers := make(map[int]int)
+			for _, key := range keys {
+				answers[key] = -key
+			}
+			return answers, nil
+		}}
+		load := func(key int, most time.Duration) {
+			began := time.Now()
+			answer, err := loader.Load(t.Context(), key)
+			if took := time.Since(began); err != nil || answer != -key || took > most {
+				t.Errorf("%d is answered by %d, %v after %v, want within %v", key, answer, err, took, most)
+			}
+		}
+		load(-1, 0)
+		time.Sleep(time.Second)
+		load(-2, 0)
+		time.Sleep(time.Second)
+		var group sync.WaitGroup
+		for key := range 1000 {
+			group.Go(func() { load(key, 10*time.Millisecond) })
+			time.Sleep(time.Millisecond)
+		}
+		group.Wait()
+		if queries > 2+101 {
+			t.Errorf("%d queries for 1002 questions", queries)
+		}
+	})
+}

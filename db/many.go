@@ -48,6 +48,9 @@ const (
 	// queries are under way.
 	mostAsked     = 500
 	parallelAsked = 2
+	// gatherAsked is the least time between the beginnings of two of them. Clients of a server that
+	// is gone come back at one a millisecond: each would be a query.
+	gatherAsked = 20 * time.Millisecond
 )
 
 // accesses asks what callers may do in accounts.

@@ -124,7 +124,7 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 		return nil, err
 	}
 	store := &Store{pool: pool, loc: loc, zone: newZoneDays(loc), guard: NewBreaker("present", 0), account: NewBreaker("account", 0)}
-	store.access.Ask, store.access.Most, store.access.Parallel = store.accesses, mostAsked, parallelAsked
+	store.access.Ask, store.access.Most, store.access.Parallel, store.access.Gather = store.accesses, mostAsked, parallelAsked, gatherAsked
 	store.now.Store(&written{shape: s, sql: newQueries(s, store.zone)})
 	return store, store.CheckRowSecurity(ctx)
 }

@@ -21,6 +21,8 @@ const (
 	// long as itself, up to metricsRest: in a rush the numbers take no more of the
 	// database than one connection would.
 	metricsParallel = 2
+	// metricsGather is the least time between the beginnings of two of these.
+	metricsGather = 20 * time.Millisecond
 	// metricsAtOnce is for how many owners one computation is.
 	metricsAtOnce = 200
 	metricsRest   = time.Second
@@ -63,7 +65,7 @@ type refresh struct{ again bool }
 func NewMetrics(source MetricsSource, bus *Bus, loc *time.Location, clock Clock, log *slog.Logger) *Metrics {
 	m := &Metrics{source: source, bus: bus, loc: loc, clock: clock, log: log,
 		slots: make(chan struct{}, metricsParallel), wake: make(chan struct{}, 1), due: make(map[string]*refresh)}
-	m.loader.Ask, m.loader.Most, m.loader.Parallel = m.ask, metricsAtOnce, metricsParallel
+	m.loader.Ask, m.loader.Most, m.loader.Parallel, m.loader.Gather = m.ask, metricsAtOnce, metricsParallel, metricsGather
 	return m
 }
 

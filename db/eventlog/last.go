@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -26,8 +27,12 @@ type lastAnswer struct {
 	err error
 }
 
-// mostLasts is about how many owners one query asks for their last message.
-const mostLasts = 500
+// mostLasts is about how many owners one query asks for their last message, gatherLasts the least
+// time between the beginnings of two: clients of a server that is gone come back one by one.
+const (
+	mostLasts   = 500
+	gatherLasts = 20 * time.Millisecond
+)
 
 // lastsQuery finds the last message of each of some owners, as last does for one: the batch of the
 // numbered transaction with the greatest id, and in it and those after it the last row. Where a
