@@ -12,6 +12,7 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Wire is a client of either transport on the bare connection. It reads as slowly as a test wants,
@@ -42,10 +43,18 @@ func (p *Program) DialWire(t testing.TB, token string, o WireOptions) *Wire {
 
 // TryWire is DialWire where the server may refuse: the error holds the status line.
 func (p *Program) TryWire(token string, o WireOptions) (*Wire, error) {
-	conn, err := net.Dial("tcp", hostOf(p.Base))
+	return p.TryWireUntil(time.Time{}, token, o)
+}
+
+// TryWireUntil is TryWire with a moment at which the connection gives up; zero for none. It holds
+// until another one is set.
+func (p *Program) TryWireUntil(deadline time.Time, token string, o WireOptions) (*Wire, error) {
+	dialer := net.Dialer{Deadline: deadline}
+	conn, err := dialer.Dial("tcp", hostOf(p.Base))
 	if err != nil {
 		return nil, err
 	}
+	conn.SetDeadline(deadline) //nolint:errcheck // it is open
 	w := &Wire{Conn: conn.(*net.TCPConn), Reader: bufio.NewReaderSize(conn, 4<<10), Upgraded: o.WebSocket}
 	if o.ReadBuffer > 0 {
 		w.Conn.SetReadBuffer(o.ReadBuffer)
