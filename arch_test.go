@@ -3,6 +3,8 @@
 package main
 
 import (
+	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -40,20 +42,20 @@ var tools = map[string][]string{
 // helpers are for tests alone, which import whatever they need; what the helpers themselves may
 // import of ours stands here. Those with nothing are folders of tests.
 var helpers = map[string][]string{
-	"db/dbtest":                {"db", "db/devdb", "db/demo"},
-	"handlers/frametest":       {},
-	"realtime/relay/redistest": {},
+	"db/dbtest":                  {"db", "db/devdb", "db/demo"},
+	"handlers/frametest":         {},
+	"realtime/relay/redistest":   {},
 	"realtime/outbox/outboxtest": {},
-	"api/issuertest":           {},
-	"test/harness":             {"api", "api/cli", "db", "db/dbtest", "db/demo", "db/devdb"},
-	"test/attack":              {},
-	"test/bench":               {},
-	"test/clients":             {},
-	"test/e2e":                 {},
-	"test/release":             {},
-	"test/soak":                {},
-	"test/versions":            {},
-	"test/storm":               {},
+	"api/issuertest":             {},
+	"test/harness":               {"api", "api/cli", "db", "db/dbtest", "db/demo", "db/devdb"},
+	"test/attack":                {},
+	"test/bench":                 {},
+	"test/clients":               {},
+	"test/e2e":                   {},
+	"test/release":               {},
+	"test/soak":                  {},
+	"test/versions":              {},
+	"test/storm":                 {},
 }
 
 // only says which files alone may import a library.
@@ -276,6 +278,81 @@ func TestCommentsFitInAWindow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestGoroutinesTellOfPanics looks at each place where the server starts a goroutine: what runs
+// there begins with `defer crash.Report(…)`, so that a panic is told before the process ends by it.
+func TestGoroutinesTellOfPanics(t *testing.T) {
+	for _, folder := range layers {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, bodies := token.NewFileSet(), map[string][]*ast.BlockStmt{}
+		var parsed []*ast.File
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			tree, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed = append(parsed, tree)
+			for _, declared := range tree.Decls {
+				if function, ok := declared.(*ast.FuncDecl); ok {
+					bodies[function.Name.Name] = append(bodies[function.Name.Name], function.Body)
+				}
+			}
+		}
+		for _, tree := range parsed {
+			ast.Inspect(tree, func(node ast.Node) bool {
+				var runs ast.Expr
+				switch start := node.(type) {
+				case *ast.GoStmt:
+					runs = start.Call.Fun
+				case *ast.CallExpr:
+					if called, ok := start.Fun.(*ast.SelectorExpr); ok && called.Sel.Name == "Go" && len(start.Args) == 1 {
+						runs = start.Args[0]
+					}
+				}
+				if runs != nil && !tellsOfPanics(runs, bodies) {
+					t.Errorf("%s: a panic of this goroutine is told to nobody: begin it with defer crash.Report(\"part\")", set.Position(node.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
+// tellsOfPanics reports whether a function begins with defer crash.Report: one that is written
+// there, or one of the package with its name. One that only calls such a function does as well.
+func tellsOfPanics(function ast.Expr, bodies map[string][]*ast.BlockStmt) bool {
+	var found []*ast.BlockStmt
+	switch f := function.(type) {
+	case *ast.FuncLit:
+		found = append(found, f.Body)
+	case *ast.SelectorExpr:
+		found = bodies[f.Sel.Name]
+	case *ast.Ident:
+		found = bodies[f.Name]
+	}
+	return slices.ContainsFunc(found, func(body *ast.BlockStmt) bool { return begins(body.List, bodies) })
+}
+
+func begins(list []ast.Stmt, bodies map[string][]*ast.BlockStmt) bool {
+	if len(list) == 0 {
+		return false
+	}
+	switch first := list[0].(type) {
+	case *ast.DeferStmt:
+		called, ok := first.Call.Fun.(*ast.SelectorExpr)
+		return ok && fmt.Sprint(called.X) == "crash" && called.Sel.Name == "Report" || begins(list[1:], bodies)
+	case *ast.ExprStmt:
+		call, ok := first.X.(*ast.CallExpr)
+		return ok && len(list) == 1 && tellsOfPanics(call.Fun, bodies)
+	}
+	return false
 }
 
 // eachGoFile calls do with every Go file of the module, by its path from the root, and

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
 	"golang.org/x/time/rate"
+
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 // ACMEOptions are the settings of ACME.
@@ -115,6 +117,7 @@ func (a *ACME) Run(ctx context.Context) error {
 }
 
 func (a *ACME) obtain() {
+	defer crash.Report("certificates by ACME")
 	for _, host := range a.hosts {
 		// What present browsers offer; without it the library would get an RSA certificate.
 		hello := &tls.ClientHelloInfo{ServerName: host, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}

@@ -19,6 +19,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
@@ -244,7 +245,11 @@ func (s *Server) adminDrain(w http.ResponseWriter, r *http.Request) {
 	s.Operations.drain.Do(func() {
 		s.Log.Info("drained by an operator: not ready until it is stopped")
 		s.stopping.Store(true)
-		go s.Stream.Drain(context.WithoutCancel(r.Context()), drainTime(s.DrainTime, s.Stream.Connections()))
+		over := drainTime(s.DrainTime, s.Stream.Connections())
+		go func() {
+			defer crash.Report("drain")
+			s.Stream.Drain(context.WithoutCancel(r.Context()), over)
+		}()
 	})
 	handlers.RespondJSON(w, http.StatusAccepted, map[string]string{"status": "stopping"})
 }

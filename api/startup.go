@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
@@ -30,6 +31,7 @@ func ServeNotReady(listeners ...net.Listener) (end func()) {
 	done := make(chan struct{}, len(listeners))
 	for _, l := range listeners {
 		go func() {
+			defer crash.Report("answers before the start")
 			server.Serve(borrowed{l})
 			done <- struct{}{}
 		}()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
+
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 // Level says what a finding means for a server.
@@ -258,7 +260,10 @@ func checkListen(ctx context.Context, direct string, ordinary *sqlx.DB) Finding 
 	defer func() { dialer.Close(); listener.Close() }()
 	own := a.schema() + "_check_" + strings.ToLower(rand.Text()[:12])
 	listening := make(chan error, 1)
-	go func() { listening <- listener.Listen(own) }()
+	go func() {
+		defer crash.Report("check of notifications")
+		listening <- listener.Listen(own)
+	}()
 	select {
 	case err := <-listening:
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 // Loader answers the same question about many keys by few queries: those who ask while a query is
@@ -83,6 +85,7 @@ func (l *Loader[K, V]) Load(ctx context.Context, key K) (value V, err error) {
 
 // run asks until nobody waits.
 func (l *Loader[K, V]) run(ctx context.Context) {
+	defer crash.Report("question to the database")
 	for {
 		if !l.gather() {
 			return

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/stats"
 )
 
@@ -149,6 +150,7 @@ func (n *Notifications) Run(ctx context.Context) error {
 
 // refresh asks and tells until nothing changed any more.
 func (n *Notifications) refresh(ctx context.Context, ownerID string) {
+	defer crash.Report("notifications")
 	for {
 		pause := notificationsPace
 		if err := n.tell(ctx, ownerID); err != nil && ctx.Err() == nil {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/hangarshare/hangarshare-realtime/api"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 // liveSettings count at once when ENV_FILE is read again; all others from the next start. Those of
@@ -37,6 +38,7 @@ func (c *serveCommand) hangups(ctx context.Context, s *Settings, running <-chan 
 	outlives := signal.Ignored(syscall.SIGHUP) || !hasTerminal()
 	signal.Notify(told, syscall.SIGHUP)
 	go func() {
+		defer crash.Report("settings that are read again")
 		defer close(done)
 		defer signal.Stop(told)
 		before, mayTake := s.fromFile.values, (*live)(nil)

@@ -310,6 +310,7 @@ func migrate(ctx context.Context, databaseURL string, pool *sqlx.DB, log *slog.L
 func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
+		defer crash.Report("watch over the private PostgreSQL")
 		defer cancel()
 		select {
 		case <-ctx.Done():

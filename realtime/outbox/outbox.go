@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
 const (
@@ -80,6 +81,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 	defer close(queue)
 	for range workers {
 		group.Go(func() {
+			defer crash.Report("outbox")
 			for c := range queue {
 				if ctx.Err() == nil {
 					o.deliver(ctx, c)
@@ -87,7 +89,10 @@ func (o *Outbox) Run(ctx context.Context) error {
 			}
 		})
 	}
-	group.Go(func() { o.measure(ctx) })
+	group.Go(func() {
+		defer crash.Report("outbox")
+		o.measure(ctx)
+	})
 	for {
 		list, err := o.Store.Claim(ctx, claimed)
 		pause := time.Duration(0)
