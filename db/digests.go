@@ -107,8 +107,11 @@ type DigestLine struct {
 
 // facts are those of a notification that words are made of.
 type facts struct {
-	BookingID string `json:"bookingId"`
-	HangarID  string `json:"hangarId"`
+	BookingID    string  `json:"bookingId"`
+	HangarNumber string  `json:"hangarNumber"`
+	Amount       Decimal `json:"amount"`
+	CheckInDate  string  `json:"checkInDate"` // RFC 3339, as the next one
+	CheckOutDate string  `json:"checkOutDate"`
 }
 
 // Details returns what a delivery's notification is about, and its user.
@@ -140,14 +143,21 @@ func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details Not
 	return details, nil
 }
 
-// about returns what the facts of a notification name.
+// about returns what the facts of a notification name: of a booking what it is at this moment, and
+// what it was where it is gone.
 func (o *Deliveries) about(ctx context.Context, ownerID string, text json.RawMessage) (details NotificationDetails, err error) {
 	var f facts
-	if json.Unmarshal(text, &f) != nil || f.BookingID == "" {
+	if json.Unmarshal(text, &f) != nil {
+		return details, nil // a newer server made it
+	}
+	details = NotificationDetails{HangarNumber: f.HangarNumber, Amount: f.Amount}
+	details.CheckIn, _ = time.Parse(time.RFC3339, f.CheckInDate)
+	details.CheckOut, _ = time.Parse(time.RFC3339, f.CheckOutDate)
+	if f.BookingID == "" {
 		return details, nil
 	}
 	b, err := o.store.Booking(ctx, ownerID, f.BookingID)
-	if errors.Is(err, ErrNotFound) { // it is gone
+	if errors.Is(err, ErrNotFound) {
 		return details, nil
 	}
 	if err != nil {

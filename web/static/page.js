@@ -244,6 +244,7 @@ async function switchTo(ownerId) {
 }
 
 async function signOut() {
+  dispatchEvent(new Event('signout'));
   await askForPassword('');
   post('logout', {}).catch(() => showAlert(words.stillSignedIn));
 }

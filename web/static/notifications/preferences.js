@@ -135,10 +135,11 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     h('div', { class: 'pauses' }, pausedUntil, resume, ...pauses),
     h('label', { class: 'switch' }, isPrivate, h('span', null, words.private, h('small', null, words.privateHint))));
 
-  // What concerns this device: its module fills it, and shows it where the server sends push
-  // messages.
+  // What concerns this device, on our own page: no other has the worker that shows messages.
   const push = h('section', { class: 'push', hidden: true });
-  around.push?.().then(({ newPush }) => newPush(push, { around, tell, fail })).catch(() => push.remove());
+  if ('tree' in document.documentElement.dataset) {
+    import('../push.js').then(({ newPush }) => newPush(push, { around, tell, fail })).catch(() => push.remove());
+  }
 
   return h('div', { class: 'preferences-in' }, push, matrix, when, ...(Array.isArray(rules?.rules) ? [rulesOf(rules.rules)] : []));
 

@@ -62,8 +62,6 @@ export interface Around {
   open: (bookingId: string) => void;
   /** The list stands in the page, in place of a bell that opens it. */
   inline: boolean;
-  /** The module for push messages on this device, where there is one. */
-  push?: () => Promise<{ newPush: (section: HTMLElement, tools: { around: Around; tell: (text: string) => void; fail: (error: unknown) => void }) => unknown }>;
   counted: (counts: { unread: number; unseen: number }) => void;
   answered: (invitationId: string, accept: boolean) => void;
 }

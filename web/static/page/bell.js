@@ -15,6 +15,7 @@ export function showBell(area, { session, display, latest, token, wording: { wor
   if (session.carrier) bell.carrier = session.carrier;
   bell.manager = display.manager;
   bell.latest = latest;
+  if (location.search || globalThis.Notification?.permission === 'granted') void import('../push.js').then(({ arrive }) => arrive(bell.ask));
   bell.token = token;
   bell.addEventListener('invitationanswered', async ({ detail }) => {
     document.querySelector(`[data-invitation="${CSS.escape(detail.id)}"]`)?.remove();

@@ -1,0 +1,20 @@
+/** @type {typeof import('./pt.js').default} */
+export default {
+  language: 'es', title: 'En este dispositivo', activate: 'Activar avisos en este dispositivo',
+  off: 'Este servidor no envía avisos a dispositivos.', unsupported: 'Este navegador no recibe avisos.',
+  install: 'En iPhone y iPad, primero añada esta página a la pantalla de inicio y ábrala desde allí.',
+  denied: 'Los avisos están bloqueados: permítalos para esta página en la configuración del navegador.',
+  on: 'Los avisos llegan a este dispositivo.', notYet: 'Este dispositivo aún no recibe avisos.',
+  nameless: 'Dispositivo', thisOne: '(este)', broken: 'Ya no recibe: abra esta página en él.', lastOk: 'Último aviso: {time}',
+  test: 'Probar', remove: 'Quitar', tooSoon: 'Una prueba cada diez segundos: espere un poco.',
+  results: {
+    sent: 'Enviado: el aviso debe aparecer en un momento.', unavailable: 'El servicio de avisos del navegador no responde ahora.',
+    gone: 'Este dispositivo ya no existe y fue quitado.', refused: 'El servicio de avisos rechazó el mensaje.',
+    misconfigured: 'El servicio de avisos rechaza este servidor: avise a quien lo opera.',
+  },
+  sent: 'Lo que se me envió', nothingSent: 'Nada todavía.', opened: 'abierto', channels: { push: 'Dispositivo', mail: 'Correo' },
+  outcomes: {
+    waiting: 'en espera, desde', sent: 'enviado', merged: 'enviado con otro', expired: 'venció', read: 'ya leído', resolved: 'ya resuelto', off: 'desactivado',
+    no_member: 'sin acceso a la cuenta', signed_out: 'sesión terminada', not_set_up: 'no configurado', no_address: 'sin dirección', empty: 'nada que decir', gone: 'dispositivo quitado', refused: 'rechazado',
+  },
+};

@@ -1,0 +1,20 @@
+/** The words about this device in Portuguese. */
+export default {
+  language: 'pt-BR', title: 'Neste aparelho', activate: 'Ativar avisos neste aparelho',
+  off: 'Este servidor não envia avisos a aparelhos.', unsupported: 'Este navegador não recebe avisos.',
+  install: 'No iPhone e no iPad, primeiro adicione esta página à Tela de Início e abra-a de lá.',
+  denied: 'Os avisos estão bloqueados: permita-os para esta página nas configurações do navegador.',
+  on: 'Os avisos chegam a este aparelho.', notYet: 'Este aparelho ainda não recebe avisos.',
+  nameless: 'Aparelho', thisOne: '(este)', broken: 'Não recebe mais: abra esta página nele.', lastOk: 'Último aviso: {time}',
+  test: 'Testar', remove: 'Remover', tooSoon: 'Um teste a cada dez segundos: espere um pouco.',
+  results: {
+    sent: 'Enviado: o aviso deve aparecer em instantes.', unavailable: 'O serviço de avisos do navegador não responde agora.',
+    gone: 'Este aparelho não existe mais e foi removido.', refused: 'O serviço de avisos recusou a mensagem.',
+    misconfigured: 'O serviço de avisos recusa este servidor: avise quem o opera.',
+  },
+  sent: 'O que me foi enviado', nothingSent: 'Nada ainda.', opened: 'aberto', channels: { push: 'Aparelho', mail: 'E-mail' },
+  outcomes: {
+    waiting: 'à espera, a partir de', sent: 'enviado', merged: 'enviado com outro', expired: 'venceu', read: 'já lido', resolved: 'já resolvido', off: 'desligado',
+    no_member: 'sem acesso à conta', signed_out: 'sessão encerrada', not_set_up: 'não configurado', no_address: 'sem endereço', empty: 'nada a dizer', gone: 'aparelho removido', refused: 'recusado',
+  },
+};
