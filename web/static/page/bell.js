@@ -22,7 +22,9 @@ export function showBell(area, { session, display, latest, token, wording: { wor
     await changed();
     void load();
   });
-  const sum = h('span', { class: 'sum', hidden: true });
+  const number = h('span', { 'aria-hidden': 'true' });
+  const said = h('span', { class: 'said' });
+  const sum = h('span', { class: 'sum', hidden: true }, number, said);
   area.replaceChildren(sum, bell);
 
   /** @type {Record<string, number>} unread ones, by account */
@@ -32,14 +34,12 @@ export function showBell(area, { session, display, latest, token, wording: { wor
     const total = Object.values(counts).reduce((all, n) => all + n, 0);
     const elsewhere = total - (counts[session.ownerId] ?? 0);
     show(sum, Boolean(owner) && elsewhere > 0);
-    setText(sum, total > 99 ? '99+' : String(total));
+    setText(number, total > 99 ? '99+' : String(total));
+    setText(said, sayMany('unreadInAll', total));
     setAttribute(sum, 'title', sayMany('unreadInAll', total));
-    setAttribute(sum, 'aria-label', sayMany('unreadInAll', total));
-    setAttribute(sum, 'role', 'img');
     for (const option of owner?.options ?? []) {
-      option.dataset.name ??= option.text;
       const n = counts[option.value] ?? 0;
-      setText(option, n > 0 ? `${option.dataset.name} (${n > 99 ? '99+' : n})` : option.dataset.name);
+      setAttribute(option, 'label', n > 0 ? `${option.text} (${n > 99 ? '99+' : n})` : null);
     }
   };
   const load = async () => {

@@ -237,8 +237,8 @@ describe('notifications', () => {
     server.notes.invitations.set('ana', [{ id: '9', ownerId: '7', companyName: 'Hangar do Vale', role: 'viewer', invitedBy: 'bia@example.com', invitedByName: 'Bia \u202EPrado' }]);
     const { page, close } = await open('ana');
     try {
-      await page.getByLabel('4 não lidas em todas as contas').waitFor();
-      assert.deepEqual(await page.locator('#owner option').allTextContents(), ['Hangares Campo de Marte Ltda. (1)', 'Aeroclube Pampulha (3)']);
+      await page.locator('.sum', { hasText: '4 não lidas em todas as contas' }).waitFor();
+      assert.deepEqual(await page.locator('#owner option').evaluateAll((all) => all.map((one) => /** @type {HTMLOptionElement} */ (one).label)), ['Hangares Campo de Marte Ltda. (1)', 'Aeroclube Pampulha (3)']);
       await page.getByRole('button', { name: 'Notificações: 1 não lida, há novas para você' }).waitFor();
       await openList(page);
       await page.locator('owner-notifications .invitation').getByText(/Bia Prado. convidou você para a conta/).waitFor();
