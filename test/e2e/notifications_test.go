@@ -3,6 +3,11 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -220,4 +225,172 @@ func TestNotifications(t *testing.T) {
 	if accounts, _ := counts["accounts"].([]any); response.StatusCode != 200 || len(accounts) != 1 || counts["unread"] != 0.0 {
 		t.Errorf("counts: %d %v", response.StatusCode, counts)
 	}
+}
+
+// screen is what one tab of a user shows of an account: a list that messages keep up to date.
+type screen struct {
+	stream   *harness.Stream
+	server   *harness.Program
+	token    string
+	user     string
+	ownerID  string
+	revision int64
+	unread   int64
+	items    map[string]notified
+	asked    int // how often it asked for what it lacked
+}
+
+// take shows what a message says.
+func (s *screen) take(t testing.TB, n notifications) {
+	if n.Since != s.revision || n.More {
+		s.asked++
+		list := listed(t, s.server, s.ownerID, s.token, fmt.Sprint("?since=", max(s.revision, 0)))
+		if list.Reset {
+			s.items = map[string]notified{}
+			list = listed(t, s.server, s.ownerID, s.token, "?limit=100")
+		}
+		n.Items, n.Revision, n.Unread = list.Items, list.Revision, list.Unread
+	}
+	for _, item := range n.Items {
+		if item.ArchivedAt != nil {
+			delete(s.items, item.ID)
+		} else {
+			s.items[item.ID] = item
+		}
+	}
+	s.revision, s.unread = n.Revision, n.Unread
+}
+
+// follow takes messages until the screen shows a revision.
+func (s *screen) follow(t testing.TB, revision int64) {
+	for s.revision < revision {
+		s.take(t, awaitNotifications(t, s.stream, func(notifications) bool { return true }))
+	}
+}
+
+// TestScreensAgree has members of an account book, cancel, read, archive and mark all on two
+// servers at random, on many screens of both transports. In the end every screen shows what the
+// table allows its user, asked for once for all of them; the projection stays, and who was removed
+// got nothing.
+func TestScreensAgree(t *testing.T) {
+	t.Parallel()
+	users, tabs, deeds := 3, 2, 60
+	if os.Getenv("HANGARSHARE_FIGURES") != "" {
+		users, tabs, deeds = 50, 4, 1000
+	}
+	admins := []string{harness.FreeAddress(t), harness.FreeAddress(t)}
+	s := harness.NewSetup(t, "--admin-addr", admins[0])
+	second := harness.Serve(t, s.Portal, "--admin-addr", admins[1])
+	servers := []*harness.Program{s.Program, second}
+	sumOf := func(name string) (sum float64) {
+		t.Helper()
+		for i, one := range servers {
+			value, err := strconv.ParseFloat(one.Metric(t, admins[i], name), 64)
+			harness.Must(t, err)
+			sum += value
+		}
+		return sum
+	}
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 1))
+	t.Logf("seed %d", seed)
+	harness.Eventually(t, "the projection is valid", func() bool { return sumOf("hangarshare_ledger_valid") >= 1 })
+
+	built := sumOf("hangarshare_ledger_valid")
+	generation := s.Portal.ID(t, `SELECT number::text FROM realtime.ledger_generation`)
+	tokens := []string{s.Token}
+	ids := []string{s.Owner.UserID}
+	for i := range users - 1 {
+		id, _, token := harness.AddUser(t, s.Portal, fmt.Sprint("M", i))
+		s.Portal.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, s.Owner.ID, id)
+		ids, tokens = append(ids, id), append(tokens, token)
+	}
+	removed, _, removedToken := harness.AddUser(t, s.Portal, "Removed")
+	s.Portal.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'viewer')`, s.Owner.ID, removed)
+	leaving := second.Connect(t, removedToken, s.Owner.ID, "")
+	var screens []*screen
+	for i, token := range tokens {
+		for tab := range tabs {
+			one := &screen{server: servers[(i+tab)%2], token: token, user: ids[i], ownerID: s.Owner.ID, revision: -1, items: map[string]notified{}}
+			if tab%2 == 0 {
+				one.stream = one.server.Connect(t, token, s.Owner.ID, "")
+			} else {
+				one.stream = one.server.Listen(t, token, "?ownerId="+s.Owner.ID)
+			}
+			screens = append(screens, one)
+		}
+	}
+	var bookings []string
+	for deed := range deeds {
+		i := random.IntN(len(tokens))
+		at, token := servers[random.IntN(2)], tokens[i]
+		list := listed(t, at, s.Owner.ID, token, "?limit=20")
+		path := "owners/" + s.Owner.ID + "/notifications/"
+		one := ""
+		if len(list.Items) > 0 {
+			one = list.Items[random.IntN(len(list.Items))].ID
+		}
+		switch kind := random.IntN(8); {
+		case one == "" || kind == 0:
+			bookings = append(bookings, s.Portal.Book(t, s.Owner.Hangars[random.IntN(2)], s.Guest))
+		case kind == 1 && len(bookings) > 0:
+			s.Portal.Exec(t, `UPDATE bookings SET status = 'cancelled' WHERE id = `+bookings[random.IntN(len(bookings))])
+		case kind == 2:
+			at.Call(t, "POST", path+"read", token, map[string]any{"through": list.Items[0].ID, "revision": list.Revision})
+		case kind == 3:
+			at.Call(t, "PATCH", path+one, token, map[string]any{"archived": true})
+		default:
+			at.Call(t, "PATCH", path+one, token, map[string]any{"read": kind%2 == 0})
+		}
+		if deed == deeds/2 {
+			s.Portal.Exec(t, `DELETE FROM realtime.members WHERE user_id = $1`, removed)
+			if code := leaving.End(); code != 4403 {
+				t.Errorf("the stream of who was removed ended with %d", code)
+			}
+		}
+	}
+	// what is on its way comes: then nothing changes any more
+	last := s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
+	s.Portal.Exec(t, `UPDATE bookings SET status = 'cancelled' WHERE id = `+last)
+	harness.Eventually(t, "the last deed is told", func() bool {
+		return s.Portal.ID(t, `SELECT count(*)::text FROM realtime.notifications WHERE kind = 'booking_cancelled' AND facts->>'bookingId' = $1`, last) == "1"
+	})
+	revision, err := strconv.ParseInt(s.Portal.ID(t, `SELECT revision::text FROM realtime.notification_accounts WHERE owner_id = $1`, s.Owner.ID), 10, 64)
+	harness.Must(t, err)
+	asked := 0
+	for _, one := range screens {
+		one.follow(t, revision)
+		asked += one.asked
+		var want []string
+		harness.Must(t, s.Portal.Pool.Select(&want, `SELECT concat_ws(' ', id, count, revision, read_at IS NOT NULL) FROM realtime.notifications
+			WHERE owner_id = $1 AND (user_id IS NULL OR user_id = $2) AND archived_at IS NULL ORDER BY id`, s.Owner.ID, one.user))
+		var shown []string
+		unread := 0
+		for _, item := range one.items {
+			shown = append(shown, fmt.Sprintf("%s %d %d %s", item.ID, item.Count, item.Revision, map[bool]string{true: "t", false: "f"}[item.ReadAt != nil]))
+			if item.ReadAt == nil && item.ResolvedAt == nil {
+				unread++
+			}
+		}
+		slices.SortFunc(shown, func(a, b string) int { return idOf(a) - idOf(b) })
+		if !slices.Equal(shown, want) || int(one.unread) != unread {
+			t.Errorf("user %s shows %d unread and\n%s\nwant %d and\n%s", one.user, one.unread, strings.Join(shown, "\n"), unread, strings.Join(want, "\n"))
+		}
+	}
+	questions := sumOf("hangarshare_notifications_asked_total")
+	if questions > float64(4*len(servers)*(int(revision)+deeds+len(screens))) {
+		t.Errorf("%v questions for %d revisions and %d screens", questions, revision, len(screens))
+	}
+	if valid := sumOf("hangarshare_ledger_valid"); valid < built {
+		t.Errorf("the projection is valid on %v servers, and was on %v", valid, built)
+	}
+	if now := s.Portal.ID(t, `SELECT number::text FROM realtime.ledger_generation`); now != generation {
+		t.Errorf("the projection was built anew: generation %s, before %s", now, generation)
+	}
+	t.Logf("%d screens, %d revisions, %v questions; screens asked %d times", len(screens), revision, questions, asked)
+}
+
+func idOf(line string) (id int) {
+	fmt.Sscan(line, &id)
+	return id
 }

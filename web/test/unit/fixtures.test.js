@@ -28,6 +28,7 @@ describe('messages of the server', () => {
     test(said.type, () => {
       const { message, problem } = parseMessage(text(`server/${file}`));
       assert.equal(problem, undefined);
+      if (said.data.clearedUntil === null) said.data.clearedUntil = 0; // never, to the page
       holds(message, said, said.type);
     });
   }
