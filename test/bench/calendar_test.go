@@ -10,7 +10,7 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// BenchmarkCalendar asks for windows of 30 days of an owner with many bookings in five hangars.
+// BenchmarkCalendar asks for windows of 30 days of an owner with many bookings in twenty hangars.
 // Near today they come from the projection, and a year ago from the portal's tables.
 func BenchmarkCalendar(b *testing.B) {
 	bookings := 2_000_000 // 200,000 of the first owner
@@ -18,7 +18,7 @@ func BenchmarkCalendar(b *testing.B) {
 		bookings = 100_000
 	}
 	portal := dbtest.New(b)
-	owner := fillPortal(b, portal, 100, bookings)
+	owner := fillHangars(b, portal, 100, bookings, 20)
 	// Of the owner's twenty spaces; a stay is two days.
 	if _, err := portal.Pool.ExecContext(b.Context(), `UPDATE hangar_listings SET total_spaces = 400 WHERE owner_id = 1`); err != nil {
 		b.Fatal(err)

@@ -25,6 +25,12 @@ const (
 // years, a tenth of them the first owner's, as rows that are older than the triggers.
 func fillPortal(b *testing.B, portal *dbtest.Portal, owners, bookings int) (first dbtest.Owner) {
 	b.Helper()
+	return fillHangars(b, portal, owners, bookings, 5)
+}
+
+// fillHangars is fillPortal where the first owner has more hangars: those of the next owners.
+func fillHangars(b *testing.B, portal *dbtest.Portal, owners, bookings, hangars int) (first dbtest.Owner) {
+	b.Helper()
 	ctx := context.Background()
 	tx, err := portal.Pool.BeginTxx(ctx, nil)
 	if err != nil {
@@ -37,13 +43,13 @@ func fillPortal(b *testing.B, portal *dbtest.Portal, owners, bookings int) (firs
 			SELECT n, 'Ana', 'Lima', n || '@bench.example', '!' FROM generate_series(1, %d) n`, owners),
 		fmt.Sprintf(`INSERT INTO hangar_owners (id, user_id, company_name) SELECT n, n, 'Hangares' FROM generate_series(1, %d) n`, owners),
 		fmt.Sprintf(`INSERT INTO hangar_listings (id, owner_id, hangar_number, icao_code, aerodrome_name, city, state, daily_rate, total_spaces)
-			SELECT n, 1 + (n - 1) / 5, 'H' || n, 'SBMT', 'Campo de Marte', 'São Paulo', 'SP', 100, 4 FROM generate_series(1, %d) n`, owners*5),
+			SELECT n, CASE WHEN n <= %d THEN 1 ELSE 1 + (n - 1) / 5 END, 'H' || n, 'SBMT', 'Campo de Marte', 'São Paulo', 'SP', 100, 4 FROM generate_series(1, %d) n`, hangars, owners*5),
 		fmt.Sprintf(`INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_date, created_at)
-			SELECT CASE WHEN n %% 10 = 0 THEN 1 + n / 10 %% 5 ELSE 1 + n %% %d END, 1, at, at + interval '2 days', 2, 600, 60, 660,
+			SELECT CASE WHEN n %% 10 = 0 THEN 1 + n / 10 %% %d ELSE %[1]d + 1 + n %% (%[2]d - %[1]d) END, 1, at, at + interval '2 days', 2, 600, 60, 660,
 				CASE WHEN at + interval '2 days' < now() AT TIME ZONE 'UTC' THEN 'completed' WHEN at < now() AT TIME ZONE 'UTC' THEN 'active' ELSE 'confirmed' END,
 				at - interval '3 days', at - interval '5 days'
-			FROM generate_series(1, %d) n, LATERAL (SELECT (now() AT TIME ZONE 'UTC') + interval '10 days' - interval '3 years' * (n::float / %[2]d) AS at) t`,
-			owners*5, bookings),
+			FROM generate_series(1, %[3]d) n, LATERAL (SELECT (now() AT TIME ZONE 'UTC') + interval '10 days' - interval '3 years' * (n::float / %[3]d) AS at) t`,
+			hangars, owners*5, bookings),
 	} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			b.Fatalf("%s: %v", statement, err)
