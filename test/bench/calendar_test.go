@@ -1,13 +1,17 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
 // BenchmarkCalendar asks for windows of 30 days of an owner with many bookings in twenty hangars.
@@ -51,9 +55,41 @@ func BenchmarkCalendar(b *testing.B) {
 				}
 				took = append(took, time.Since(begun))
 			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+			reportTimes(b, took)
 		})
 	}
+}
+
+// BenchmarkFeed reads feeds of 5,000 stays as another calendar does, by HTTP.
+func BenchmarkFeed(b *testing.B) {
+	s := harness.NewSetup(b, "--limit-exempt", "127.0.0.0/8")
+	s.Portal.Exec(b, `INSERT INTO bookings (`+dbtest.BookingColumns+`) SELECT $1, $2, now() + n * interval '2 hours', now() + n * interval '2 hours' + interval '1 day',
+		1, 100, 10, 110, 'confirmed' FROM generate_series(1, 6000) n`, s.Owner.Hangars[0], s.Guest)
+	var address string
+	var took []time.Duration
+	for b.Loop() {
+		if len(took)%50 == 0 { // a feed may be read 60 times an hour
+			_, made := s.Call(b, http.MethodPost, "owners/"+s.Owner.ID+"/calendar/feeds", s.Token, map[string]any{"detail": "full", "label": "x"})
+			address = s.Base + made["address"].(string)[1:]
+		}
+		begun := time.Now()
+		response, err := s.Client.Get(address)
+		if err != nil {
+			b.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		took = append(took, time.Since(begun))
+		if n := bytes.Count(text, []byte("BEGIN:VEVENT")); err != nil || n != 5000 {
+			b.Fatalf("%d: %d stays, %v", response.StatusCode, n, err)
+		}
+	}
+	reportTimes(b, took)
+}
+
+// reportTimes reports the median and the 99th percentile in milliseconds.
+func reportTimes(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
