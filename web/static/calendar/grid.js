@@ -30,6 +30,8 @@ export function newGrid(tools) {
   const node = h('div', { class: 'cal-scroll' }, rows, h('p', { class: 'sr', id: 'cal-keys' }, words.keys));
   /** @type {C.Page} */
   let data;
+  /** The days in words. @type {string[]} */
+  let names = [];
   /** The first row is the occupancy. @type {C.Row[]} */
   let drawn = [];
   /** @type {Set<string>} hangars whose spaces are shown */
@@ -73,7 +75,7 @@ export function newGrid(tools) {
 
   /** What a day is in words. @param {string} name @param {number} day @param {{nights: number, spaces: number, arrivals: number, departures: number}} counts */
   const describeDay = (name, day, { nights, spaces, arrivals, departures }, over = 0) => joined([
-    say('cell', { hangar: name, day: wording.formatWeekday(data.days[day].date), of: sayMany('spaces', spaces, { taken: nights }) }),
+    say('cell', { hangar: name, day: names[day], of: sayMany('spaces', spaces, { taken: nights }) }),
     arrivals > 0 && sayMany('arriving', arrivals), departures > 0 && sayMany('leaving', departures), over > 0 && say('over', { n: over }),
   ], ', ');
 
@@ -82,7 +84,7 @@ export function newGrid(tools) {
     const head = h('div', { class: 'cal-name', role: role === 'gridcell' ? 'rowheader' : role, tabindex: -1 }, ...name);
     const cells = data.days.map(({ date }, day) => h('div', {
       class: joined(['cal-cell', [0, 6].includes(weekday(date)) && 'weekend', date === data.today && 'today'], ' '), role, tabindex: -1,
-      'aria-label': wording.formatWeekday(date), 'aria-current': date === data.today && 'date', onclick: () => click?.(day),
+      'aria-label': names[day], 'aria-current': date === data.today && 'date', onclick: () => click?.(day),
     }, ...fill(day)));
     return { head, cells, parts: [head, ...cells], node: h('div', { class: `cal-row ${kind}`, role: 'row' }, head, ...cells) };
   }
@@ -115,11 +117,12 @@ export function newGrid(tools) {
     const number = h('b');
     const place = h('small');
     const { node: row, head, cells, parts } = newRow('', [number, place], 'gridcell', () => [], async (day) => {
-      const stays = staysOn(data, hangar, day);
+      const stays = staysOn(data, own(), day);
       if (stays.length === 1) return open(stays[0].bookingId);
       return (await import('./day.js')).showDay(tools, data, hangar, day, stays);
     });
     row.dataset.hangar = id;
+    const own = () => data.stays.filter((stay) => stay.hangarId === id);
     head.addEventListener('click', () => {
       if (!opened.delete(id)) opened.add(id);
       update([]);
@@ -143,7 +146,8 @@ export function newGrid(tools) {
       setText(place, joined([hangar.icaoCode, spaces > 1 && say('spaceCount', { n: spaces }), !hangar.published && words.hidden], ' · '));
       setAttribute(head, 'aria-expanded', folds ? String(isOpen) : null);
       setAttribute(head, 'title', folds && say('lanes', { hangar: hangarNumber }));
-      const stays = isOpen ? data.stays.filter((stay) => stay.hangarId === id) : [];
+      const stays = isOpen ? own() : [];
+      const texts = new Map(stays.map((stay) => [stay, describe(tools, stay)]));
       row.style.setProperty('--lanes', String(Math.min(MAX_LANES, Math.max(isOpen ? spaces : 1, ...stays.map((stay) => stay.lane + 1)))));
       row.classList.toggle('cal-open', isOpen);
       cells.forEach((cell, day) => {
@@ -151,8 +155,8 @@ export function newGrid(tools) {
         cell.classList.toggle('over', over[day] > 0);
         cell.style.setProperty('--part', String(spaces > 0 ? Math.min(1, nights[day] / spaces) : 0));
         const label = describeDay(hangarNumber, day, { nights: nights[day], spaces, arrivals: arrivals[day], departures: departures[day] }, over[day]);
-        const guests = isOpen ? staysOn(data, hangar, day) : [];
-        setAttribute(cell, 'aria-label', guests.length > 3 ? label : joined([label, guests.map((stay) => describe(tools, stay)).join('; ')], '. '));
+        const guests = staysOn(data, stays, day);
+        setAttribute(cell, 'aria-label', guests.length > 3 ? label : joined([label, guests.map((stay) => texts.get(stay)).join('; ')], '. '));
       });
       const gaps = turnovers(stays, data.precision === 'instant');
       for (const [booking, bar] of barOf) {
@@ -160,11 +164,11 @@ export function newGrid(tools) {
         bar.remove();
         barOf.delete(booking);
       }
-      for (const stay of stays) drawBar(stay, gaps.get(stay.bookingId), differing);
+      for (const [stay, text] of texts) drawBar(stay, text, gaps.get(stay.bookingId), differing);
     }
 
-    /** @param {C.Stay} stay @param {number | null | undefined} gap @param {string[]} differing */
-    function drawBar(stay, gap, differing) {
+    /** @param {C.Stay} stay @param {string} text @param {number | null | undefined} gap @param {string[]} differing */
+    function drawBar(stay, text, gap, differing) {
       const { bookingId, status, lane, paid } = stay;
       const bar = barOf.get(bookingId) ?? h('div', { class: 'cal-stay', 'data-booking': bookingId }, h('span', { class: 'cal-turn' }), h('bdi'), h('span', { class: 'cal-sign' }));
       barOf.set(bookingId, bar);
@@ -176,7 +180,7 @@ export function newGrid(tools) {
       bar.style.inlineSize = `${(part(data.days, Date.parse(stay.checkOutDate)) - start) * 100}%`;
       bar.style.setProperty('--lane', lane);
       setAttribute(bar, 'data-status', status);
-      setAttribute(bar, 'title', describe(tools, stay));
+      setAttribute(bar, 'title', text);
       bar.classList.toggle('over', occupies(stay) && lane >= hangar.spaces);
       bar.classList.toggle('cut-left', stay.cutLeft);
       bar.classList.toggle('cut-right', stay.cutRight);
@@ -197,6 +201,7 @@ export function newGrid(tools) {
     /** @param {C.Page} now @param {string[]} differing @param {boolean} anew */
     update(now, differing, anew) {
       data = now;
+      names = data.days.map((day) => wording.formatWeekday(day.date));
       const wanted = `${data.days[0].date} ${data.days.length} ${data.today} ${data.hangars.map((hangar) => hangar.hangarId)}`;
       const held = rows.contains(/** @type {ShadowRoot} */ (rows.getRootNode()).activeElement);
       if (anew && wanted !== shape) {

@@ -17,16 +17,17 @@ export function newList({ open, wording }) {
       const hangars = new Map(data.hangars.map((hangar) => [hangar.hangarId, hangar]));
       node.replaceChildren(...data.days.map((day, i) => {
         /** @type {[number, C.Stay][]} */
-        const entries = data.hangars.flatMap((hangar) => staysOn(data, hangar, i)).map((stay) => [
+        const entries = staysOn(data, data.stays, i).map((stay) => [
           stay.checkInDate.startsWith(day.date) ? 0 : stay.checkOutDate.startsWith(day.date) ? 1 : 2, stay,
         ]);
         // With dates alone a guest leaves at the first instant of a day that is no longer theirs.
         if (data.precision === 'date') data.stays.filter((stay) => stay.checkOutDate.startsWith(day.date)).forEach((stay) => entries.push([1, stay]));
-        entries.sort(([a, x], [b, y]) => a - b || x.checkInDate.localeCompare(y.checkInDate));
+        const hourOf = (/** @type {number} */ kind, /** @type {C.Stay} */ stay) => (kind === 1 ? stay.checkOutDate : stay.checkInDate);
+        entries.sort(([a, x], [b, y]) => a - b || hourOf(a, x).localeCompare(hourOf(b, y)));
         const entry = (/** @type {[number, C.Stay]} */ [kind, stay]) => {
           const hangar = hangars.get(stay.hangarId);
           const over = occupies(stay) && hangar && stay.lane >= hangar.spaces;
-          const hour = kind === 2 ? '' : formatHour(kind === 0 ? stay.checkInDate : stay.checkOutDate);
+          const hour = kind === 2 ? '' : formatHour(hourOf(kind, stay));
           return h('li', null, h('button', { class: `cal-entry${over ? ' over' : ''}`, type: 'button', 'data-booking': stay.bookingId, 'data-status': stay.status, onclick: () => open(stay.bookingId) },
             h('span', { class: kind === 2 ? 'sr' : 'cal-when' }, [words.comes, words.goes, words.remains][kind], ' ', hour),
             h('b', null, hangar?.hangarNumber ?? ''), h('bdi', null, visible(stay.guestName) || words.noName),

@@ -34,7 +34,8 @@ export function append(window, page) {
  */
 export function part(days, at) {
   const n = days.length;
-  for (let i = n - 1; i >= 0; i--) {
+  // A day may have an hour more or less, so the search begins one later.
+  for (let i = Math.min(n - 1, Math.floor((at - Date.parse(days[0].start)) / DAY_MS) + 1); i >= 0; i--) {
     const start = Date.parse(days[i].start);
     if (at >= start && days[i].hours > 0) return Math.min(1, (i + Math.min(1, (at - start) / (days[i].hours * 3_600_000))) / n);
   }
@@ -60,9 +61,9 @@ export function turnovers(stays, hours) {
   return found;
 }
 
-/** The stays that a day of a hangar concerns. @param {C.Page} window @param {C.Hangar} hangar @param {number} day */
-export function staysOn(window, hangar, day) {
-  const from = Date.parse(window.days[day].start);
-  const to = from + window.days[day].hours * 3_600_000;
-  return window.stays.filter((stay) => stay.hangarId === hangar.hangarId && Date.parse(stay.checkInDate) < to && Date.parse(stay.checkOutDate) > from);
+/** Those of some stays that a day concerns. @param {C.Page} window @param {C.Stay[]} stays @param {number} day */
+export function staysOn({ days }, stays, day) {
+  const from = Date.parse(days[day].start);
+  const to = from + days[day].hours * 3_600_000;
+  return stays.filter((stay) => Date.parse(stay.checkInDate) < to && Date.parse(stay.checkOutDate) > from);
 }

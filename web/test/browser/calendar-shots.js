@@ -21,6 +21,15 @@ try {
       const at = await page.locator('.calendar').boundingBox();
       await page.locator('.calendar').evaluate((e) => e.scrollIntoView());
       await (width === 360 ? page : page.locator('.calendar')).screenshot({ path: new URL(`../shots/calendar-${width}-${colorScheme}.png`, import.meta.url).pathname, timeout: 60_000 });
+      await page.getByRole('button', { name: 'Outras agendas' }).click();
+      await page.getByLabel('Nome', { exact: true }).fill('Airbnb');
+      await page.getByRole('button', { name: 'Criar endereço' }).click();
+      await page.locator('.cal-address input').evaluate((field) => (field.value = field.value.replace(/[^/]+\.ics/, 'um-segredo.ics')));
+      await page.locator('.cal-feeds li').first().waitFor();
+      if (width !== 768) await page.screenshot({ path: new URL(`../shots/calendar-feeds-${width}-${colorScheme}.png`, import.meta.url).pathname });
+      await page.getByRole('button', { name: 'Revogar' }).first().click();
+      await page.getByRole('button', { name: 'Revogar mesmo?' }).click();
+      await page.keyboard.press('Escape');
       console.log(width, colorScheme, at?.width, at?.height);
       await context.close();
     }

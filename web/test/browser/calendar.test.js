@@ -405,6 +405,10 @@ describe('the calendar', { concurrency: false }, () => {
         if (await page.locator('.cal-name[aria-expanded]').count()) await page.locator('.cal-name[aria-expanded]').first().click();
         await accessible(page, name);
         await fits(page, name);
+        if (!/1280 px, dark|360 px, light/.test(name)) return;
+        await page.getByRole('button', { name: 'Outras agendas' }).click();
+        await page.locator('dialog form').waitFor();
+        await accessible(page, `${name}, feeds`);
       } finally {
         await close();
       }

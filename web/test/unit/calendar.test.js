@@ -96,7 +96,7 @@ test('turnovers: hours between, none at all, and none where bookings have no hou
 
 test('a day has the stays that reach into it', () => {
   const window = page([stay('1', '09T14:00', '10T00:00'), stay('2', '10T23:59', '12T00:00')]);
-  assert.deepEqual([0, 1, 2].map((i) => staysOn(window, window.hangars[0], i).map((one) => one.bookingId)), [['2'], ['2'], []]);
+  assert.deepEqual([0, 1, 2].map((i) => staysOn(window, window.stays, i).map((one) => one.bookingId)), [['2'], ['2'], []]);
 });
 
 for (const folder of ['words', 'words/feeds']) {
