@@ -3,7 +3,7 @@
  * follow the server's revisions, and what a person did that the server has not yet confirmed.
  * @import * as N from './shapes.js'
  */
-import { NOTIFICATIONS, ceiling, read } from '../parts.js';
+import { NOTIFICATIONS, ceiling, read, systemClock } from '../parts.js';
 
 /** A page of the list. */
 const PAGE = 30;
@@ -76,8 +76,8 @@ export class NotificationStore {
   #timer = null;
   #stopped = false;
 
-  /** @param {N.Ask} ask @param {() => void} changed @param {{setTimeout: Function, clearTimeout: Function}} [clock] */
-  constructor(ask, changed, clock = { setTimeout: (/** @type {any} */ f, /** @type {number} */ ms) => setTimeout(f, ms), clearTimeout: (/** @type {any} */ t) => clearTimeout(t) }) {
+  /** @param {N.Ask} ask @param {() => void} changed @param {Pick<N.Clock, 'setTimeout' | 'clearTimeout'>} [clock] */
+  constructor(ask, changed, clock = systemClock) {
     this.#ask = ask;
     this.#changed = changed;
     this.#clock = clock;

@@ -35,8 +35,8 @@ export function showBell(area, { session, display, latest, token, wording: { wor
     const elsewhere = total - (counts[session.ownerId] ?? 0);
     show(sum, Boolean(owner) && elsewhere > 0);
     setText(number, total > 99 ? '99+' : String(total));
-    setText(said, sayMany('unreadInAll', total));
-    setAttribute(sum, 'title', sayMany('unreadInAll', total));
+    sum.title = sayMany('unreadInAll', total);
+    setText(said, sum.title);
     for (const option of owner?.options ?? []) {
       const n = counts[option.value] ?? 0;
       setAttribute(option, 'label', n > 0 ? `${option.text} (${n > 99 ? '99+' : n})` : null);
