@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/big"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/lib/pq"
@@ -216,7 +217,7 @@ func (a *trendAnswer) sellTime(t *tally, day int, from, to time.Time) {
 			if next < len(h.edges) && h.edges[next].at.Before(to) {
 				end = h.edges[next].at
 			}
-			t.sell(stays, spaces, published, end.Sub(at).Microseconds())
+			t.sell(stays, spaces, published, end.Sub(at).Milliseconds())
 			if next < len(h.edges) {
 				stays = h.edges[next].stays
 			}
@@ -353,7 +354,7 @@ func (t *tally) figures() (f figures) {
 		}
 		return new(big.Rat).Mul(big.NewRat(n, of), big.NewRat(times, 1))
 	}
-	return figures{&t.revenue, big.NewRat(t.created, 1), big.NewRat(t.cancelled, 1), share(t.sold, t.offered, 100), share(t.nights, t.withNights, 1),
+	return figures{t.revenue.rat(), big.NewRat(t.created, 1), big.NewRat(t.cancelled, 1), share(t.sold, t.offered, 100), share(t.nights, t.withNights, 1),
 		big.NewRat(t.arrivals, 1)}
 }
 
@@ -365,14 +366,34 @@ func decimal(value *big.Rat, places int) *Decimal {
 	return &d
 }
 
+// texts are figures as they are written, "" where one is not known.
+func (t *tally) texts() (list [6]Decimal) {
+	if t == nil {
+		return list
+	}
+	whole := func(n int64) Decimal { return Decimal(strconv.FormatInt(n, 10)) }
+	list = [6]Decimal{Decimal(t.revenue.String()), whole(t.created), whole(t.cancelled), "", "", whole(t.arrivals)}
+	if t.offered != 0 {
+		list[3] = Decimal(tenths(t.sold, t.offered, 100))
+	}
+	if t.withNights != 0 {
+		list[4] = Decimal(tenths(t.nights, t.withNights, 1))
+	}
+	return list
+}
+
 func seriesOf(list []*tally) TrendSeries {
 	var columns [6][]*Decimal
 	for i := range columns {
-		columns[i] = make([]*Decimal, 0, len(list))
+		columns[i] = make([]*Decimal, len(list))
 	}
-	for _, t := range list {
-		for i, value := range t.figures() {
-			columns[i] = append(columns[i], decimal(value, places[i]))
+	values := make([][6]Decimal, len(list))
+	for n, t := range list {
+		values[n] = t.texts()
+		for i := range columns {
+			if values[n][i] != "" {
+				columns[i][n] = &values[n][i]
+			}
 		}
 	}
 	return TrendSeries{columns[0], columns[1], columns[2], columns[3], columns[4], columns[5]}

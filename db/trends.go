@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/big"
 	"slices"
 	"time"
 
@@ -105,20 +104,16 @@ func (s *Store) trendsBy(ctx context.Context, w *written, ownerID string, q Tren
 	})
 }
 
-// tally is what happened in a bucket. sold and offered are spaces by nights, or by microseconds.
+// tally is what happened in a bucket. sold and offered are spaces by nights, or by milliseconds.
 type tally struct {
-	revenue                      big.Rat
+	revenue                      money
 	created, cancelled, arrivals int64
 	nights, withNights           int64
 	sold, offered                int64
 }
 
 func (t *tally) add(other *tally, sign int64) {
-	if sign < 0 {
-		t.revenue.Sub(&t.revenue, &other.revenue)
-	} else {
-		t.revenue.Add(&t.revenue, &other.revenue)
-	}
+	t.revenue.add(other.revenue, sign)
 	t.created, t.cancelled, t.arrivals = t.created+sign*other.created, t.cancelled+sign*other.cancelled, t.arrivals+sign*other.arrivals
 	t.nights, t.withNights = t.nights+sign*other.nights, t.withNights+sign*other.withNights
 	t.sold, t.offered = t.sold+sign*other.sold, t.offered+sign*other.offered
@@ -355,10 +350,11 @@ func (a *trendAnswer) facts(b trendBooking, each func(day int, at time.Time, t *
 		each(int(b.CreatedDay.Int64), a.instant(a.shape.createdAt, b.CreatedAt.Time), t)
 	}
 	if b.PaidDay.Valid {
-		t := &tally{}
-		if _, ok := t.revenue.SetString(b.Price); !ok {
-			return fmt.Errorf("%q is no price", b.Price)
+		price, err := parseMoney(b.Price)
+		if err != nil {
+			return err
 		}
+		t := &tally{revenue: price}
 		each(int(b.PaidDay.Int64), a.instant(a.shape.paidType(), b.PaidAt.Time), t)
 	}
 	if b.CancelDay.Valid {
@@ -447,11 +443,11 @@ type trendSum struct {
 }
 
 func (s trendSum) tally() (*tally, error) {
-	t := &tally{created: s.Created, cancelled: s.Cancelled, arrivals: s.Arrivals, nights: s.Nights, withNights: s.WithNights}
-	if _, ok := t.revenue.SetString(s.Revenue); !ok {
-		return nil, fmt.Errorf("%q is no sum", s.Revenue)
+	revenue, err := parseMoney(s.Revenue)
+	if err != nil {
+		return nil, err
 	}
-	return t, nil
+	return &tally{revenue: revenue, created: s.Created, cancelled: s.Cancelled, arrivals: s.Arrivals, nights: s.Nights, withNights: s.WithNights}, nil
 }
 
 // readSums reads the sums of whole buckets, and of the days that a part of one needs.

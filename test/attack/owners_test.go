@@ -19,7 +19,7 @@ func routes(a *attackSetup, owner string) [][2]string {
 	return [][2]string{
 		{"GET", base + "/metrics"}, {"GET", base + "/overview"}, {"GET", base + "/events"}, {"GET", base + "/events?after=" + a.victimEvent},
 		{"GET", base + "/bookings"}, {"GET", base + "/bookings?on=today"}, {"GET", base + "/bookings?status=pending"}, {"GET", base + "/bookings/" + a.booking},
-		{"GET", base + "/listings"}, {"GET", base + "/members"}, {"GET", base + "/invitations"}, {"DELETE", base + "/invitations/1"},
+		{"GET", base + "/listings"}, {"GET", base + "/trends"}, {"GET", base + "/trends?format=csv"}, {"GET", base + "/members"}, {"GET", base + "/invitations"}, {"DELETE", base + "/invitations/1"},
 		{"PATCH", base + "/members/" + a.victim.UserID}, {"DELETE", base + "/members/" + a.victim.UserID}, {"POST", base + "/members"},
 	}
 }

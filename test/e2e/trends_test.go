@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,6 +86,9 @@ func TestTrendsAreTheCards(t *testing.T) {
 			hours := get("/trends?interval=hour")["series"].(map[string]any)
 			month := get("/trends?interval=month&from=" + time.Now().AddDate(0, -2, 0).Format("2006-01-02"))["series"].(map[string]any)
 			lines := get("/overview")["sparklines"].(map[string]any)
+			if text, err := json.Marshal(lines); err != nil || len(text) > 1024 {
+				t.Errorf("the overview's small charts are %d bytes, %v", len(text), err)
+			}
 			for metric, card := range map[string]string{"revenue": "revenueToday", "bookings": "bookingsToday"} {
 				values := series[metric].([]any)
 				line := lines[metric].([]any)
