@@ -168,8 +168,8 @@ const (
 	SELECT count(*) FROM differences`
 )
 
-// trendBuild makes the trends anew, in statements of one snapshot. It marks nothing beside a fault
-// of a trigger, as projectionBuild.
+// trendBuild makes the trends anew, in statements of one snapshot, each hangar's in one place of the
+// table. It marks nothing beside a fault of a trigger, as projectionBuild.
 var trendBuild = []string{
 	`DELETE FROM realtime.trend_bookings`,
 	`DELETE FROM realtime.trend_sums`,
@@ -191,9 +191,9 @@ var trendBuild = []string{
 		LEFT JOIN LATERAL (SELECT c.* FROM realtime.capacity c WHERE c.hangar_id = l.hangar_id ORDER BY since DESC LIMIT 1) c ON true
 		WHERE (l.spaces, l.published) IS DISTINCT FROM (c.spaces, c.published)
 		ON CONFLICT (hangar_id, since) DO UPDATE SET spaces = excluded.spaces, published = excluded.published`,
-	`INSERT INTO realtime.trend_bookings (` + trendColumns + `) SELECT ` + trendColumns + ` FROM ({allRows}) r`,
+	`INSERT INTO realtime.trend_bookings (` + trendColumns + `) SELECT ` + trendColumns + ` FROM ({allRows}) r ORDER BY hangar_id, last_at`,
 	`INSERT INTO realtime.trend_sums (hangar_id, level, bucket, revenue, paid, created, cancelled, arrivals, nights, with_nights)
-		{sums:SELECT r.*, 1 AS sign FROM realtime.trend_bookings r}`,
+		{sums:SELECT r.*, 1 AS sign FROM realtime.trend_bookings r} ORDER BY hangar_id, level, bucket`,
 	`INSERT INTO realtime.trend_turns (hangar_id, month, total, turns) {turnsOf:SELECT r.*, 1 AS sign FROM realtime.trend_bookings r}`,
 	`DELETE FROM realtime.trend_marks`,
 	`INSERT INTO realtime.trend_marks (after, generation, faults, place)
@@ -292,20 +292,24 @@ const (
 )
 
 // trendParts adds up what happened in parts of those ranges. Parameters: those of trendNear, and 6
-// and 7 the bounds of all parts, for instants and for dates.
+// and 7 the bounds of all parts, for instants and for dates. What cannot be in a range is left out
+// before its part is looked for.
 const trendParts = `
-WITH near AS MATERIALIZED ({near})
-SELECT part, sum(revenue)::text AS revenue, sum(created)::int8 AS created, sum(cancelled)::int8 AS cancelled, sum(arrivals)::int8 AS arrivals,
-	sum(nights)::int8 AS nights, sum(with_nights)::int8 AS with_nights
+WITH near AS MATERIALIZED (
+	SELECT created_at, paid_at, cancelled_at, stay_in, price, nights, first_part, end_part, lo - interval '1 day' AS lo, hi + interval '1 day' AS hi
+	FROM ({near}) near
+)
+SELECT part, coalesce(sum(revenue), 0)::text AS revenue, coalesce(sum(created), 0)::int8 AS created, coalesce(sum(cancelled), 0)::int8 AS cancelled,
+	coalesce(sum(arrivals), 0)::int8 AS arrivals, coalesce(sum(nights), 0)::int8 AS nights, count(nights)::int8 AS with_nights
 FROM (
-	SELECT {part:paid_at}, price AS revenue, 0 AS created, 0 AS cancelled, 0 AS arrivals, 0 AS nights, 0 AS with_nights, first_part, end_part
-		FROM near WHERE paid_at IS NOT NULL
+	SELECT {part:paid_at}, price AS revenue, NULL::int4 AS created, NULL::int4 AS cancelled, NULL::int4 AS arrivals, NULL::int4 AS nights, first_part, end_part
+		FROM near WHERE paid_at >= lo AND paid_at < hi
 	UNION ALL
-	SELECT {part:created_at}, 0, 1, 0, 0, coalesce(nights, 0), (nights IS NOT NULL)::int4, first_part, end_part FROM near WHERE created_at IS NOT NULL
+	SELECT {part:created_at}, NULL, 1, NULL, NULL, nights, first_part, end_part FROM near WHERE created_at >= lo AND created_at < hi
 	UNION ALL
-	SELECT {part:cancelled_at}, 0, 0, 1, 0, 0, 0, first_part, end_part FROM near WHERE cancelled_at IS NOT NULL
+	SELECT {part:cancelled_at}, NULL, NULL, 1, NULL, NULL, first_part, end_part FROM near WHERE cancelled_at >= lo AND cancelled_at < hi
 	UNION ALL
-	SELECT {part:stay_in}, 0, 0, 0, 1, 0, 0, first_part, end_part FROM near WHERE stay_in IS NOT NULL
+	SELECT {part:stay_in}, NULL, NULL, NULL, 1, NULL, first_part, end_part FROM near WHERE stay_in >= lo AND stay_in < hi
 ) f, (SELECT $6::timestamp[], $7::timestamp[]) AS parameters WHERE part >= first_part AND part < end_part GROUP BY part`
 
 // trendStays lists by hangar when the stays begin and end that have a part in ranges, in
