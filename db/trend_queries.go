@@ -168,7 +168,7 @@ const (
 	SELECT count(*) FROM differences`
 )
 
-// trendBuild makes the trends anew, in statements of one snapshot, each hangar's in one place of the
+// trendBuild makes the trends anew, in statements of one snapshot, a hangar's in one place of the
 // table. It marks nothing beside a fault of a trigger, as projectionBuild.
 var trendBuild = []string{
 	`DELETE FROM realtime.trend_bookings`,
