@@ -196,6 +196,57 @@ describe('the real program', () => {
     return `${text}.${createHmac('sha256', SECRET).update(text).digest('base64url')}`;
   }
 
+  test('a booking by SQL rings the bell; what is read on one screen is read on the other, and stays so', async () => {
+    const owner = await addOwner(db);
+    const token = tokenOf(owner.userId);
+    const { rows: [hangar] } = await db.query(
+      `INSERT INTO hangar_listings (owner_id, hangar_number, icao_code, aerodrome_name, city, state, daily_rate, total_spaces)
+       VALUES ($1, 'N-1', 'SBMT', 'Campo de Marte', 'São Paulo', 'SP', 100, 1) RETURNING id`, [owner.id]);
+    const rest = async (/** @type {string} */ query) => (await fetch(`${origin}/api/owners/${owner.id}/notifications?${query}`, { headers: { Authorization: `Bearer ${token}` } })).json();
+    const open = async () => {
+      const opened = await openPage(browser, origin);
+      await opened.page.addInitScript((answer) => {
+        const own = fetch;
+        globalThis.fetch = (...request) => (request[0] === '/api/auth/demo' ? Promise.resolve(Response.json(answer)) : own(...request));
+      }, { token, expiresAt: Date.now() + 3_600_000, ownerId: owner.id, accounts: [{ ownerId: owner.id, companyName: 'Hangares do Sino' }] });
+      await opened.page.goto(origin);
+      await live(opened.page);
+      await opened.page.locator('owner-notifications .bell').waitFor();
+      return opened;
+    };
+    const counts = (/** @type {any} */ page, /** @type {number} */ n) => page.waitForFunction((/** @type {number} */ wanted) => {
+      const count = document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.count');
+      return count && (wanted === 0 ? count.hidden : !count.hidden && count.textContent === String(wanted));
+    }, n, { timeout: TIMEOUT_MS });
+    const [here, there] = [await open(), await open()];
+    try {
+      await db.query(
+        `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status)
+         SELECT $1, $2, (now() AT TIME ZONE 'utc')::date + 40, (now() AT TIME ZONE 'utc')::date + 43, 3, 300, 30, 330, 'confirmed'`, [hangar.id, await guest()]);
+      for (const { page } of [here, there]) await counts(page, 1);
+      await here.page.locator('owner-notifications .bell').click();
+      const row = here.page.locator('owner-notifications .note').first();
+      await row.getByText('N-1').waitFor();
+      await row.getByText(GUEST).waitFor();
+      await row.locator('.act').first().click();
+      for (const { page } of [here, there]) await counts(page, 0);
+      const { items: [told], unread } = await rest('state=all');
+      assert.deepEqual([told.kind, told.facts.guestName, told.readBy.id, unread], ['booking_created', GUEST, owner.userId, 0]);
+      await here.page.locator('owner-notifications').getByRole('button', { name: 'Desfazer' }).click();
+      for (const { page } of [here, there]) await counts(page, 1);
+      await there.page.reload();
+      await counts(there.page, 1);
+      await here.page.locator('owner-notifications').getByRole('button', { name: 'Preferências de notificação' }).click();
+      await here.page.locator('owner-notifications .rules').waitFor();
+      await here.page.locator('owner-notifications').getByLabel('Reserva alterada, Página').uncheck();
+      await here.page.locator('owner-notifications').getByText('Salvo.').waitFor();
+      assert.deepEqual([...here.complaints, ...there.complaints].filter((text) => !/push/.test(text)), []);
+    } finally {
+      await here.close();
+      await there.close();
+    }
+  });
+
   test(`after ${STATEMENTS} random statements everything on the page is what REST and the tables say`, async () => {
     const seed = Number(process.env.SEED ?? Date.now() % 1e9);
     const random = randomOf(seed);
