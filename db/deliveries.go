@@ -87,8 +87,12 @@ func (o *Deliveries) Claim(ctx context.Context, limit int) ([]ClaimedDelivery, e
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var claimed []ClaimedDelivery
+	began := time.Now()
 	if err := o.store.listFor(ctx, o.guard, &claimed, always(claimQuery), limit, deliveryLease.Seconds()); err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	for i := range claimed { // by this machine's clock, which may differ from the database's
+		claimed[i].Until = began.Add(deliveryLease)
 	}
 	return claimed, nil
 }

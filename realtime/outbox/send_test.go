@@ -416,3 +416,33 @@ func TestPrivateOrNot(t *testing.T) {
 		t.Errorf("a private letter is\n%s", letter)
 	}
 }
+
+// TestOneDigest has two servers plan and send a digest whose hour has come: one letter, with the
+// newest twenty lines.
+func TestOneDigest(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	booking := h.Book(t, h.owner.Hangars[0], h.guest)
+	for range 25 {
+		h.notify(t, "booking_created", booking, "")
+	}
+	h.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'mail', 'digest')`, h.owner.UserID, h.owner.ID)
+	h.Exec(t, `INSERT INTO realtime.user_settings (user_id, zone, digest, digest_at) VALUES ($1, 'UTC', 'day', (now() AT TIME ZONE 'UTC' - interval '1 minute')::time)`, h.owner.UserID)
+	planner := func() *outbox.Digests {
+		return &outbox.Digests{Store: h.deliveries, Accounts: h.store, Location: time.UTC, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	}
+	run(t, h.outbox(t), h.outbox(t), planner(), planner())
+	harness.Eventually(t, "sent", func() bool {
+		return h.ID(t, `SELECT count(*)::text FROM realtime.deliveries WHERE outcome = 'sent' AND target LIKE 'digest:%'`) == "1"
+	})
+	letters := h.mail.Letters()
+	if len(letters) != 1 {
+		t.Fatalf("%d letters", len(letters))
+	}
+	if text := letters[0].Text; !strings.Contains(text, "25 avisos") || !strings.Contains(text, "e mais 5") || strings.Count(text, "- Nova reserva") != 20 || strings.Contains(text, "Caio") {
+		t.Errorf("the digest is\n%s", text)
+	}
+	if n := h.ID(t, `SELECT count(*)::text FROM realtime.notifications WHERE read_at IS NOT NULL`); n != "0" {
+		t.Errorf("a digest has marked %s as read", n)
+	}
+}
