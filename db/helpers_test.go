@@ -1,36 +1,12 @@
 package db_test
 
-import (
-	"testing"
+import "github.com/hangarshare/hangarshare-realtime/db/dbtest"
 
-	"github.com/jmoiron/sqlx"
-
-	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+// What tests of the database share.
+var (
+	must       = dbtest.Must
+	eventually = dbtest.Eventually
+	begin      = dbtest.Begin
+	book       = dbtest.BookIn
+	commit     = dbtest.Commit
 )
-
-func begin(t *testing.T, p *dbtest.Portal) *sqlx.Tx {
-	t.Helper()
-	tx, err := p.Pool.BeginTxx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tx.Rollback() })
-	return tx
-}
-
-func book(t *testing.T, tx *sqlx.Tx, hangar, guest string) string {
-	t.Helper()
-	var id string
-	err := tx.GetContext(t.Context(), &id, `INSERT INTO bookings (`+dbtest.BookingColumns+`) VALUES `+dbtest.BookingValues(hangar, guest)+` RETURNING id::text`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return id
-}
-
-func commit(t *testing.T, tx *sqlx.Tx) {
-	t.Helper()
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-}

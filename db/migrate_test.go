@@ -29,22 +29,6 @@ l AS (INSERT INTO hangar_listings (owner_id, hangar_number, icao_code, aerodrome
 INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status)
 SELECT l.id, u.id, '2026-01-10', '2026-01-12', 2, 200, 20, 220.50, 'confirmed' FROM l, u`
 
-// eventually waits for what another process does without a signal.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(15 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("waited in vain: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 // dump returns what pg_dump writes about a database, rows and all.
 func dump(t *testing.T, databaseURL string) string {
 	t.Helper()
@@ -91,13 +75,6 @@ func installed(t *testing.T, databaseURL string) string {
 		t.Fatal(err)
 	}
 	return text
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestMigrateVariants(t *testing.T) {

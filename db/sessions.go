@@ -20,8 +20,8 @@ type Session struct {
 	ID     string `db:"id"`
 	UserID string `db:"user_id"`
 	// how often it has gone on: its newest refresh token names it
-	Turn    int64     `db:"turn"`
-	Expires time.Time `db:"expires_at"` // with its newest refresh token
+	Generation int64     `db:"turn"`
+	Expires    time.Time `db:"expires_at"` // with its newest refresh token
 }
 
 // maxSessions is how many sessions of a user go on at once.
@@ -37,8 +37,8 @@ type Ticket struct {
 }
 
 // Sessions keeps the sessions of users, and tickets. Refresh tokens rotate: each names a
-// turn of its session and serves once, and a second use tells that it was stolen and ends
-// the session (RFC 9700, section 4.14.2).
+// generation of its session and serves once. A second use tells that it was stolen and ends the
+// session (RFC 9700, section 4.14.2).
 type Sessions struct {
 	store *Store
 	// of what anybody may ask for without a token; it holds a part of the pool and no more
@@ -118,14 +118,14 @@ func noteSignIn(ctx context.Context, tx *sqlx.Tx, session Session) error {
 	return noteNotifications(ctx, tx, NotificationNote{SignIn: &NotificationSignIn{UserID: session.UserID, SessionID: session.ID}})
 }
 
-// Rotate takes the turn of a session that its newest refresh token names, and returns the session
-// with its next turn. ErrSessionEnded says that it has ended; another turn than the newest ends it.
-// Of two who come at once the second has an old one.
-func (s *Sessions) Rotate(ctx context.Context, id string, turn int64, lifetime time.Duration) (session Session, err error) {
+// Rotate uses up the generation of a session that its newest refresh token names, and returns the
+// session with its next one. ErrSessionEnded says that it has ended. A generation that is not the
+// newest ends it. Of two who come at once the second has an old one.
+func (s *Sessions) Rotate(ctx context.Context, id string, generation int64, lifetime time.Duration) (session Session, err error) {
 	err = s.transact(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		err := tx.GetContext(ctx, &session, `UPDATE realtime.sessions SET turn = turn + 1, expires_at = now() + make_interval(secs => $3)
 			WHERE id = $1 AND turn = $2 AND ended_at IS NULL AND expires_at > now()
-			RETURNING id, user_id, turn, expires_at`, id, turn, lifetime.Seconds())
+			RETURNING id, user_id, turn, expires_at`, id, generation, lifetime.Seconds())
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}

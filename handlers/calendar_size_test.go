@@ -44,7 +44,9 @@ func TestCalendarSize(t *testing.T) {
 	}
 	first := strings.Fields(`Ana Bruno Caio Dalva Elisa Fábio Gilda Heitor Iara João Kátia Luís Marina Nelson Olga Paulo Quitéria Rui Sílvia Tadeu Ugo Vera Wagner Xênia Yara Zeca`)
 	last := strings.Fields(`Alves Barros Cardoso Duarte Esteves Freitas Gomes Hirata Ikeda Jardim Klein Lopes Moura Nunes Ortiz Prado Queiroz Reis Souza Teles Uchoa Viana Weber Xavier Yamada Zanetti`)
-	name := func() string { return first[r.IntN(len(first))] + " " + last[r.IntN(len(last))] + " " + last[r.IntN(len(last))] }
+	name := func() string {
+		return first[r.IntN(len(first))] + " " + last[r.IntN(len(last))] + " " + last[r.IntN(len(last))]
+	}
 	for n := range db.CalendarStays {
 		in := now.Add(time.Duration(r.IntN(90*24*60)) * time.Minute)
 		c.Stays = append(c.Stays, db.CalendarStay{BookingID: strconv.Itoa(1_000_000 + 7*n), HangarID: strconv.Itoa(100 + n%20), Lane: r.IntN(10),

@@ -212,7 +212,7 @@ func (s *SignIn) refresh(w http.ResponseWriter, r *http.Request) error {
 		if over := s.Limit(r, old.UserID); over != nil {
 			return over
 		}
-		old, err = s.Sessions.Rotate(r.Context(), old.ID, old.Turn, RefreshLifetime)
+		old, err = s.Sessions.Rotate(r.Context(), old.ID, old.Generation, RefreshLifetime)
 	}
 	if errors.Is(err, db.ErrSessionEnded) && sent.byCookie {
 		s.Cookies.Set(w, r, "", "")
@@ -223,23 +223,23 @@ func (s *SignIn) refresh(w http.ResponseWriter, r *http.Request) error {
 	return s.welcome(w, r, old, sent.byCookie)
 }
 
-// signRefresh returns the refresh token of a session's present turn.
+// signRefresh returns the refresh token of a session's present generation.
 func (s *SignIn) signRefresh(session db.Session) string {
-	return s.MAC.sign(refreshPurpose, session.ID, strconv.FormatInt(session.Turn, 10), session.UserID)
+	return s.MAC.sign(refreshPurpose, session.ID, strconv.FormatInt(session.Generation, 10), session.UserID)
 }
 
-// openRefresh returns the session and turn that a refresh token names, or
+// openRefresh returns the session and generation that a refresh token names, or
 // db.ErrSessionEnded where we did not sign it.
 func (s *SignIn) openRefresh(token string) (db.Session, error) {
 	parts, ok := s.MAC.verify(refreshPurpose, token)
 	if !ok || len(parts) != 3 {
 		return db.Session{}, db.ErrSessionEnded
 	}
-	turn, err := strconv.ParseInt(parts[1], 10, 64)
+	generation, err := strconv.ParseInt(parts[1], 10, 64)
 	if err != nil {
 		return db.Session{}, fmt.Errorf("read a refresh token of ours: %w", err)
 	}
-	return db.Session{ID: parts[0], Turn: turn, UserID: parts[2]}, nil
+	return db.Session{ID: parts[0], Generation: generation, UserID: parts[2]}, nil
 }
 
 // sentRefresh is what a request to refresh or to sign out brings.

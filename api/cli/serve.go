@@ -397,7 +397,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
 		Services: []api.Service{listener, exchange, feed, metrics, occupancy, notifier, notifications,
 			books, rollups, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
-			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &api.Sweeper{Sessions: sessions, Log: log}},
+			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &realtime.Sweeper{Sessions: sessions, Log: log}},
 		Checks:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
 		Details: map[string]func() string{"notifications": notifier.Detail},
 		Cut:     base.dialer.Close, Supervisor: supervisor(log, feed.Rounds, streams.Ticks),

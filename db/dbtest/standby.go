@@ -35,21 +35,14 @@ func Standby(t testing.TB, primary *devdb.Server) *devdb.Server {
 	}
 	if info, err := os.Stat(data); err == nil {
 		if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-			check(t, os.Chown(filepath.Dir(copied), int(owner.Uid), int(owner.Gid)))
+			Must(t, os.Chown(filepath.Dir(copied), int(owner.Uid), int(owner.Gid)))
 		}
 	}
-	check(t, os.WriteFile(filepath.Join(copied, "standby.signal"), nil, 0o644))
-	check(t, primary.Resume(t.Context()))
+	Must(t, os.WriteFile(filepath.Join(copied, "standby.signal"), nil, 0o644))
+	Must(t, primary.Resume(t.Context()))
 	address, err := url.Parse(primary.URL())
-	check(t, err)
+	Must(t, err)
 	settings := maps.Clone(careless)
 	settings["primary_conninfo"] = "host=" + address.Query().Get("host") + " port=" + address.Query().Get("port") + " user=" + address.User.Username()
 	return private(t, dir, settings)
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -33,12 +33,7 @@ func seeded(t *testing.T, opts demo.SeedOptions) *sqlx.DB {
 	return db
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = dbtest.Must
 
 // get returns the single value of a query.
 func get[T any](t *testing.T, db *sqlx.DB, query string, args ...any) (value T) {

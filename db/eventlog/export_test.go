@@ -22,16 +22,17 @@ func (n *Sequencer) WaitingTransactions(ctx context.Context, lo, hi uint64) (ids
 // Those of whom it says nothing are left out.
 func (l *Log) LastsAtOnce(ctx context.Context, ownerIDs []string) (map[string]Position, error) {
 	var rows []struct {
-		Owner           string
-		Large           bool
-		Batch, Turn, ID int64
-		Mark            uint32
+		Owner     string
+		Large     bool
+		Batch, ID int64
+		TxOrder   int64 `db:"turn"`
+		Mark      uint32
 	}
 	err := l.pool.SelectContext(ctx, &rows, lastsQuery, pq.Array(ownerIDs))
 	lasts := make(map[string]Position)
 	for _, r := range rows {
 		if !r.Large {
-			lasts[r.Owner] = Position{r.Batch, r.Turn, r.ID, r.Mark}
+			lasts[r.Owner] = Position{r.Batch, r.TxOrder, r.ID, r.Mark}
 		}
 	}
 	return lasts, err

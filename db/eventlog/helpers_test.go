@@ -1,29 +1,12 @@
 package eventlog_test
 
-import (
-	"testing"
-	"time"
+import "github.com/hangarshare/hangarshare-realtime/db/dbtest"
+
+// What tests of the database share.
+var (
+	must       = dbtest.Must
+	eventually = dbtest.Eventually
+	begin      = dbtest.Begin
+	book       = dbtest.BookIn
+	commit     = dbtest.Commit
 )
-
-// eventually waits for what another process does without a signal.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(15 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("waited in vain: %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

@@ -88,10 +88,11 @@ func (l *Log) lastOfOwners(ctx context.Context, ownerIDs []string) (map[string]l
 	alone := ownerIDs
 	if len(ownerIDs) > 1 {
 		var rows []struct {
-			Owner           string
-			Large           bool
-			Batch, Turn, ID int64
-			Mark            uint32
+			Owner     string
+			Large     bool
+			Batch, ID int64
+			TxOrder   int64 `db:"turn"`
+			Mark      uint32
 		}
 		_, err := askLog(ctx, l, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, l.pool.SelectContext(ctx, &rows, lastsQuery, pq.Array(ownerIDs))
@@ -107,7 +108,7 @@ func (l *Log) lastOfOwners(ctx context.Context, ownerIDs []string) (map[string]l
 				alone = append(alone, r.Owner)
 				continue
 			}
-			answers[r.Owner] = lastAnswer{Position: Position{Batch: r.Batch, TxOrder: r.Turn, ID: r.ID, Mark: r.Mark}}
+			answers[r.Owner] = lastAnswer{Position: Position{Batch: r.Batch, TxOrder: r.TxOrder, ID: r.ID, Mark: r.Mark}}
 		}
 	}
 	for _, id := range alone {

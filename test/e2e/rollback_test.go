@@ -106,6 +106,21 @@ func (r *rollback) resync(t *testing.T, p *harness.Program, open *harness.Stream
 	return open
 }
 
+// runThrough has a server run while the storage is put back to before its last bookings, and
+// returns it with a stream and the position after them.
+func (r *rollback) runThrough(t *testing.T) (p *harness.Program, open *harness.Stream, lost string) {
+	t.Helper()
+	p = harness.Serve(t, r.portal)
+	r.book(t, p, 2)
+	r.save(t)
+	p.Ready(t)
+	lost = r.book(t, p, 3)
+	open = p.Connect(t, r.token, r.owner.ID, lost)
+	open.Next(harness.OfType("connection_established"))
+	r.putBack(t)
+	return p, open, lost
+}
+
 func TestStorageRollsBack(t *testing.T) {
 	t.Parallel()
 	t.Run("the server was stopped meanwhile", func(t *testing.T) {
@@ -134,14 +149,7 @@ func TestStorageRollsBack(t *testing.T) {
 	t.Run("the server ran through it", func(t *testing.T) {
 		t.Parallel()
 		r := newRollback(t)
-		p := harness.Serve(t, r.portal)
-		r.book(t, p, 2)
-		r.save(t)
-		p.Ready(t)
-		lost := r.book(t, p, 3)
-		open := p.Connect(t, r.token, r.owner.ID, lost)
-		open.Next(harness.OfType("connection_established"))
-		r.putBack(t)
+		p, open, lost := r.runThrough(t)
 		r.resync(t, p, open, lost)
 		p.Ready(t)
 		r.isRefused(t, p, lost)
@@ -151,14 +159,7 @@ func TestStorageRollsBack(t *testing.T) {
 	t.Run("another server ran through it", func(t *testing.T) {
 		t.Parallel()
 		r := newRollback(t)
-		p := harness.Serve(t, r.portal)
-		r.book(t, p, 2)
-		r.save(t)
-		p.Ready(t)
-		lost := r.book(t, p, 3)
-		open := p.Connect(t, r.token, r.owner.ID, lost)
-		open.Next(harness.OfType("connection_established"))
-		r.putBack(t)
+		p, open, lost := r.runThrough(t)
 		other := harness.Serve(t, r.portal)
 		for range 5 {
 			r.portal.Book(t, r.owner.Hangars[0], r.guest)

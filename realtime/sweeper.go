@@ -1,23 +1,27 @@
-package api
+package realtime
 
 import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
 // sweepPause is how often what has served its time is looked for.
 const sweepPause = time.Minute
 
-// Sweeper removes sessions, refresh tokens, tickets and counts that have served their time.
+// Sweepable removes some of what has served its time, and returns whether there is more.
+type Sweepable interface {
+	Sweep(ctx context.Context) (more bool, err error)
+}
+
+// Sweeper removes sessions of sign-in, refresh tokens, tickets and counts that have served their
+// time.
 type Sweeper struct {
-	Sessions *db.Sessions
+	Sessions Sweepable
 	Log      *slog.Logger
 }
 
-// Run implements Service: it sweeps until ctx ends.
+// Run sweeps until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) error {
 	ticker := time.NewTicker(sweepPause)
 	defer ticker.Stop()
