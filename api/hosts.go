@@ -45,9 +45,9 @@ func (h Hosts) Add(address string) error {
 	return err
 }
 
-// pass reports whether the server answers for what a request calls it. A page that gave its own
-// name to this server's address, in order to be of one origin with it (DNS rebinding), can neither
-// choose an address, nor localhost (RFC 6761, section 6.3), nor a name of another's.
+// pass reports whether the server answers for what a request calls it. A page may have given its
+// own name to this server's address, in order to be of one origin with it (DNS rebinding). It can
+// choose neither an address, nor localhost (RFC 6761, section 6.3), nor a name of another's.
 func (h Hosts) pass(host string) bool {
 	u, err := url.Parse("//" + host)
 	if err != nil || u.Host != host || u.User != nil {

@@ -354,9 +354,8 @@ func TestSameKeyIDNewKey(t *testing.T) {
 		})
 }
 
-// TestTokenBeforeItsKey sees that a token which is used before its key is published
-// counts as soon as it is, and that one whose key never comes is called bad by a fetch
-// that began after it had come.
+// TestTokenBeforeItsKey sees that a token which is used before its key is published counts as soon
+// as it is. One whose key never comes is called bad by a fetch that began after it had come.
 func TestTokenBeforeItsKey(t *testing.T) {
 	k := issuerKeys()
 	bubble(t, func(s *stand) { s.publish(t) }, func(t *testing.T, s *stand, tokens *Tokens, _ *bytes.Buffer) {

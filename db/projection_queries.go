@@ -10,9 +10,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/xid"
 )
 
-// freshLimit is up to how many rows of the log the projection may lack for its answer to
-// be worth more than reading the owner's history, and repairLimit up to how many are
-// applied to it one by one.
+// freshLimit is up to how many rows of the log the projection may lack for its answer to be worth
+// more than reading the owner's history. repairLimit is up to how many are applied to it one by
+// one.
 const (
 	freshLimit  = 2000
 	repairLimit = 50_000
@@ -101,8 +101,8 @@ const touchedRows = `AND b.id {=} ANY (ARRAY(SELECT {key} FROM touched))`
 // planner from joining by reading all of them. For each booking that is fresh it leaves out the row
 // of the projection, and reads one of the portal's table by its primary key instead. When the
 // projection is not valid, no owner's listing is found, and nothing else is read. An upper bound
-// that is none has the planner expect a small range where it does not know the parameters, so that
-// it plans once and not each time, which would take three times as long as the answer.
+// that is none has the planner expect a small range where it does not know the parameters. So it
+// plans once and not each time, which would take three times as long as the answer.
 //
 // It also says until when its answer holds if nothing is written: up to midnight, or up
 // to the next check-in or check-out.

@@ -22,9 +22,9 @@ type UserColumn struct {
 	looked time.Time // at the column, because a query failed
 }
 
-// userColumnQuery tells of a column of users its type, "" where there is no such column, whether a
-// unique index is on it alone, for all rows or for those that have a value, and which columns there
-// are. Parameter: 1 column.
+// userColumnQuery tells of a column of users its type, "" where there is no such column, and
+// whether a unique index is on it alone, for all rows or for those that have a value. It also lists
+// the columns that there are. Parameter: 1 column.
 const userColumnQuery = `SELECT
 		coalesce((SELECT pg_catalog.format_type(a.atttypid, NULL) FROM pg_catalog.pg_attribute a
 			WHERE a.attrelid = {usersName}::regclass::oid AND a.attname = $1::text AND a.attnum > 0 AND NOT a.attisdropped), '') AS type,

@@ -24,9 +24,9 @@ type feedCase struct {
 	Status  string `json:"status"`
 }
 
-// awkward are guests whose names break calendars: ends of lines and what some readers take for one,
-// what has a meaning in a line, characters of several bytes and escapes where a line is folded,
-// what turns the direction of a text round, and a name of ten thousand characters.
+// awkward are guests whose names break calendars. They have ends of lines and what some readers
+// take for one, what has a meaning in a line, and what turns the direction of a text round. They
+// have characters of several bytes and escapes where a line is folded, and ten thousand characters.
 var awkward = map[string]string{
 	"Ana\rEND:VEVENT\r\nBEGIN:VALARM":               "Ana END:VEVENT  BEGIN:VALARM",
 	"Bia; Luz, \\ Melo":                             "Bia; Luz, \\ Melo",

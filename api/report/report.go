@@ -1,8 +1,8 @@
 // Package report sends the program's errors to Sentry, or to what understands its protocol. It is
 // an slog.Handler before another one: every record of level ERROR also becomes an event there. It
-// promises that logging never waits for the network, that a kind of error is reported at most ten
-// times a minute, and that only chosen attributes leave the machine, with what may be a person's or
-// a secret removed. It does not know what the program does.
+// promises that logging never waits for the network, and that a kind of error is reported at most
+// ten times a minute. Only chosen attributes leave the machine, with what may be a person's or a
+// secret removed. It does not know what the program does.
 package report
 
 import (

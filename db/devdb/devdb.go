@@ -2,9 +2,9 @@
 // and that the tests run on. It is a real one, of the newest version found on the machine or
 // downloaded, with its data in one directory.
 //
-// It promises that one server at a time uses a directory, that the data survive any end of the
-// process, that no PostgreSQL outlives the process that started it, and that nobody but this
-// process's user and root can connect. It knows nothing of tables.
+// It promises that one server at a time uses a directory, and that the data survive any end of the
+// process. No PostgreSQL outlives the process that started it. Nobody but this process's user and
+// root can connect. It knows nothing of tables.
 package devdb
 
 import (

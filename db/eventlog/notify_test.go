@@ -160,9 +160,9 @@ func TestMuteLeavesWithItsHolder(t *testing.T) {
 	}
 }
 
-// TestMuteAmongWriters mutes and unmutes while writers commit at full rate, and expects
-// that none of their bookings is missed by a reader who looks only when it rings, while
-// it is mute, or while it is not settled.
+// TestMuteAmongWriters mutes and unmutes while writers commit at full rate. A reader that looks
+// only when it is woken, while notifications are mute, or while it is not settled, misses none of
+// their bookings.
 func TestMuteAmongWriters(t *testing.T) {
 	t.Parallel()
 	const writers, each = 6, 150

@@ -204,8 +204,8 @@ func (l *Log) batchesAfter(ctx context.Context, after Cursor) ([]batch, error) {
 // batchRows reads the changes of one batch in order, if the log still holds them: then there is at
 // least one row, perhaps of nulls. The low watermark rises before the first row goes, so one
 // snapshot that sees it low sees all rows. Parameters: 1 and 2 the ranges of the batch's
-// transactions, 3 and 4 the turn and id after which to begin, 5 the batch, 6 the history that it
-// must be, or null, 7 how many rows, 8 the batch's mark.
+// transactions; 3 and 4 the order of the transaction and the id after which to begin; 5 the batch;
+// 6 the history that it must be, or null; 7 how many rows; 8 the batch's mark.
 const batchRows = `
 SELECT 0 AS count, $5::bigint AS number, $8::bigint AS mark, n.* FROM realtime.installation i LEFT JOIN (
 	SELECT * FROM (

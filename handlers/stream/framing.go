@@ -42,8 +42,8 @@ const (
 var errFraming = errors.New("the client's frames break a rule")
 
 // framing walks over the frames that a client sends before the WebSocket library reads them. It
-// holds them to RFC 6455, section 5, to the size of a message and to the budget of a connection,
-// all of which it sees in their heads, and knows when the client has said its last word.
+// holds them to RFC 6455, section 5, to the size of a message and to the budget of a connection:
+// their heads show all of that. It knows when the client has said its last word.
 type framing struct {
 	head      [14]byte // of the frame that is being read
 	headLen   int

@@ -21,9 +21,9 @@ type fanoutScenario struct {
 const saturationWindow = 64
 
 // BenchmarkFanout measures what a delivery costs and how long it takes, in a process of its own on
-// one processor, for the server, for bare sockets with one write per message, and for the WebSocket
-// library used the usual way. All of them get the same messages of 300 bytes from the same pipe,
-// and none has a database. CPU is seconds per million deliveries.
+// one processor. It does so for the server, for bare sockets with one write per message, and for
+// the WebSocket library used the usual way. All of them get the same messages of 300 bytes from the
+// same pipe, and none has a database. CPU is seconds per million deliveries.
 func BenchmarkFanout(b *testing.B) {
 	all, floor := []string{rawServer, libraryServer, oursServer}, []string{rawServer, oursServer}
 	few, many, rounds, crowdTurn := 1000, 10_000, benchRounds, time.Minute
