@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
@@ -393,4 +395,151 @@ func TestScreensAgree(t *testing.T) {
 func idOf(line string) (id int) {
 	fmt.Sscan(line, &id)
 	return id
+}
+
+// TestPersonalNotifications invites a user who has an account of their own, and signs another in
+// on a new device: each finds it where nobody else does.
+func TestPersonalNotifications(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSetup(t)
+	guest := s.Portal.AddOwner(t, 1)
+	email := harness.SetPassword(t, s.Portal, guest.UserID)
+	token := harness.TokenFor(t, guest.UserID, time.Hour)
+	of := func(kind string) (found []notified) {
+		for _, one := range listed(t, s.Program, guest.ID, token, "?kind="+kind).Items {
+			found = append(found, one)
+		}
+		return found
+	}
+	if response, body := s.Call(t, "POST", "owners/"+s.Owner.ID+"/members", s.Token, map[string]any{"email": email, "role": "manager"}); response.StatusCode != 202 {
+		t.Fatalf("invite: %d %v", response.StatusCode, body)
+	}
+	harness.Eventually(t, "the invitation is told", func() bool { return len(of("invitation")) == 1 })
+	one := of("invitation")[0]
+	if one.UserID == nil || *one.UserID != guest.UserID || one.Facts["companyName"] != "Hangares Prado" || one.Facts["accountId"] != s.Owner.ID || one.Facts["role"] != "manager" {
+		t.Errorf("the invitation: %+v", one)
+	}
+	if response, body := s.Call(t, "POST", fmt.Sprint("me/invitations/", one.Facts["invitationId"]), token, map[string]any{"accept": true}); response.StatusCode != 200 {
+		t.Fatalf("accept: %d %v", response.StatusCode, body)
+	}
+	harness.Eventually(t, "it is resolved", func() bool { return of("invitation")[0].ResolvedAt != nil })
+	harness.Eventually(t, "the owner is told who came", func() bool {
+		list := listed(t, s.Program, s.Owner.ID, s.Token, "?kind=member_changed")
+		return len(list.Items) == 1 && list.Items[0].Facts["memberId"] == guest.UserID && list.Unread == 1
+	})
+	// what the owner does is no news to the owner
+	if response, _ := s.Call(t, "PATCH", "owners/"+s.Owner.ID+"/members/"+guest.UserID, s.Token, map[string]any{"role": "viewer"}); response.StatusCode != 200 {
+		t.Fatalf("change: %d", response.StatusCode)
+	}
+	harness.Eventually(t, "the own deed is listed as read", func() bool {
+		list := listed(t, s.Program, s.Owner.ID, s.Token, "?kind=member_changed")
+		return len(list.Items) == 2 && list.Items[0].ReadBy != nil && *list.Items[0].ReadBy.ID == s.Owner.UserID && list.Unread == 1
+	})
+	s.SignIn(t, email) // the first session is no news
+	s.SignIn(t, email)
+	harness.Eventually(t, "the second sign-in is told", func() bool { return len(of("new_sign_in")) == 1 })
+	response, counts := s.Call(t, "GET", "me/notifications/counts", token, nil)
+	if accounts, _ := counts["accounts"].([]any); response.StatusCode != 200 || len(accounts) != 2 || counts["unread"] != 1.0 {
+		t.Errorf("counts of two accounts: %v", counts)
+	}
+	// preferences, rules and settings
+	for _, c := range []struct {
+		method, path string
+		body         map[string]any
+		want         int
+	}{
+		{"PATCH", "owners/" + guest.ID + "/notifications/preferences", map[string]any{"kind": "booking_created", "channel": "push", "mode": "off"}, 200},
+		{"PATCH", "owners/" + guest.ID + "/notifications/preferences", map[string]any{"kind": "booking_created", "channel": "push", "mode": "digest"}, 400},
+		{"PATCH", "owners/" + guest.ID + "/notifications/preferences", map[string]any{"kind": "new_sign_in", "channel": "mail", "mode": "off"}, 400},
+		{"PATCH", "owners/" + guest.ID + "/notifications/preferences", map[string]any{"kind": "none", "channel": "mail", "mode": "off"}, 400},
+		{"PATCH", "owners/" + guest.ID + "/notifications/rules", map[string]any{"kind": "to_confirm", "params": map[string]any{"hours": 4}}, 200},
+		{"PATCH", "owners/" + guest.ID + "/notifications/rules", map[string]any{"kind": "to_confirm", "params": map[string]any{"hours": 400}}, 400},
+		{"PATCH", "owners/" + guest.ID + "/notifications/rules", map[string]any{"kind": "arrives_tomorrow", "params": map[string]any{"at": "25:00"}}, 400},
+		{"PATCH", "owners/" + s.Owner.ID + "/notifications/rules", map[string]any{"kind": "to_confirm", "enabled": false}, 403},
+		{"PATCH", "me/notifications", map[string]any{"quietFrom": "22:00", "quietTo": "07:00", "zone": "America/Manaus", "quietDays": []int{6, 0}}, 200},
+		{"PATCH", "me/notifications", map[string]any{"quietTo": nil}, 400},
+		{"PATCH", "me/notifications", map[string]any{"zone": "Mars/Olympus"}, 400},
+	} {
+		if response, body := s.Call(t, c.method, c.path, token, c.body); response.StatusCode != c.want {
+			t.Errorf("%s %v: %d %v, want %d", c.path, c.body, response.StatusCode, body, c.want)
+		}
+	}
+	if _, body := s.Call(t, "GET", "me/notifications", token, nil); body["zone"] != "America/Manaus" || body["quietTo"] != "07:00" {
+		t.Errorf("settings: %v", body)
+	}
+	_, body := s.Call(t, "GET", "owners/"+guest.ID+"/notifications/rules", token, nil)
+	if rule := body["rules"].([]any)[0].(map[string]any); rule["params"].(map[string]any)["hours"] != 4.0 || rule["changedBy"].(map[string]any)["id"] != guest.UserID {
+		t.Errorf("rules: %v", body)
+	}
+	_, body = s.Call(t, "GET", "owners/"+guest.ID+"/notifications/preferences", token, nil)
+	if push := body["kinds"].([]any)[0].(map[string]any)["channels"].(map[string]any)["push"].(map[string]any); push["mode"] != "off" || push["default"] != "now" {
+		t.Errorf("preferences: %v", body)
+	}
+}
+
+// TestNotificationFigures measures how soon bookings are told and how fast long lists are read. It
+// asserts no time. HANGARSHARE_FIGURES has it run.
+func TestNotificationFigures(t *testing.T) {
+	if os.Getenv("HANGARSHARE_FIGURES") == "" {
+		t.Skip("set HANGARSHARE_FIGURES")
+	}
+	s := harness.NewSetup(t)
+	stream := s.Connect(t, s.Token, s.Owner.ID, "")
+	awaitNotifications(t, stream, func(notifications) bool { return true })
+	others := []dbtest.Owner{}
+	for range 20 {
+		others = append(others, s.Portal.AddOwner(t, 2))
+	}
+	// 100 bookings a second of others, and each 200 ms one of the owner's
+	done := make(chan struct{})
+	var writers sync.WaitGroup
+	for i := range 4 {
+		writers.Go(func() {
+			tick := time.NewTicker(40 * time.Millisecond)
+			defer tick.Stop()
+			for n := i; ; n += 4 {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+					o := others[n%len(others)]
+					s.Portal.Pool.Exec(`INSERT INTO bookings (` + dbtest.BookingColumns + `) VALUES ` + dbtest.BookingValues(o.Hangars[n%2], s.Guest))
+				}
+			}
+		})
+	}
+	var took []time.Duration
+	for i := range 150 {
+		id := s.Portal.Book(t, s.Owner.Hangars[i%2], s.Guest)
+		committed := time.Now()
+		awaitNotifications(t, stream, func(n notifications) bool {
+			return slices.ContainsFunc(n.Items, func(one notified) bool { return one.Facts["bookingId"] == id })
+		})
+		took = append(took, time.Since(committed))
+	}
+	close(done)
+	writers.Wait()
+	slices.Sort(took)
+	t.Logf("commit to notifications_updated: p50 %v, p99 %v", took[len(took)/2], took[len(took)*99/100])
+	s.Portal.Exec(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, facts, revision, news, happened_at)
+		SELECT $1, 'booking_created', 'x' || n, 'x' || n, json_build_object('bookingId', '1'), 1, 1, now() FROM generate_series(1, 10000) n`, s.Owner.ID)
+	s.Portal.Exec(t, `ANALYZE realtime.notifications`)
+	took = nil
+	for range 300 {
+		begun := time.Now()
+		listed(t, s.Program, s.Owner.ID, s.Token, "")
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	t.Logf("a page of 10,000 unread, over HTTP: p50 %v, p99 %v", took[150], took[297])
+	s.Portal.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE id % 50 <> 0`)
+	s.Portal.Exec(t, `VACUUM ANALYZE realtime.notifications`)
+	took = nil
+	for range 300 {
+		begun := time.Now()
+		listed(t, s.Program, s.Owner.ID, s.Token, "")
+		took = append(took, time.Since(begun))
+	}
+	slices.Sort(took)
+	t.Logf("a page of 10,000, 200 of them unread, over HTTP: p50 %v, p99 %v", took[150], took[297])
 }
