@@ -13,9 +13,12 @@ import (
 
 const (
 	// memoryCheck is how often memory is looked at, and collectEvery the pause between two
-	// collections that it asks for.
+	// collections that it asks for. While new streams are refused anyway and nothing is critical it
+	// is collectFull: the runtime collects by itself before it goes beyond its limit, and each
+	// collection delays clients.
 	memoryCheck  = 100 * time.Millisecond
 	collectEvery = 500 * time.Millisecond
+	collectFull  = 5 * time.Second
 	// Parts of the limit: from memoryFull on no new streams are served, from memoryCritical on what
 	// can be let go is, and below memoryEnough all is well again.
 	memoryFull     = 0.85
@@ -50,7 +53,8 @@ type Memory struct {
 
 // memorySamples are what is read of the runtime: everything mapped, less what was given back to the
 // system and what is free.
-var memorySamples = []string{"/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/free:bytes"}
+var memorySamples = []string{"/memory/classes/total:bytes", "/memory/classes/heap/released:bytes", "/memory/classes/heap/free:bytes",
+	"/memory/classes/heap/objects:bytes", "/gc/heap/live:bytes"}
 
 // Limit returns the limit in bytes, 0 for none.
 func (*Memory) Limit() int64 {
@@ -82,14 +86,19 @@ func (m *Memory) Run(ctx context.Context) error {
 
 // check looks at memory once. What looks like too much may be garbage: that is collected first.
 func (m *Memory) check(now time.Time, limit int64) {
-	used := m.read()
+	used, sure := m.read()
 	if limit > 0 && above(used, limit, memoryFull) {
-		if now.Sub(m.collected) < collectEvery {
+		pause := collectEvery
+		if m.full.Load() && !above(sure, limit, memoryCritical) {
+			pause = collectFull
+		}
+		if now.Sub(m.collected) < pause {
+			m.used.Store(sure)
 			return // what was done since shows after the next collection
 		}
 		m.collected = now
 		runtime.GC()
-		used = m.read()
+		used, _ = m.read()
 	}
 	m.used.Store(used)
 	m.judge(used, limit)
@@ -123,13 +132,15 @@ func (m *Memory) judge(used, limit int64) {
 
 func above(used, limit int64, part float64) bool { return float64(used) >= part*float64(limit) }
 
-// read returns the bytes in use.
-func (m *Memory) read() int64 {
+// read returns the bytes in use, and those of them that were no garbage at the last collection.
+func (m *Memory) read() (used, sure int64) {
 	if m.samples == nil {
 		for _, name := range memorySamples {
 			m.samples = append(m.samples, metrics.Sample{Name: name})
 		}
 	}
 	metrics.Read(m.samples)
-	return int64(m.samples[0].Value.Uint64() - m.samples[1].Value.Uint64() - m.samples[2].Value.Uint64())
+	value := func(i int) int64 { return int64(m.samples[i].Value.Uint64()) }
+	used = value(0) - value(1) - value(2)
+	return used, used - max(value(3)-value(4), 0)
 }
