@@ -10,17 +10,19 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known realtime.watched;
     read text := coalesce(realtime.columns_read(), '');
+    present oid[];
     wrong text;
 BEGIN
     SELECT * INTO known FROM realtime.watched;
     shape := known.shape;
     columns := md5(read);
     SELECT coalesce(array_agg(format('%s on %s', w.name, w.rel) ORDER BY w.rel, w.name) FILTER (WHERE t.oid IS NULL), '{}'),
-           coalesce(array_agg(format('%s on %s', w.name, w.rel) ORDER BY w.rel, w.name) FILTER (WHERE t.tgenabled NOT IN ('O', 'A')), '{}')
-    INTO missing, disabled
+           coalesce(array_agg(format('%s on %s', w.name, w.rel) ORDER BY w.rel, w.name) FILTER (WHERE t.tgenabled NOT IN ('O', 'A')), '{}'),
+           coalesce(array_agg(DISTINCT w.rel::oid ORDER BY w.rel::oid), '{}') -- as family() says, which would ask once more
+    INTO missing, disabled, present
     FROM realtime.wanted_triggers() w LEFT JOIN pg_trigger t ON t.tgrelid = w.rel AND t.tgname = w.name;
     missing := missing || ARRAY(SELECT format('the table %s', rel) FROM realtime.portal_tables WHERE to_regclass(rel) IS NULL ORDER BY rel);
-    outdated := known.family <> coalesce(realtime.family(), '{}') OR known.columns <> read;
+    outdated := known.family <> present OR known.columns <> read;
     IF pg_is_in_recovery() THEN
         RETURN;
     END IF;
