@@ -44,13 +44,18 @@ type VAPID struct {
 	subject         string
 }
 
-// NewVAPIDKey returns a new private key, as VAPID_PRIVATE_KEY takes it, and its public key.
+// NewVAPIDKey returns a new private key, as VAPID_PRIVATE_KEY takes it, and its public key. The
+// private one does not begin with a hyphen: on a command line that would be another flag.
 func NewVAPIDKey() (private, public string, err error) {
-	key, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		return "", "", fmt.Errorf("make a key for web push: %w", err)
+	for {
+		key, err := ecdh.P256().GenerateKey(rand.Reader)
+		if err != nil {
+			return "", "", fmt.Errorf("make a key for web push: %w", err)
+		}
+		if private = base64.RawURLEncoding.EncodeToString(key.Bytes()); private[0] != '-' {
+			return private, base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes()), nil
+		}
 	}
-	return base64.RawURLEncoding.EncodeToString(key.Bytes()), base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes()), nil
 }
 
 // NewVAPID returns the pair of a private key in base64url, 32 bytes of P-256. subject is where the

@@ -141,6 +141,17 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	}
 }
 
+// TestKeysAreNoFlags makes keys until one of them would have begun with a hyphen, which one in 64
+// does.
+func TestKeysAreNoFlags(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		if private, _, err := NewVAPIDKey(); err != nil || len(private) != 43 || private[0] == '-' {
+			t.Fatalf("%q, %v", private, err)
+		}
+	}
+}
+
 // TestSubjects gives what push services take as a contact, and what they refuse.
 func TestSubjects(t *testing.T) {
 	t.Parallel()
