@@ -98,6 +98,7 @@ type Notifier struct {
 	nights  time.Time // when nights were counted
 	looked  time.Time // when what time brings was looked for
 	tidied  time.Time
+	rests   time.Time           // until when these questions rest, after an error
 	dirty   map[string]struct{} // hangars whose nights are to be counted
 	all     bool                // those of all hangars are
 	invited bool                // invitations are to be looked at
@@ -239,8 +240,16 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 	if more {
 		return 0, nil
 	}
+	if rest := n.rests.Sub(n.Clock.Now()); rest > 0 && rest <= rulePause {
+		return min(rest, notifierKeep), nil
+	}
 	if err := n.look(ctx); err != nil {
-		return 0, err
+		if errors.Is(err, db.ErrCursorMoved) || ctx.Err() != nil {
+			return 0, err
+		}
+		n.Log.Warn("what no row of the log says could not be looked for; trying again", "error", err)
+		n.rests = n.Clock.Now().Add(rulePause) // these questions are the large ones
+		return notifierKeep, nil
 	}
 	wait = max(0, n.looked.Add(rulePause).Sub(n.Clock.Now()))
 	if n.at.Batch != n.stored.Batch {
