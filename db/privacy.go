@@ -86,7 +86,9 @@ var impersonal = map[string]string{
 	"ledger": "amounts and days of bookings, which are the portal's", "ledger_totals": "sums", "ledger_marks": "moments",
 	"ledger_generation": "a count", "payments": "moments of bookings, which are the portal's", "payouts": "the portal writes it",
 	"departed_hangars": "a hangar's number and account, as long as its bookings are there",
-	"failures":         "hashes, for an hour", "refresh_tokens": "hashes, which end with their session",
+	"trend_bookings":   "amounts and days of bookings, which are the portal's", "trend_sums": "sums", "trend_turns": "sums",
+	"trend_marks": "moments", "trend_generation": "a count", "cancellations": "moments of bookings, which are the portal's",
+	"capacity": "of hangars", "failures": "hashes, for an hour", "refresh_tokens": "hashes, which end with their session",
 }
 
 // ExportPerson returns what the tables of ours hold of a person, by table.
