@@ -238,8 +238,8 @@ func TestBudgets(t *testing.T) {
 			size = len(file.gzipped)
 		}
 		switch {
-		case name == "calendar.css":
-			if t.Logf("gzipped: the calendar's styles %d bytes", size); size > 2<<10 {
+		case name == "calendar.css" || name == "trends.css":
+			if t.Logf("gzipped: %s %d bytes", name, size); size > 2<<10 {
 				t.Errorf("%s, loaded when it is used: %d bytes of 2 KiB", name, size)
 			}
 		case name == "calendar/feeds.css":
@@ -258,18 +258,22 @@ func TestBudgets(t *testing.T) {
 			t.Errorf("%s, loaded when it is used: %d bytes of 4 KiB", name, size)
 		}
 	}
-	// What a large screen loads when the calendar is opened, with the words of one language. Once
-	// it is drawn it loads what follows changes.
-	calendar := len(all["calendar/words/pt.js"].gzipped)
-	for name := range moduleClosure(t, all, "calendar/view.js") {
-		if !first[name] {
-			calendar += len(all[name].gzipped)
+	// What a large screen loads when a panel is opened, with the words of one language. Once the
+	// calendar is drawn it loads what follows changes.
+	for panel, limit := range map[string]int{"calendar": 8 << 10, "trends": 9500} {
+		size := len(all[panel+"/words/pt.js"].gzipped)
+		for name := range moduleClosure(t, all, panel+"/view.js") {
+			if !first[name] {
+				size += len(all[name].gzipped)
+			}
+		}
+		t.Logf("gzipped: the modules of %s %d bytes", panel, size)
+		if size > limit {
+			t.Errorf("the modules of %s, beside those of the page: %d bytes of %d", panel, size, limit)
 		}
 	}
-	changes := len(all["calendar/changes.js"].gzipped)
-	t.Logf("gzipped: the calendar's modules %d bytes, and %d bytes to follow changes", calendar, changes)
-	if calendar == 0 || calendar > 8<<10 || changes > 2<<10 {
-		t.Errorf("the calendar's modules, beside those of the page: %d bytes of 8 KiB, and %d bytes of 2 KiB", calendar, changes)
+	if changes := len(all["calendar/changes.js"].gzipped); changes > 2<<10 {
+		t.Errorf("what follows changes in the calendar: %d bytes of 2 KiB", changes)
 	}
 	// What the bell brings once the server tells of notifications, with the words of one language,
 	// and what it opens beside that. Preferences are loaded when they are opened.

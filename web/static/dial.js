@@ -23,8 +23,9 @@ export const retryAfterMs = ({ headers }) => {
 };
 
 /**
- * The answer's JSON, with the position and the server's time of it; `date` is 0 where it may not be
- * read. Throws a RealtimeError for a refusal, with the response as its cause.
+ * The answer's JSON, or the answer itself where it is a file, with the position and the server's
+ * time of it; `date` is 0 where it may not be read. Throws a RealtimeError for a refusal, with the
+ * response as its cause.
  * @type {T.GetJson}
  */
 export async function getJson({ baseUrl, fetch }, token, path, signal, init) {
@@ -37,7 +38,7 @@ export async function getJson({ baseUrl, fetch }, token, path, signal, init) {
     throw new RealtimeError(kindOf(code), `${path}: HTTP ${response.status}`, facts);
   }
   const { headers } = response;
-  return { body: response.status === 204 ? null : await response.json(), lastEventId: headers.get('Last-Event-ID') ?? '', date: Date.parse(headers.get('Date') ?? '') || 0 };
+  return { body: response.status === 204 ? null : /^text\/csv/.test(headers.get('Content-Type') ?? '') ? response : await response.json(), lastEventId: headers.get('Last-Event-ID') ?? '', date: Date.parse(headers.get('Date') ?? '') || 0 };
 }
 
 /**
@@ -82,16 +83,18 @@ export async function fetchSnapshot({ ownerId, token, clock, signal, ...server }
   const get = (part) => getJson(server, token, `/api/owners/${encodeURIComponent(ownerId)}/${part}`, signal);
   /** @type {T.Rows} */
   const rows = (part, field, readRow) => get(part).then(({ body }) => readRows(body, field, readRow)).catch(() => null);
-  const [{ body, lastEventId }, overview] = await Promise.all([
-    get('metrics'),
-    get('overview').then((answer) => (looksLike({ listingsRevision: '' }, answer.body) ? read(OVERVIEW, answer.body) : null), () => null),
+  const [{ body, lastEventId }, told] = await Promise.all([
+    get('metrics'), get('overview').then((answer) => answer.body, () => null),
   ]);
+  const overview = looksLike({ listingsRevision: '' }, told) ? read(OVERVIEW, told) : null;
   // A middlebox may answer 200 with other JSON. The numbers on the screen stay.
   if (!looksLike(METRICS, body)) throw new RealtimeError('server', 'the answer holds no numbers');
   const [bookings, listings] = await Promise.all([
     rows('bookings?limit=50', 'bookings', readBookingRow), rows('listings', 'listings', readListing),
   ]);
-  return { metrics: readMetrics(body), bookings, listings, overview, listingsRevision: overview?.listingsRevision ?? '', lastEventId, startedAt };
+  return {
+    metrics: readMetrics(body), bookings, listings, overview, sparklines: told?.sparklines ?? null, listingsRevision: overview?.listingsRevision ?? '', lastEventId, startedAt,
+  };
 }
 
 /**

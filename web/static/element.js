@@ -28,6 +28,8 @@ const SPREAD = 0.2;
 const UNSTYLED_MS = 3000;
 /** How often the page is drawn without an event, because check-in hours come. */
 const HOURS_MS = 15_000;
+/** Panels that are modules of their own, loaded when they are opened. @type {T.LazyName[]} */
+const LAZY = ['trends', 'calendar'];
 
 /** Outside a browser there is no HTMLElement, and importing must still be harmless. */
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
@@ -84,10 +86,14 @@ class Display extends Base {
   #drawNumbers = paced(() => this.#renderNumbers(), DRAW_EVERY_MS);
   #loadAgenda = paced(() => void this.#fetchAgenda(), AGENDA_MS);
   #loadListings = paced(() => void this.#fetchListings(), LISTINGS_MS);
-  /** @type {import('./calendar/shapes.js').View | null} */
-  #calendar = null;
   /** @type {import('./notifications/shapes.js').Feed | null} since the server tells of notifications */
   #feed = null;
+  /** @type {T.Sparklines | null} the last days, as the newest snapshot told them */
+  #days = null;
+  /** All parts have been on the screen. */
+  #begun = false;
+  /** @type {T.OpenPanels} */
+  #opened = new Map();
   #wording = wording;
   #language = '';
   #view = this.#build();
@@ -125,15 +131,17 @@ class Display extends Base {
       .map((panels) => panels.map((newPanel) => newPanel(this.#wording, actions)));
     const nodes = (/** @type {T.Panel[]} */ panels) => panels.map(({ node }) => node);
     const pair = h('div', { class: 'columns' }, ...nodes(columns));
-    const openCalendar = h('button', { class: 'tool', type: 'button', 'aria-expanded': 'false', onclick: () => void this.#toggleCalendar() }, words.show);
-    const calendar = h('section', { class: 'panel calendar', 'aria-labelledby': 'calendar-title', hidden: true },
-      h('header', null, h('h2', { id: 'calendar-title' }, words.calendar), openCalendar));
+    const lazy = LAZY.map((name) => {
+      const title = `${name}-title`;
+      const button = h('button', { class: 'tool', type: 'button', 'aria-expanded': 'false', 'aria-describedby': title, onclick: () => void this.#toggle(name, button) }, words.show);
+      return h('section', { class: `panel lazy ${name}`, 'aria-labelledby': title, hidden: true }, h('header', null, h('h2', { id: title }, words[name]), button));
+    });
     const frame = h('div', { class: 'frame', lang: words.language, hidden: true },
       h('div', { class: 'bar' }, h('slot', { name: 'heading' }), statusLine, h('div', { class: 'tools' }, pause, reconnect)),
-      ...nodes(numbers), ...nodes(lists), calendar, pair, printed, live);
+      ...nodes(numbers), ...nodes(lists), ...lazy, pair, printed, live);
     followZoom(frame);
     return {
-      frame, calendar, openCalendar, label, detail, statusLine, live, printed, pauseIcon, pauseWord, pause, reconnect, columns: pair,
+      frame, lazy, label, detail, statusLine, live, printed, pauseIcon, pauseWord, pause, reconnect, columns: pair,
       numbers, lists: [...lists, ...columns], panels: [...numbers, ...lists, ...columns],
     };
   }
@@ -192,7 +200,8 @@ class Display extends Base {
     this.#wording = found ?? wording;
     const { frame, panels } = this.#view;
     panels.forEach((panel) => panel.stop?.());
-    this.#closeCalendar();
+    this.#opened.forEach(({ close }) => close());
+    this.#begun = false;
     this.#view = this.#build();
     this.#view.frame.hidden = frame.hidden;
     frame.replaceWith(this.#view.frame);
@@ -246,7 +255,10 @@ class Display extends Base {
       this.#store.follow(manager),
       this.#store.subscribe(() => this.#changed()),
       manager.subscribe(this.#draw),
-      manager.on('snapshot', () => this.#loadAgenda()),
+      manager.on('snapshot', ({ sparklines }) => {
+        this.#days = sparklines ?? this.#days;
+        this.#loadAgenda();
+      }),
       manager.on('message', (message) => this.#receive(message)),
       () => removeEventListener('beforeprint', print),
       () => manager.close(),
@@ -294,9 +306,10 @@ class Display extends Base {
     this.#loadAgenda.cancel();
     this.#loadListings.cancel();
     this.#view.panels.forEach((panel) => panel.stop?.());
-    this.#closeCalendar();
     this.#feed?.stop();
     this.#feed = null;
+    this.#opened.forEach(({ close }) => close());
+    this.#days = null;
     this.#store.reset();
     this.#agenda = new Agenda();
     this.#renderNumbers();
@@ -351,7 +364,7 @@ class Display extends Base {
     this.#drawStatus();
     if (this.#held !== null) return;
     for (const panel of this.#view.panels) panel.tick?.(this.#now());
-    this.#calendar?.tick();
+    this.#opened.forEach(({ view }) => view.tick());
     const due = this.#agenda.failed ? this.#status === 'live' : this.#agenda.loaded && (this.#today() !== this.#day || this.#agenda.isIncomplete);
     if (due && Math.random() < SPREAD) this.#loadAgenda();
     if (Math.abs(this.#now() - this.#drawnAt) > HOURS_MS) this.#draw();
@@ -392,35 +405,33 @@ class Display extends Base {
     }
   }
 
-  #closeCalendar() {
-    const { calendar, openCalendar } = this.#view;
-    this.#calendar?.stop();
-    this.#calendar = null;
-    calendar.classList.remove('shown');
-    setAttribute(openCalendar, 'aria-expanded', 'false');
-    setText(openCalendar, this.#wording.words.show);
+  /** What waits until all parts have been on the screen. */
+  async #begin() {
+    this.#begun = true;
+    const { frame, lazy, numbers, panels } = this.#view;
+    if (this.hasAttribute('hash') && /[#&]trends=/.test(location.hash)) lazy[0].querySelector('button')?.click();
+    try {
+      const { newCards } = await import('./element/cards.js');
+      const cards = await newCards({ frame, wording: this.#wording, get: this.#questions.get, days: () => this.#days, redraw: () => this.#changed() });
+      numbers.push(cards);
+      panels.push(cards);
+      this.#renderNumbers();
+    } catch {
+      this.#begun = false; // the next drawing tries again
+    }
   }
 
-  /** The calendar is a module of its own, loaded when it is opened. */
-  async #toggleCalendar() {
-    const { frame, calendar, openCalendar } = this.#view;
-    if (this.#calendar) return this.#closeCalendar();
+  /** @param {T.LazyName} name @param {HTMLElement} button */
+  async #toggle(name, button) {
     const manager = this.#manager;
     try {
-      const { newCalendar } = await import('./calendar/view.js');
-      const view = await newCalendar({
-        ...this.#questions, wording: this.#wording, frame, server: this.#server(), now: () => this.#now(),
-        open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
-      });
-      if (!manager || manager !== this.#manager || this.#calendar || calendar !== this.#view.calendar) return view.stop();
-      view.follow(manager);
-      this.#calendar = view;
-      calendar.append(view.node);
-      calendar.classList.add('shown');
-      setAttribute(openCalendar, 'aria-expanded', 'true');
-      setText(openCalendar, this.#wording.words.close);
+      const { togglePanel } = await import('./element/lazy.js');
+      await togglePanel(name, button, this.#opened, manager, {
+        ...this.#questions, wording: this.#wording, frame: this.#view.frame, server: this.#server(), ownerId: this.getAttribute('owner-id') ?? '',
+        hash: this.hasAttribute('hash'), now: () => this.#now(), open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
+      }, () => manager === this.#manager);
     } catch {
-      this.#announce(this.#wording.words.calendarFailed);
+      this.#announce(this.#wording.say('notLoaded', { panel: this.#wording.words[name] }));
     }
   }
 
@@ -478,9 +489,11 @@ class Display extends Base {
     this.#drawNumbers();
     // The first rows decide the height of the lists. What is below them appears together with them,
     // so that nothing moves.
-    for (const below of [this.#view.columns, this.#view.calendar]) show(below, loaded && (this.#agenda.loaded || this.#agenda.failed));
+    const complete = loaded && (this.#agenda.loaded || this.#agenda.failed);
+    for (const below of [this.#view.columns, ...this.#view.lazy]) show(below, complete);
     this.#update(this.#view.lists);
     this.#reportUnread();
+    if (complete && !this.#begun) void this.#begin();
   }
 
   #reportUnread() {

@@ -189,7 +189,7 @@ const button = (text, onclick) => h('button', { type: 'button', onclick }, text)
 /** @param {string | null} ownerId @param {string} heading */
 function newDisplay(ownerId, heading) {
   const { bookingLink, listingLink } = root.dataset;
-  return h('realtime-metrics-display', { 'owner-id': ownerId, lang: words.language, 'booking-href': bookingLink, 'listing-href': listingLink },
+  return h('realtime-metrics-display', { 'owner-id': ownerId, hash: true, lang: words.language, 'booking-href': bookingLink, 'listing-href': listingLink },
     h('h1', { slot: 'heading', dir: 'auto' }, heading));
 }
 

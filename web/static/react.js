@@ -104,6 +104,7 @@ function useElement(tag, load, { ownerId, token, enabled = true, server }, attri
 const loadDisplay = () => import('./element.js');
 const loadCalendar = () => import('./calendar.js');
 const loadNotifications = () => import('./notifications.js');
+const loadTrends = () => import('./trends.js');
 
 /**
  * The dashboard's element as a component. Nothing is shown while it is not
@@ -129,4 +130,12 @@ export function BookingCalendar({ lang, bookingHref, ...props }) {
  */
 export function NotificationCenter({ lang, bookingHref, view, ...props }) {
   return useElement('owner-notifications', loadNotifications, props, { lang, 'booking-href': bookingHref, view });
+}
+
+/**
+ * Revenue, bookings and occupancy by hour, day and month as a component, live.
+ * @param {R.OwnerTrendsProps} props
+ */
+export function OwnerTrends({ lang, hash, ...props }) {
+  return useElement('owner-trends', loadTrends, props, { lang, hash: hash ? '' : undefined });
 }

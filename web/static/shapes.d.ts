@@ -1,7 +1,7 @@
 /** Shapes and signatures of the page and the element, beside the public ones. */
 export type * from './entries/client.js';
 export type * from './entries/element.js';
-import type { BookingNotification, Carrier, EventType, Listing, Message, OccupancyChange, Overview, RealTimeMetrics, RevenueReceived } from './types.js';
+import type { BookingNotification, Carrier, EventType, Listing, Message, OccupancyChange, Overview, RealTimeMetrics, RevenueReceived, Sparklines, WebSocketManager } from './types.js';
 
 /* dom.js */
 
@@ -79,7 +79,7 @@ export type DescribeStay = (status: string, leaving: boolean, when?: { begun?: b
 
 export type CardKey = 'revenueToday' | 'bookingsToday' | 'occupancyRate' | 'growthPercentage';
 /** The four values, and the one comparison line below each. */
-export type DescribeMetrics = (metrics: RealTimeMetrics, overview: Overview | null) => Record<CardKey, { value: string; line: string }>;
+export type DescribeMetrics = (metrics: RealTimeMetrics, overview: Overview | null) => Record<Exclude<CardKey, 'growthPercentage'>, { value: string; line: string }>;
 
 /* state/wording.js, words/ */
 
@@ -238,6 +238,55 @@ export type StaysList = (wording: Wording, leaving: boolean, open: (bookingId: s
 export type ShowDetails = (frame: HTMLElement, details: {
   wording: Wording; bookingId: string; href: string; zone: Zone; load: () => Promise<any>;
 }) => Promise<void>;
+
+/* Panels that are loaded when they are opened: calendar/, trends/ */
+
+/** What such a panel needs from around it. */
+export interface Around {
+  wording: Wording;
+  frame: HTMLElement;
+  /** The server's origin. */
+  server: string;
+  ownerId: string;
+  /** Whether the page's address may keep what is chosen. */
+  hash: boolean;
+  /**
+   * Asks for a part of what there is of the owner; `init` makes it another method than GET. A file
+   * is the answer itself.
+   */
+  get(part: string, init?: RequestInit): Promise<any>;
+  /** Names what tabs of this owner and user share; empty where they share nothing. */
+  channel(): Promise<string>;
+  /** Shows one booking's details. */
+  open(bookingId: string): void;
+  /** The server's time in Unix milliseconds. */
+  now(): number;
+  /** Whether updates are paused. */
+  paused?(): boolean;
+}
+export type LazyName = 'calendar' | 'trends';
+export type OpenPanels = Map<LazyName, { view: LazyView; close(): void }>;
+export type TogglePanel = (
+  name: LazyName, button: HTMLElement, opened: OpenPanels, manager: WebSocketManager | null, around: Around, isCurrent: () => boolean,
+) => Promise<void>;
+export interface LazyView { node: HTMLElement; follow(manager: WebSocketManager): void; /** Once a second. */ tick(): void; stop(): void }
+
+/** Growth of paid revenue, both weeks up to the same clock time. */
+export interface Growth {
+  /** Percent; null without a base. */
+  change: number | null;
+  /** That clock time. */
+  time: string;
+}
+
+/**
+ * `percent` is the number of the contract, in which a part of today stands against a whole day.
+ * `shown` is the one whose sign counts.
+ */
+export type DescribeGrowth = (words: Record<string, string>, formatChange: FormatNumber, percent: number, basis: string, growth: Growth | null) =>
+  { value: string; line: string; whole?: string; shown: number };
+/** A panel of what is in the cards already; `days` are those of the newest snapshot. */
+export type NewCards = (around: Pick<Around, 'frame' | 'wording' | 'get'> & { days(): Sparklines | null; redraw(): void }) => Promise<Panel>;
 
 /* page.js */
 

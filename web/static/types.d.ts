@@ -36,6 +36,16 @@ export interface Overview {
   growthBasis: string;
 }
 
+/** The last 14 days, today at the end, and what each had. Null is unknown. */
+export interface Sparklines {
+  /** Dates like 2026-01-21. */
+  days: string[];
+  revenue: (number | null)[];
+  bookings: (number | null)[];
+  /** Percentage. */
+  occupancy: (number | null)[];
+}
+
 export interface BookingNotification {
   id: string;
   bookingId: string;
@@ -194,6 +204,8 @@ export interface Snapshot {
    * in its place.
    */
   overview: Overview | null;
+  /** Null from a server that does not tell them, or not yet. */
+  sparklines: Sparklines | null;
   /** The listings are no older than this revision; empty when it is not known. */
   listingsRevision: string;
   lastEventId: string;

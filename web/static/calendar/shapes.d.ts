@@ -1,6 +1,5 @@
 /** What `GET …/calendar` answers, and what the calendar needs from around it. */
-import type { WebSocketManager } from '../types.js';
-import type { Wording as PageWording } from '../shapes.js';
+import type { Around, LazyView, Wording as PageWording } from '../shapes.js';
 
 export interface Day { date: string; start: string; hours: number; spaces: number; nights: number; arrivals: number; departures: number }
 export interface Hangar {
@@ -16,21 +15,6 @@ export interface Page {
   timezone: string; today: string; from: string; to: string; asOf: string; precision: 'instant' | 'date';
   days: Day[]; hangars: Hangar[]; stays: Stay[]; counted: string[]; uncertain: { count: number; stays: Uncertain[] };
   gone?: string[]; next: string | null;
-}
-/** The owner's REST answers, one booking's dialog, and the moment. */
-export interface Around {
-  wording: PageWording;
-  frame: HTMLElement;
-  /** The server's origin. */
-  server: string;
-  /** Asks for a part of what there is of the owner; `init` makes it another method than GET. */
-  get(part: string, init?: RequestInit): Promise<any>;
-  /** Names what tabs of this owner and user share; empty where they share nothing. */
-  channel(): Promise<string>;
-  open(bookingId: string): void;
-  now(): number;
-  /** Whether updates are paused. */
-  paused?(): boolean;
 }
 /** A pair is for one and for many. */
 export type Words = Record<string, string | [string, string]>;
@@ -68,4 +52,4 @@ export interface Changes {
 export type NewChanges = (name: string, around: {
   pages(ids?: string[]): string[]; get(path: string): Promise<Page>; isQuiet(): boolean; take(answers: Page[], ids: string[]): boolean; load(): Promise<void>;
 }) => Changes;
-export interface View { node: HTMLElement; follow(manager: WebSocketManager): void; tick(): void; stop(): void }
+export type { Around, LazyView as View };

@@ -3,17 +3,13 @@
  * stay is drawn.
  * @import * as C from './shapes.js'
  */
+export { addDays, weekday } from '../state/days.js';
+
 const DAY_MS = 86_400_000;
 const COUNTED = new Set(['confirmed', 'active', 'completed']);
 
 /** Whether a stay takes a space. @param {C.Stay} stay */
 export const occupies = (stay) => COUNTED.has(stay.status);
-
-/** A date some days from another, both like 2026-03-12. @param {string} date @param {number} days */
-export const addDays = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
-
-/** The weekday of a date, 0 is Sunday. @param {string} date */
-export const weekday = (date) => new Date(`${date}T00:00:00Z`).getUTCDay();
 
 /**
  * The first page with further ones behind it.

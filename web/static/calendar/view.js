@@ -147,7 +147,7 @@ function newView(around, wording, name) {
     } catch (error) {
       if (mine !== sequence || stopped) return;
       show(status, true);
-      status.replaceChildren(words.calendarFailed, h('button', { class: 'quiet', type: 'button', onclick: () => void load() }, words.retry));
+      status.replaceChildren(say('notLoaded', { panel: words.calendar }), h('button', { class: 'quiet', type: 'button', onclick: () => void load() }, words.retry));
       if (/** @type {any} */ (error).cause?.status === 400) from = '';
       else setTimeout(() => mine === sequence && !stopped && void load(), RETRY_MS * (1 + Math.random()));
     } finally {

@@ -26,17 +26,14 @@ const USUAL_LENGTH = 9;
 /** Four cards. Until the first numbers they are skeletons of the final size. @type {T.NewPanel} */
 const cardsPanel = ({ words, describeMetrics, zoneLabel }) => {
   const cards = CARDS.map(([key, hue, basis, drawing]) => {
-    const sign = icon(drawing);
     const value = h('p', { class: 'value' }, BLANK);
     const line = h('p', { class: 'line' }, BLANK);
-    // Room for a comparison, which the trends bring.
-    const compare = h('p', { class: 'line', hidden: true });
     const foot = h('p', { class: 'basis' }, words[basis]);
     const gauge = key === 'occupancyRate' ? h('div', { class: 'gauge', 'aria-hidden': 'true' }, h('i')) : null;
     const node = h('article', { class: `card ${hue} loading`, 'data-metric': key, 'aria-busy': 'true' },
-      h('div', { class: 'top' }, h('h2', null, words[key]), h('span', { class: 'chip' }, sign)),
-      value, gauge, line, compare, foot);
-    return { key, node, sign, value, line, gauge, foot, basis: words[basis] };
+      h('div', { class: 'top' }, h('h2', null, words[key]), h('span', { class: 'chip' }, icon(drawing))),
+      value, gauge, line, foot);
+    return { key, node, value, line, gauge, foot, basis: words[basis] };
   });
   const node = h('section', { class: 'cards', 'aria-label': words.today }, ...cards.map((card) => card.node));
   let filled = false;
@@ -47,7 +44,9 @@ const cardsPanel = ({ words, describeMetrics, zoneLabel }) => {
       const clock = zoneLabel(now, zone);
       const said = metrics && describeMetrics(metrics, overview);
       let changed = false;
-      for (const { key, node, sign, value, line, gauge, foot, basis } of cards) {
+      for (const { key, node, value, line, gauge, foot, basis } of cards) {
+        setText(foot, clock && key !== 'occupancyRate' ? `${basis} · ${clock}` : basis);
+        if (key === 'growthPercentage') continue; // element/cards.js draws it
         node.classList.toggle('loading', !metrics);
         setAttribute(node, 'aria-busy', metrics ? null : 'true');
         const text = said?.[key].value ?? BLANK;
@@ -55,12 +54,7 @@ const cardsPanel = ({ words, describeMetrics, zoneLabel }) => {
         value.style.setProperty('--length', String(Math.max(USUAL_LENGTH, text.length)));
         if (other && filled && metrics) tint(node);
         changed = setText(line, said?.[key].line ?? BLANK) || other || changed;
-        setText(foot, clock && key !== 'occupancyRate' ? `${basis} · ${clock}` : basis);
         gauge?.style.setProperty('--filled', String(Math.min(100, metrics?.occupancyRate ?? 0) / 100));
-        if (key !== 'growthPercentage') continue;
-        const growth = metrics?.growthPercentage ?? 0;
-        setIcon(sign, growth > 0 ? ICONS.up : growth < 0 ? ICONS.down : ICONS.flat);
-        setAttribute(node, 'data-trend', growth > 0 ? 'up' : growth < 0 ? 'down' : null);
       }
       filled = metrics !== null;
       return changed;

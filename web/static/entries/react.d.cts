@@ -8,3 +8,5 @@ export declare const useNotifications: typeof entry.useNotifications;
 export declare const NotificationCenter: typeof entry.NotificationCenter;
 export declare const BookingCalendar: typeof entry.BookingCalendar;
 export type BookingCalendarProps = entry.BookingCalendarProps;
+export declare const OwnerTrends: typeof entry.OwnerTrends;
+export type OwnerTrendsProps = entry.OwnerTrendsProps;

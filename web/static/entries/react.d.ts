@@ -98,10 +98,22 @@ export function useNotifications(options: UseNotificationsOptions): UseNotificat
  * A bell with an account's notifications, or their list. Its modules are loaded when it is shown.
  */
 export function NotificationCenter(props: NotificationCenterProps): ReactElement | null;
+export interface OwnerTrendsProps extends RealtimeMetricsDisplayProps {
+  /** `pt-BR` by default, `en` or `es`. */
+  lang?: string;
+  /** Keeps range, comparison and view in the hash of the page's address; false by default. */
+  hash?: boolean;
+}
+
 export function useRealtimeStats(options: UseRealtimeStatsOptions): UseRealtimeStatsReturn;
 export function RealtimeMetricsDisplay(props: RealtimeMetricsDisplayProps): ReactElement | null;
 /** The booking calendar: hangars by days, live. Its modules are loaded when it is shown. */
 export function BookingCalendar(props: BookingCalendarProps): ReactElement | null;
+/**
+ * Revenue, bookings and occupancy by hour, day and month, live. Its modules are loaded when it is
+ * shown.
+ */
+export function OwnerTrends(props: OwnerTrendsProps): ReactElement | null;
 
 /**
  * The element itself in JSX; a string or function `token` is set as a property by React 19, by a

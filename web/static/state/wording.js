@@ -39,9 +39,8 @@ export const PORTUGUESE = {
   noBookings: 'Nenhuma hoje ainda', bookings: 'Recebidas desde 00:00',
   ofSpaces: 'das vagas publicadas',
   spacesTaken: ['{taken} de {n} vaga ocupada', '{taken} de {n} vagas ocupadas'],
-  same: 'Sem variação em 7 dias', noWeeks: 'Sem receita em 14 dias',
-  firstWeek: 'Sem base de comparação', above: 'Acima dos 7 dias anteriores',
-  below: 'Abaixo dos 7 dias anteriores', activeListings: 'Anúncios ativos',
+ 
+  activeListings: 'Anúncios ativos',
   pendingPayouts: 'Repasses pendentes', nextPayoutDate: 'Próximo repasse', noDate: 'sem data',
   // Today
   agenda: 'Chegadas e saídas de hoje', arrivals: 'Chegam hoje', departures: 'Saem hoje',
@@ -90,8 +89,9 @@ export const PORTUGUESE = {
   historySince: 'O que se sabe desde {time}.', noHistory: 'Nada mudou desde {time}.',
   openBooking: 'Abrir no portal', detailsFailed: 'Não foi possível carregar a reserva.',
   detailsGone: 'Esta reserva não existe mais.', loading: 'Carregando…',
-  // Calendar, whose own words are loaded with it
-  calendar: 'Calendário', show: 'Abrir', calendarFailed: 'O calendário não carregou.',
+  // Calendar and trends, whose own words are loaded with them
+  calendar: 'Calendário', trends: 'Tendências', show: 'Abrir',
+  notLoaded: '{panel}: não foi possível carregar.',
   // Page
   skip: 'Ir para os números', yourNumbers: 'Seus números', account: 'Conta',
   accountOf: 'Conta {id}', demo: 'Demonstração',
@@ -317,22 +317,13 @@ export function newWording(words) {
 
   /** @type {T.DescribeMetrics} */
   const describeMetrics = (metrics, overview) => {
-    const { revenueToday, bookingsToday, occupancyRate, growthPercentage } = metrics;
+    const { revenueToday, bookingsToday, occupancyRate } = metrics;
     const { occupied = 0, offered = 0 } = overview?.spaces ?? {};
     return {
       revenueToday: { value: formatMoney(revenueToday), line: revenueToday === 0 ? words.noPayment : words.payments },
       bookingsToday: { value: formatCount(bookingsToday), line: bookingsToday === 0 ? words.noBookings : words.bookings },
       occupancyRate: { value: formatPercent(occupancyRate), line: offered > 0 ? sayMany('spacesTaken', offered, { taken: formatCount(occupied) }) : words.ofSpaces },
-      growthPercentage: { value: formatChange(growthPercentage), line: describeGrowth(growthPercentage, overview?.growthBasis ?? '') },
     };
-  };
-
-  /** @param {number} growth @param {string} basis */
-  const describeGrowth = (growth, basis) => {
-    if (basis === 'none') return words.noWeeks;
-    if (basis === 'new') return words.firstWeek;
-    if (growth === 0) return words.same;
-    return growth > 0 ? words.above : words.below;
   };
 
   return {

@@ -28,9 +28,8 @@ export default {
   noPayment: 'No payment yet today', payments: 'Confirmed payments', noBookings: 'None yet today',
   bookings: 'Received since midnight', ofSpaces: 'of the published spaces',
   spacesTaken: ['{taken} of {n} space occupied', '{taken} of {n} spaces occupied'],
-  same: 'No change in 7 days', noWeeks: 'No revenue in 14 days',
-  firstWeek: 'Nothing to compare with', above: 'Above the 7 days before',
-  below: 'Below the 7 days before', activeListings: 'Active listings',
+ 
+  activeListings: 'Active listings',
   pendingPayouts: 'Pending payouts', nextPayoutDate: 'Next payout', noDate: 'no date',
   // Today
   agenda: 'Arrivals and departures today', arrivals: 'Arriving today', departures: 'Leaving today',
@@ -79,8 +78,8 @@ export default {
   historySince: 'What is known since {time}.', noHistory: 'Nothing has changed since {time}.',
   openBooking: 'Open in the portal', detailsFailed: 'The booking could not be loaded.',
   detailsGone: 'This booking does not exist any more.', loading: 'Loading…',
-  // Calendar, whose own words are loaded with it
-  calendar: 'Calendar', show: 'Open', calendarFailed: 'The calendar could not be loaded.',
+  // Calendar and trends, whose own words are loaded with them
+  calendar: 'Calendar', trends: 'Trends', show: 'Open', notLoaded: '{panel} could not be loaded.',
   // Page
   skip: 'Skip to the numbers', yourNumbers: 'Your numbers', account: 'Account',
   accountOf: 'Account {id}', demo: 'Demo',

@@ -29,9 +29,9 @@ export default {
   noBookings: 'Ninguna hoy todavía', bookings: 'Recibidas desde medianoche',
   ofSpaces: 'de los lugares publicados',
   spacesTaken: ['{taken} de {n} lugar ocupado', '{taken} de {n} lugares ocupados'],
-  same: 'Sin cambios en 7 días', noWeeks: 'Sin ingresos en 14 días',
-  firstWeek: 'Sin base de comparación', above: 'Por encima de los 7 días anteriores',
-  below: 'Por debajo de los 7 días anteriores', activeListings: 'Anuncios activos',
+ 
+ 
+  activeListings: 'Anuncios activos',
   pendingPayouts: 'Pagos pendientes', nextPayoutDate: 'Próximo pago', noDate: 'sin fecha',
   // Today
   agenda: 'Llegadas y salidas de hoy', arrivals: 'Llegan hoy', departures: 'Salen hoy',
@@ -81,8 +81,9 @@ export default {
   historySince: 'Lo que se sabe desde el {time}.', noHistory: 'Nada cambió desde el {time}.',
   openBooking: 'Abrir en el portal', detailsFailed: 'No se pudo cargar la reserva.',
   detailsGone: 'Esta reserva ya no existe.', loading: 'Cargando…',
-  // Calendar, whose own words are loaded with it
-  calendar: 'Calendario', show: 'Abrir', calendarFailed: 'El calendario no se cargó.',
+  // Calendar and trends, whose own words are loaded with them
+  calendar: 'Calendario', trends: 'Tendencias', show: 'Abrir',
+  notLoaded: '{panel}: no se pudo cargar.',
   // Page
   skip: 'Ir a los números', yourNumbers: 'Sus números', account: 'Cuenta', accountOf: 'Cuenta {id}',
   demo: 'Demostración', demoHint: 'Los datos son inventados; un simulador reserva y paga.',

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { FakeNotifications } from './fake-notifications.js';
+import { csvOf, sparklinesOf, trendsOf } from './fake-trends.js';
 
 const webFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.html': 'text/html; charset=utf-8' };
@@ -57,6 +58,8 @@ function demoOwner(ownerId, companyName, now, places, guests = GUESTS) {
       checkInDate, checkOutDate, timestamp: now - DAY_MS, hangarId: '1', status, paymentMethod: 'pix',
     })),
     events: [],
+    /** What the cards said when it began. */
+    begun: { at: now, revenueToday: 4350, bookingsToday: 7 },
   };
 }
 
@@ -136,7 +139,8 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   };
 
   /** Of the listings as they are; whatever they say is in the revision. */
-  function overviewOf({ listings, metrics }) {
+  function overviewOf(owner, days = false) {
+    const { listings, metrics } = owner;
     const offered = listings.filter((one) => one.status === 'active' && one.isAvailable);
     const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
     const hidden = listings.filter((one) => !offered.includes(one));
@@ -144,6 +148,8 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       listingsRevision: String(JSON.stringify(listings).split('').reduce((hash, c) => (hash * 31 + c.charCodeAt(0)) | 0, 7)),
       spaces: { occupied: sum(listings, 'occupiedSpaces'), offered: sum(offered, 'totalSpaces') + sum(hidden, 'occupiedSpaces') },
       growthBasis: metrics.growthBasis ?? 'compared',
+      // Only the snapshot tells them.
+      ...(days && { sparklines: sparklinesOf(now(), owner) }),
     };
   }
 
@@ -234,8 +240,15 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     if (!owner) return json(response, 403, {});
     if (part === 'metrics') count('snapshots');
     if (faults.parts.has(part)) return json(response, 500, {});
+    if (part === 'trends') {
+      const answer = trendsOf(url.searchParams, now(), owner);
+      if (!answer) return json(response, 400, {});
+      if (url.searchParams.get('format') !== 'csv') return json(response, 200, answer, { 'Last-Event-ID': lastId(owner) });
+      response.writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': `attachment; filename="tendencias-${ownerId}-${answer.from.slice(0, 7)}.csv"` });
+      return response.end(csvOf(answer, url.searchParams.get('csv') === 'rfc4180'));
+    }
     const body = {
-      metrics: owner.metrics, overview: overviewOf(owner), bookings: { bookings: owner.bookings }, today: { bookings: owner.today }, listings: { listings: owner.listings },
+      metrics: owner.metrics, overview: overviewOf(owner, true), bookings: { bookings: owner.bookings }, today: { bookings: owner.today }, listings: { listings: owner.listings },
     }[part];
     return body ? json(response, 200, body, { 'Last-Event-ID': lastId(owner) }) : json(response, 404, {});
   }

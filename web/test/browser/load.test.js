@@ -82,7 +82,8 @@ const screen = (page) => page.evaluate(() => {
   const text = (/** @type {string} */ selector) => root.querySelector(selector)?.textContent;
   return {
     revenueToday: text('[data-metric=revenueToday] .value'), bookingsToday: text('[data-metric=bookingsToday] .value'),
-    occupancyRate: text('[data-metric=occupancyRate] .value'), growthPercentage: text('[data-metric=growthPercentage] .value'),
+    occupancyRate: text('[data-metric=occupancyRate] .value'),
+    growthPercentage: /^(\S+) contra /.exec(text('[data-metric=growthPercentage] .whole') ?? '')?.[1] ?? text('[data-metric=growthPercentage] .value'),
     activeListings: text('[data-fact=activeListings]'), pendingPayouts: text('[data-fact=pendingPayouts]'),
   };
 });

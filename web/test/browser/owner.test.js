@@ -284,7 +284,7 @@ test('colour says what the number says: up is good, down is not, occupied and fr
   assert.deepEqual(shown, ['rgb(22, 101, 52)', 'rgb(154, 52, 18)', await colour(card(page, 'bookingsToday'))]);
   const tiles = await page.locator('.tile').evaluateAll((all) => all.map((one) => getComputedStyle(/** @type {Element} */ (one.querySelector('.state'))).color));
   assert.equal(new Set(tiles).size, 2, `occupied and free: ${tiles}`);
-}));
+}, { before: ({ server }) => server.faults.parts.add('trends') }));
 
 test('on a phone the first number is above y = 200, and the company is named once', () => dashboard(async (/** @type {any} */ { page }) => {
   await live(page);

@@ -3,6 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { readBookingRow } from '../../static/parts.js';
 import { readListing, readMetrics } from '../../static/dial.js';
+import { describeGrowth } from '../../static/element/cards.js';
+import growthWords from '../../static/element/words/pt.js';
 import { Agenda, DashboardStore, movesOf } from '../../static/state/store.js';
 import {
   PORTUGUESE, dayOf, describeConnection, describeMetrics, describeItem, describeStay, formatAgo, formatChange, formatHour, formatMoney, formatPercent, formatPlural,
@@ -232,9 +234,13 @@ test('the line below each card', () => {
   assert.equal(say().occupancyRate.line, '3 de 4 vagas ocupadas');
   assert.equal(say({ occupancyRate: 0 }, { ...overview, spaces: { occupied: 1, offered: 2001 } }).occupancyRate.line, '1 de 2.001 vagas ocupadas', 'never counted from a rounded rate');
   assert.equal(say({}, null).occupancyRate.line, 'das vagas publicadas');
-  assert.match(say({ growthPercentage: 100 }, { ...overview, growthBasis: 'new' }).growthPercentage.line, /sem base de comparação/i);
-  assert.equal(say({ growthPercentage: 100 }).growthPercentage.line, 'Acima dos 7 dias anteriores');
-  assert.equal(say({ growthPercentage: 0 }, { ...overview, growthBasis: 'none' }).growthPercentage.line, 'Sem receita em 14 dias');
+  const grows = (percent, basis = 'compared', growth = null) => describeGrowth(growthWords, formatChange, percent, basis, growth);
+  assert.deepEqual(grows(100, 'new'), { value: '+100,0%', shown: 100, line: 'Sem base de comparação' });
+  assert.equal(grows(0, 'none').line, 'Sem receita em 14 dias');
+  assert.equal(grows(100).line, 'Acima dos 7 dias anteriores');
+  assert.deepEqual(grows(-14.3, 'compared', { change: 3.1, time: '16:00' }),
+    { value: '+3,1%', shown: 3.1, line: '7 dias × os 7 antes, ambos até 16:00', whole: '-14,3% contra 7 dias inteiros, com hoje incompleto' });
+  assert.deepEqual(grows(-14.3, 'compared', { change: null, time: '16:00' }).value, '-14,3%');
   assert.deepEqual(say({ bookingsToday: 0 }).bookingsToday, { value: '0', line: 'Nenhuma hoje ainda' });
 });
 

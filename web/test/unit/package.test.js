@@ -47,8 +47,8 @@ test('the package holds the client and its types, and nothing of the page or the
   const files = await readdir(installed, { recursive: true });
   assert.deepEqual(files.filter((file) => /(^|\/)(test|docs)(\/|$)|page\.|index\.html|\.go$/.test(file)), []);
   const { exports, sideEffects, dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(await readFile(path.join(installed, 'package.json'), 'utf8'));
-  assert.deepEqual(Object.keys(exports), ['.', './element', './calendar', './notifications', './react', './types']);
-  assert.deepEqual(sideEffects, ['./static/element.js', './static/calendar.js', './static/notifications.js']);
+  assert.deepEqual(Object.keys(exports), ['.', './element', './calendar', './notifications', './trends', './react', './types']);
+  assert.deepEqual(sideEffects, ['./static/element.js', './static/calendar.js', './static/notifications.js', './static/trends.js']);
   assert.equal(dependencies, undefined);
   assert.deepEqual([peerDependencies, peerDependenciesMeta], [{ react: '>=18' }, { react: { optional: true } }]);
   for (const target of Object.values(exports).flatMap((conditions) => Object.values(conditions))) {
@@ -75,11 +75,12 @@ test('client and element can be imported where there is neither page nor React',
     const element = await import('${NAME}/element');
     const calendar = await import('${NAME}/calendar');
     const notifications = await import('${NAME}/notifications');
-    console.log(JSON.stringify({ client: Object.keys(client).sort(), element: Object.keys(element), calendar: Object.keys(calendar), notifications: Object.keys(notifications), globals: Object.keys(globalThis).length - before }));
+    const trends = await import('${NAME}/trends');
+    console.log(JSON.stringify({ client: Object.keys(client).sort(), element: Object.keys(element), calendar: Object.keys(calendar), notifications: Object.keys(notifications), trends: Object.keys(trends), globals: Object.keys(globalThis).length - before }));
   `);
   assert.deepEqual(found, {
     client: ['RealtimeError', 'createManager', 'getWebSocketManager', 'initWebSocket'], element: ['RealtimeMetricsDisplay'], calendar: ['BookingCalendar'],
-    notifications: ['OwnerNotifications'], globals: 0,
+    notifications: ['OwnerNotifications'], trends: ['OwnerTrends'], globals: 0,
   });
 });
 
@@ -104,7 +105,7 @@ for (const version of ['18', '19']) {
       }));
     `);
     assert.deepEqual(found, {
-      version, names: ['BookingCalendar', 'NotificationCenter', 'RealtimeMetricsDisplay', 'useNotifications', 'useRealtimeStats'], asked: 0,
+      version, names: ['BookingCalendar', 'NotificationCenter', 'OwnerTrends', 'RealtimeMetricsDisplay', 'useNotifications', 'useRealtimeStats'], asked: 0,
       hook: '<p>[null,[],[],false]</p>', component: '<realtime-metrics-display owner-id="1"></realtime-metrics-display>', disabled: '',
     });
   });

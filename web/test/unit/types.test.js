@@ -117,7 +117,7 @@ async function examples() {
   const blocks = [...page.matchAll(/<pre[^>]*>([\s\S]*?)<\/pre>/g)].map(([, html]) => text(html)).filter((code) => /^import |\nimport /.test(code));
   assert.ok(blocks.length >= 4, `${blocks.length} examples`);
   const files = Object.fromEntries(blocks.filter((code) => !code.startsWith('// app/'))
-    .map((code, i) => [`example${i}.tsx`, `${code.replaceAll(/'\/client\/(element|calendar|notifications)\.js'/g, `'${NAME}/$1'`)}\nexport {};\n`]));
+    .map((code, i) => [`example${i}.tsx`, `${code.replaceAll(/'\/client\/(element|calendar|notifications|trends)\.js'/g, `'${NAME}/$1'`)}\nexport {};\n`]));
   for (const file of ['session.ts', 'token.ts', 'live.tsx', 'today.tsx', 'api/realtime-token/route.ts']) {
     files[`app/${file}`] = await readFile(path.join(web, '../examples/nextjs/app', file), 'utf8');
   }

@@ -1,0 +1,102 @@
+/**
+ * What a person asks for beside the charts: their numbers as a table and as a file, days of one's
+ * own, and how all is calculated. Loaded when it is used.
+ * @import * as R from './shapes.js'
+ */
+import { h, setAttribute } from '../dom.js';
+import { earliest } from './state.js';
+
+/** How long the browser may read a file that was made here. */
+const FILE_MS = 60_000;
+/** @type {R.Metric[]} */
+const COLUMNS = ['revenue', 'bookings', 'cancelled', 'occupancy', 'averageStay', 'arrivals'];
+/** Those of the charts, whose earlier numbers are there too. @type {R.Metric[]} */
+const CHARTED = ['revenue', 'bookings', 'occupancy'];
+
+/** @type {Record<string, () => Promise<{default: R.Words}>>} */
+const WORDS = { en: () => import('./words/more-en.js'), es: () => import('./words/more-es.js') };
+
+/**
+ * Every number of the charts.
+ * @param {R.Tools} tools @param {R.Answer} data @param {number} current the bucket that is under way
+ * @param {boolean} compared @param {string} span
+ */
+function newTable({ words, fill, valueOf, nameOf }, { buckets, series, before, totals }, current, compared, span) {
+  const columns = COLUMNS.flatMap((metric) => (compared && CHARTED.includes(metric) ? [{ metric, past: false }, { metric, past: true }] : [{ metric, past: false }]));
+  const head = (/** @type {string} */ scope, /** @type {(Node | string)[]} */ ...text) => h('th', { scope }, ...text);
+  const cells = (/** @type {(metric: R.Metric, past: boolean) => number | null | undefined} */ of) =>
+    columns.map(({ metric, past }) => h('td', null, valueOf(metric, of(metric, past))));
+  return h('table', null,
+    h('caption', { class: 'sr' }, `${words.asTable}: ${span}`),
+    h('thead', null, h('tr', null, head('col', words.range), ...columns.map(({ metric, past }) => head('col', past ? fill(words.past, { metric: words[metric] }) : words[metric])))),
+    h('tbody', null, ...buckets.map((bucket, i) => h('tr', null, head('row', nameOf(bucket), ...(i === current ? [h('small', null, ` ${words.underWay}`)] : [])),
+      ...cells((metric, past) => (past ? before?.[metric] : series[metric])?.[i])))),
+    h('tfoot', null, h('tr', null, head('row', words.total), ...cells((metric, past) => totals[metric][past ? 'before' : 'value']))));
+}
+
+/**
+ * Asks with the session's token, which a link cannot carry, and hands the answer to the browser.
+ * @param {R.Around} around @param {string} path @param {string} name where the server's cannot be read
+ */
+async function saveFile(around, path, name) {
+  /** @type {Response} */
+  const answer = await around.get(path);
+  const given = /filename="?([^";]+)/.exec(answer.headers.get('Content-Disposition') ?? '')?.[1];
+  const link = h('a', { href: URL.createObjectURL(await answer.blob()), download: given ?? name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), FILE_MS);
+}
+
+/**
+ * Two days to choose.
+ * @param {R.Tools} tools @param {(first: string, last: string) => void} choose
+ */
+function newDays({ words }, choose) {
+  const [first, last] = [words.first, words.last].map((label) => h('input', { type: 'date', 'aria-label': label, required: true }));
+  const node = h('form', { class: 'tr-own', onsubmit: (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const days = [first.value, last.value].sort();
+    choose(days[0], days[1]);
+  } }, first, '–', last, h('button', { class: 'tool' }, words.apply));
+  return {
+    node,
+    /** @param {R.Choice} choice @param {string} today */
+    update(choice, today) {
+      for (const [input, value] of /** @type {const} */ ([[first, choice.first], [last, choice.last]])) {
+        if (input.dataset.value !== value) input.value = input.dataset.value = value;
+        setAttribute(input, 'max', today);
+        setAttribute(input, 'min', earliest(today));
+      }
+    },
+  };
+}
+
+/** How each number is calculated. @param {R.Tools} tools */
+const newHow = ({ words }) => h('dl', null, ...[...COLUMNS, 'compare', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
+
+/**
+ * All of that, with its words.
+ * @param {R.Around} around @param {R.Tools} given @param {(first: string, last: string) => void} choose
+ */
+export async function newExtras(around, given, choose) {
+  const { language } = around.wording.words;
+  const { default: words } = await (WORDS[language] ?? (() => import('./words/more-pt.js')))();
+  const tools = { ...given, words: { ...given.words, ...words } };
+  /** @type {ReturnType<typeof newDays> | null} */
+  let chosen = null;
+  return {
+    /** @type {(data: R.Answer, current: number, compared: boolean, span: string) => HTMLElement} */
+    table: (data, current, compared, span) => newTable(tools, data, current, compared, span),
+    save: (/** @type {string} */ path) => saveFile(around, path, `${words.fileName}-${around.ownerId}.csv`),
+    /** @type {(room: HTMLElement, choice: R.Choice, today: string) => void} */
+    days(room, choice, today) {
+      chosen ??= newDays(tools, choose);
+      if (!chosen.node.isConnected) room.append(chosen.node);
+      chosen.update(choice, today);
+    },
+    /** @param {HTMLElement} details */
+    explain(details) {
+      if (details.children.length === 1) details.append(newHow(tools));
+    },
+  };
+}
