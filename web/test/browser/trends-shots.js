@@ -12,7 +12,7 @@ try {
       const page = await context.newPage();
       page.on('console', (message) => message.type() === 'error' && console.log(message.text()));
       page.on('pageerror', (error) => console.log(String(error)));
-      const only = process.argv[2] ?? ''; for (const [name, hash] of [['', '#trends=30'], ['-today', '#trends=today&table=1'], ['-year', '#trends=12&compare=none']]) {
+      for (const [name, hash] of [['', '#trends=30'], ['-today', '#trends=today&table=1'], ['-year', '#trends=12&compare=none']]) {
         if (name && (width === 768 || (colorScheme === 'dark' && name === '-year'))) continue;
         await page.goto('about:blank');
         await page.goto(server.url + hash);
