@@ -18,6 +18,7 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/api"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
+	"github.com/hangarshare/hangarshare-realtime/web"
 )
 
 // description reads and checks the file.
@@ -39,7 +40,7 @@ func description(t *testing.T) (text []byte, document *openapi3.T) {
 func router(text []byte) chi.Router {
 	server := &api.Server{
 		Log: slog.New(slog.DiscardHandler), Snapshot: &handlers.Snapshot{}, Notifications: &handlers.Notifications{}, Stream: &stream.Server{}, Members: &handlers.Members{}, Feeds: &handlers.Feeds{},
-		Tokens: api.NewTokens([]byte("the secret of the description's test")), Site: http.NotFoundHandler(), OpenAPI: text,
+		Tokens: api.NewTokens([]byte("the secret of the description's test")), Site: http.NotFoundHandler(), SitePaths: web.RootPaths(), OpenAPI: text,
 		Demo: func(context.Context) ([]handlers.DemoOwner, error) { return nil, nil },
 	}
 	return server.Router()
@@ -53,7 +54,12 @@ func TestDescriptionAndRouterAgree(t *testing.T) {
 		if rest, wild := strings.CutSuffix(route, "/*"); wild {
 			route = rest + "/{path}" // the form that OpenAPI has for it
 		}
-		routed = append(routed, method+" "+route)
+		if strings.HasSuffix(route, ".png") {
+			route = "/{icon}.png"
+		}
+		if name := method + " " + route; !slices.Contains(routed, name) {
+			routed = append(routed, name)
+		}
 		return nil
 	})
 	if err != nil {

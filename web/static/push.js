@@ -7,11 +7,11 @@ import { h, setText, show } from './dom.js';
 /** @typedef {(path: string, method?: string, body?: object) => Promise<any>} Ask */
 /** @typedef {{ask: Ask, server: string, wording: import('./shapes.js').Wording, zone: () => import('./shapes.js').Zone}} Around */
 /** @typedef {{around: Around, tell: (text: string) => void, fail: (error: unknown) => void}} Tools */
-/** @typedef {typeof import('./push/pt.js').default} Words */
+/** @typedef {typeof import('./push/words/pt.js').default} Words */
 
 const WORKER = '/sw.js';
 /** @type {Record<string, () => Promise<{default: any}>>} */
-const WORDS = { en: () => import('./push/en.js'), es: () => import('./push/es.js') };
+const WORDS = { en: () => import('./push/words/en.js'), es: () => import('./push/words/es.js') };
 const SENT_SHOWN = 20;
 
 /** The one policy that there is: it passes the worker's address, and nothing else. @type {any} */
@@ -111,7 +111,7 @@ globalThis.addEventListener?.('signout', () => void leave().catch(() => {}));
 export async function newPush(section, { around, tell, fail }) {
   const { ask, wording } = around;
   if (new URL(around.server, location.href).origin !== location.origin) return void section.remove();
-  const load = WORDS[wording.words.language] ?? (() => import('./push/pt.js'));
+  const load = WORDS[wording.words.language] ?? (() => import('./push/words/pt.js'));
   /** @type {Words} */
   const words = (await load()).default;
   /** @type {{key: string} | null} */
