@@ -25,7 +25,7 @@ test: test-go test-web ## all tests: Go with the race detector, the browser clie
 test-go:
 	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
 	$(PLAIN) vet -trimpath ./...
-	$(GO) test -race -parallel 4 -timeout 30m $$($(GO) list ./... | grep -v '/test/storm$$')
+	$(GO) test -race -vet=off -ldflags=-w -parallel 4 -timeout 30m $$($(GO) list ./... | grep -v '/test/storm$$')
 	$(PLAIN) test -trimpath ./test/storm # one goroutine, which the race detector only slows down
 
 test-web: build

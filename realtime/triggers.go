@@ -38,6 +38,7 @@ type Triggers struct {
 	Hidden func(context.Context) error
 	Log    *slog.Logger
 
+	looked  atomic.Bool // at least once
 	broken  atomic.Bool
 	last    db.TriggerHealth
 	shape   shape
@@ -53,8 +54,9 @@ type shape struct {
 	columns string
 }
 
-// Ready reports whether all that the portal writes is logged, as far as is known.
-func (t *Triggers) Ready() bool { return !t.broken.Load() }
+// Ready reports whether all that the portal writes is logged, as far as is known: not before the
+// first look.
+func (t *Triggers) Ready() bool { return t.looked.Load() && !t.broken.Load() }
 
 // Run looks after the triggers until ctx ends.
 func (t *Triggers) Run(ctx context.Context) error {
@@ -66,6 +68,9 @@ func (t *Triggers) Run(ctx context.Context) error {
 			t.Log.Error("the triggers cannot be looked after", "error", err)
 		}
 		t.failing = err != nil
+		if !db.Unavailable(err) {
+			t.looked.Store(true)
+		}
 		select {
 		case <-ctx.Done():
 			return nil

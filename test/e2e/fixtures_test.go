@@ -20,7 +20,7 @@ import (
 // client sends: the tests of each side read what the other side wrote, so that neither can drift.
 var fixtures = harness.Path("web/test/fixtures")
 
-// update has the tests write the server's fixtures anew: go test -run Described -update .
+// update has the tests write the server's fixtures anew: go test -run Described ./test/e2e -update
 var update = flag.Bool("update", false, "write the fixtures that the browser client's tests read")
 
 // volatile are the values that differ from run to run, and what a fixture has in their place.
@@ -38,6 +38,11 @@ var date = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d-03:00$`)
 
 const fixtureDate = "2026-01-21T00:00:00-03:00"
 
+// day is how days are written; all fixtures have the same one.
+var day = regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)
+
+const fixtureDay = "2026-01-21"
+
 // normalize replaces what differs from run to run by a value of the same kind.
 func normalize(t *testing.T, name string, value any) any {
 	switch v := value.(type) {
@@ -54,6 +59,9 @@ func normalize(t *testing.T, name string, value any) any {
 	case string:
 		if date.MatchString(v) {
 			return fixtureDate
+		}
+		if day.MatchString(v) {
+			return fixtureDay
 		}
 		if with, ok := volatile[name].(string); ok && v != "" {
 			return with
@@ -90,10 +98,10 @@ func fixture(t *testing.T, name string, text []byte) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v: go test -run Described -update . writes it", err)
+		t.Fatalf("%v: go test -run Described ./test/e2e -update writes it", err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is\n%s\nand the browser client's tests read\n%s\nIf that is meant: go test -run Described -update .", name, got, want)
+		t.Errorf("%s is\n%s\nand the browser client's tests read\n%s\nIf that is meant: go test -run Described ./test/e2e -update", name, got, want)
 	}
 }
 
