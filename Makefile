@@ -5,7 +5,7 @@ BIN := bin/hangarshare
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help run build test test-go test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
+.PHONY: help run build test test-go test-race test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,13 +20,20 @@ run: build ## start everything: server, private PostgreSQL, demo owners and simu
 	@if [ -z "$$DATABASE_URL" ]; then ./.ci/need postgres; fi
 	./$(BIN) serve
 
+# The race detector makes these take three times as long. It watches the whole server in test/soak,
+# and each part of it in its own package; make test-race has it watch these, too.
+PLAINLY := attack|clients|e2e|release|storm|versions
+
 test: test-go test-web ## all tests: Go with the race detector, the browser client, the page in a real browser
 
 test-go:
 	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
 	$(PLAIN) vet -trimpath ./...
-	$(GO) test -race -vet=off -ldflags=-w -parallel 4 -timeout 30m $$($(GO) list ./... | grep -v '/test/storm$$')
-	$(PLAIN) test -trimpath ./test/storm # one goroutine, which the race detector only slows down
+	$(GO) test -race -vet=off -ldflags=-w -parallel 4 -timeout 30m $$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$')
+	$(PLAIN) test -trimpath -vet=off -parallel 4 -timeout 30m $$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$')
+
+test-race: ## the tests of the whole program that make test runs without the race detector, with it
+	$(GO) test -race -vet=off -parallel 4 -timeout 60m $$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$')
 
 test-web: build
 	@./.ci/need postgres node chromium npm web/test

@@ -217,7 +217,7 @@ func (c *Client) collect(n int) (got []string, err error) {
 			return got, err
 		}
 		switch frame {
-		case "text metrics_updated", "text overview_updated", "text heartbeat", "ping ":
+		case "text metrics_updated", "text overview_updated", "text notifications_updated", "text heartbeat", "ping ":
 			continue
 		}
 		got = append(got, frame)

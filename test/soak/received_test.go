@@ -127,7 +127,8 @@ func (c *soakClient) receive(text []byte, connected time.Time) {
 		c.mu.Lock()
 		c.overview = text
 		c.mu.Unlock()
-	case harness.IsOf(text, "notifications_updated"): // the screens of accounts have a test of their own
+	case harness.IsOf(text, "notifications_updated"):
+		// The screens of accounts have a test of their own.
 	case harness.IsOf(text, "heartbeat"):
 		if at := harness.ParseMessage(text).Field("lastEventId"); at != c.position() {
 			c.soak.fail("client %d holds %s, the heartbeat says %s", c.number, c.position(), at)
