@@ -45,7 +45,10 @@ func OwnBinary(t testing.TB) string {
 		t.Fatal(err)
 	}
 	own := filepath.Join(t.TempDir(), "hangarshare")
-	if err := os.WriteFile(own, program, 0o755); err != nil {
+	syscall.ForkLock.RLock() // a process begun now would hold the file open: "text file busy"
+	err = os.WriteFile(own, program, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return own

@@ -121,9 +121,8 @@ func (s *Server) Start() {
 		command.Wait() //nolint:errcheck // it is killed
 	}()
 	for deadline := time.Now().Add(patience); ; {
-		conn, err := net.Dial("tcp", s.Addr)
+		err := s.answers()
 		if err == nil {
-			conn.Close()
 			return
 		}
 		select {
@@ -132,10 +131,22 @@ func (s *Server) Start() {
 		default:
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s does not listen at %s: %v", s.program, s.Addr, err)
+			s.t.Fatalf("%s does not answer at %s: %v", s.program, s.Addr, err)
 		}
 		time.Sleep(5 * time.Millisecond) // nothing tells when it listens
 	}
+}
+
+// answers reports whether the server listens wherever a test reaches it. Redis listens at its port
+// first and at its socket later.
+func (s *Server) answers() error {
+	conn, err := net.Dial("tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	conn.Close()
+	_, err = s.ask("PING")
+	return err
 }
 
 // Kill ends the server at once, by SIGKILL.
