@@ -23,7 +23,8 @@ type Loader[K comparable, V any] struct {
 	Gather time.Duration
 
 	mu sync.Mutex // guards what follows
-	// when the next query may begin, and whether a run waits for that
+	// when the next query may begin, and whether a run waits for that. Both are read and
+	// set under the lock under which a query takes its keys, so that none begins unnoticed
 	begins    time.Time
 	gathering bool
 	waiting   map[K]*load[V]
@@ -87,9 +88,6 @@ func (l *Loader[K, V]) Load(ctx context.Context, key K) (value V, err error) {
 func (l *Loader[K, V]) run(ctx context.Context) {
 	defer crash.Report("question to the database")
 	for {
-		if !l.gather() {
-			return
-		}
 		ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 		keys, loads := l.next(cancel)
 		if len(keys) == 0 {
@@ -105,36 +103,23 @@ func (l *Loader[K, V]) run(ctx context.Context) {
 	}
 }
 
-// gather waits until the next query may begin. It reports false where another run waits for that
-// already, which will ask for all: this one has ended then.
-func (l *Loader[K, V]) gather() (mine bool) {
-	if l.Gather <= 0 {
-		return true
-	}
+// next waits until the next query may begin. Then it removes and returns some of those who wait,
+// but for those who have gone. It returns none, and this run has ended, where nobody waits or
+// where another run waits for the next beginning already: that one will ask for all.
+func (l *Loader[K, V]) next(cancel context.CancelFunc) (keys []K, loads []*load[V]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gathering {
 		l.running--
-		return false
+		return nil, nil
 	}
-	wait := time.Until(l.begins)
-	if wait > 0 && len(l.order) > 0 {
+	if wait := time.Until(l.begins); wait > 0 && len(l.order) > 0 {
 		l.gathering = true
 		l.mu.Unlock()
 		time.Sleep(wait)
 		l.mu.Lock()
 		l.gathering = false
 	}
-	if len(l.order) > 0 {
-		l.begins = time.Now().Add(l.Gather)
-	}
-	return true
-}
-
-// next removes and returns some of those who wait, but for those who have gone, for a query.
-func (l *Loader[K, V]) next(cancel context.CancelFunc) (keys []K, loads []*load[V]) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	q := &query{cancel: cancel}
 	for len(l.order) > 0 && len(keys) < l.Most {
 		key := l.order[0]
@@ -149,6 +134,8 @@ func (l *Loader[K, V]) next(cancel context.CancelFunc) (keys []K, loads []*load[
 	}
 	if len(keys) == 0 {
 		l.running--
+	} else {
+		l.begins = time.Now().Add(l.Gather)
 	}
 	return keys, loads
 }
