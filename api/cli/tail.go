@@ -103,64 +103,101 @@ type facts struct {
 	BookingID, HangarNumber, GuestName, Status, PreviousStatus, PaymentMethod string
 	CheckInDate, CheckOutDate                                                 string
 	PreviousOccupant, NewOccupant                                             string
-	IsNowOccupied, Recovered                                                  bool
-	LastEventID                                                               string
-	Message                                                                   string
+	IsNowOccupied, Recovered, More                                            bool
+	LastEventID, OwnerID, Message, GrowthBasis                                string
 	Amount, RevenueToday, OccupancyRate, GrowthPercentage, PendingPayouts     json.Number
-	BookingsToday, ActiveListings                                             json.Number
-	OwnerID                                                                   string
+	BookingsToday, ActiveListings, Unread, Unseen, Code                       json.Number
+	RetryMs, ExpiresAt                                                        int64
+	Spaces                                                                    struct{ Occupied, Offered json.Number }
+	Items                                                                     []json.RawMessage
 }
 
 // printMessage prints a message as a line for people.
 func printMessage(out io.Writer, m tail.Message) error {
-	var f facts
-	decoder := json.NewDecoder(bytes.NewReader(m.Data))
-	decoder.UseNumber()
-	text := ""
-	if err := decoder.Decode(&f); err != nil {
+	text, known := describe(m)
+	if !known {
 		text = string(m.Data) // of a newer version
-	} else {
-		text = f.describe(m)
 	}
 	at := time.UnixMilli(m.Timestamp)
-	_, err := fmt.Fprintf(out, "%s  %-18s %s\n", at.Format(time.TimeOnly), printable(strings.ReplaceAll(m.Type, "_", " ")), printable(text))
+	_, err := fmt.Fprintf(out, "%s  %-22s %s\n", at.Format(time.TimeOnly), printable(strings.ReplaceAll(m.Type, "_", " ")), printable(text))
 	return err
 }
 
-// describe says what a message tells.
-func (f *facts) describe(m tail.Message) string {
-	switch m.Type {
-	case "booking_created":
-		return f.booking()
-	case "booking_updated", "booking_completed":
-		return f.booking() + fmt.Sprintf(", %s, before %s", f.Status, cmp.Or(f.PreviousStatus, "-"))
-	case "revenue_received":
+// describe says what a message tells, and whether its type is known here.
+func describe(m tail.Message) (text string, known bool) {
+	var f facts
+	decoder := json.NewDecoder(bytes.NewReader(m.Data))
+	decoder.UseNumber()
+	if decoder.Decode(&f) != nil {
+		return "", false
+	}
+	tell, known := tellings[m.Type]
+	if !known {
+		return "", false
+	}
+	return tell(&f), true
+}
+
+// tellings are the types of messages, and what is said of each.
+var tellings = map[string]func(*facts) string{
+	"booking_created":   (*facts).booking,
+	"booking_updated":   (*facts).changedBooking,
+	"booking_completed": (*facts).changedBooking,
+	"revenue_received": func(f *facts) string {
 		return fmt.Sprintf("#%s %s, BRL %s by %s", f.BookingID, f.HangarNumber, f.Amount, cmp.Or(f.PaymentMethod, "-"))
-	case "occupancy_changed":
+	},
+	"occupancy_changed": func(f *facts) string {
 		if f.IsNowOccupied {
 			return fmt.Sprintf("%s is occupied: %s", f.HangarNumber, cmp.Or(f.NewOccupant, "-"))
 		}
 		return fmt.Sprintf("%s is empty; it was %s", f.HangarNumber, cmp.Or(f.PreviousOccupant, "-"))
-	case "metrics_updated":
+	},
+	"metrics_updated": func(f *facts) string {
 		return fmt.Sprintf("today BRL %s and %s bookings, %s %% occupied, growth %s %%, %s listings, BRL %s to be paid out",
 			f.RevenueToday, f.BookingsToday, f.OccupancyRate, f.GrowthPercentage, f.ActiveListings, f.PendingPayouts)
-	case "connection_established":
+	},
+	"overview_updated": func(f *facts) string {
+		growth := map[string]string{"compared": "growth compares two weeks", "none": "no revenue in either week", "new": "no revenue in the earlier week"}
+		return fmt.Sprintf("%s of %s spaces are occupied; %s", f.Spaces.Occupied, f.Spaces.Offered, cmp.Or(growth[f.GrowthBasis], f.GrowthBasis))
+	},
+	"notifications_updated": func(f *facts) string {
+		changed := fmt.Sprintf("%d changed", len(f.Items))
+		if f.More {
+			changed += ", and more"
+		}
+		return fmt.Sprintf("%s unread, %s unseen; %s", f.Unread, f.Unseen, changed)
+	},
+	"connection_established": func(f *facts) string {
 		if f.Recovered {
 			return fmt.Sprintf("owner %s, after %s", f.OwnerID, f.LastEventID)
 		}
 		return fmt.Sprintf("owner %s, with a gap in its history", f.OwnerID)
-	case "resync":
+	},
+	"heartbeat": func(f *facts) string { return "all is well, after " + f.LastEventID },
+	"resync": func(*facts) string {
 		return "what was missed is not kept any more: the stream goes on from now"
-	case "server_closing":
-		return "the server is stopping"
-	}
-	return string(m.Data)
+	},
+	"token_expiring": func(f *facts) string { return "the token ends at " + clockTime(f.ExpiresAt) },
+	"refreshed":      func(f *facts) string { return "a new token counts, until " + clockTime(f.ExpiresAt) },
+	"token_expired":  func(*facts) string { return "the token has ended" },
+	"server_closing": func(f *facts) string {
+		return fmt.Sprintf("the server is stopping, or sends this stream elsewhere: come back within %v", time.Duration(f.RetryMs)*time.Millisecond)
+	},
+	"pong":  func(*facts) string { return "the server answers" },
+	"error": func(f *facts) string { return fmt.Sprintf("%s: %s", f.Code, f.Message) },
 }
+
+// clockTime writes a moment in Unix milliseconds.
+func clockTime(ms int64) string { return time.UnixMilli(ms).Format(time.DateTime) }
 
 func (f *facts) booking() string {
 	day := func(moment string) string { return moment[:min(len(moment), len(time.DateOnly))] }
 	return fmt.Sprintf("#%s %s, %s, %s to %s, BRL %s", f.BookingID, f.HangarNumber, cmp.Or(f.GuestName, "-"),
 		day(f.CheckInDate), day(f.CheckOutDate), f.Amount)
+}
+
+func (f *facts) changedBooking() string {
+	return f.booking() + fmt.Sprintf(", %s, before %s", f.Status, cmp.Or(f.PreviousStatus, "-"))
 }
 
 // printable replaces what a terminal would obey instead of showing it.

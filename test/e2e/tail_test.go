@@ -119,10 +119,14 @@ func TestTailForPeople(t *testing.T) {
 	out, _, _ := startTail(t, "--url", s.Base, "--token", file)
 	out.Await(t, "connection established owner "+s.Owner.ID)
 	booking := s.Portal.Book(t, s.Owner.Hangars[0], s.Portal.AddGuest(t, "Bruno", "\x1b]0;title\a"))
-	line := out.Await(t, "booking created    #"+booking+" ")
+	line := out.Await(t, "booking created        #"+booking+" ")
 	if !strings.Contains(line, ", Bruno �]0;title�, ") || !strings.HasSuffix(line, ", BRL 220.50") {
 		t.Errorf("the line says %q", line)
 	}
+	if line := out.Await(t, "overview updated       "); !strings.Contains(line, " spaces are occupied; ") {
+		t.Errorf("the overview is told as %q", line)
+	}
+	out.Await(t, "notifications updated  1 unread, 1 unseen; 1 changed")
 	if strings.Contains(out.String(), "heartbeat") {
 		t.Errorf("heartbeats are shown: %s", out)
 	}
