@@ -3,7 +3,7 @@ package handlers
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { dbtest.Main(m) }

@@ -20,11 +20,12 @@ const passwordWait = 3 * time.Second
 type Passwords struct {
 	sessions *db.Sessions
 	slots    *semaphore.Weighted
+	wait     time.Duration // for a slot
 }
 
 // NewPasswords returns Passwords that leave one processor free where there are several.
 func NewPasswords(sessions *db.Sessions) *Passwords {
-	return &Passwords{sessions, semaphore.NewWeighted(int64(max(1, runtime.GOMAXPROCS(0)-1)))}
+	return &Passwords{sessions, semaphore.NewWeighted(int64(max(1, runtime.GOMAXPROCS(0)-1))), passwordWait}
 }
 
 // check returns the user with an e-mail address, if the password is theirs. It takes as
@@ -34,7 +35,7 @@ func (p *Passwords) check(ctx context.Context, email, password string) (db.User,
 	if err != nil {
 		return db.User{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, passwordWait)
+	ctx, cancel := context.WithTimeout(ctx, p.wait)
 	defer cancel()
 	if p.slots.Acquire(ctx, 1) != nil {
 		return db.User{}, errBusy
