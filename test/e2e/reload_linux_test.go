@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the library is frozen and still correct; this is one of the few files that know it
+
 package e2e
 
 import (
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"nhooyr.io/websocket"
 
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
@@ -79,6 +82,8 @@ func TestReload(t *testing.T) {
 	for _, bad := range []string{
 		"TRUSTED_PROXIES=proxy.example", "LIMIT_EXEMPT=everybody", "MAX_CONNECTIONS=-1", "ALLOWED_ORIGINS=portal.example",
 		"TLS_KEY_FILE=" + keyFile, "TIMEZONE=Nowhere", "LOG_LEVEL=loud", "JWT_SECRET=short", "NO_SETTING=1",
+		"VAPID_SUBJECT=mailto:ops@localhost", "PUSH_HOSTS=*", "SMTP_URL=mail.example", "MAIL_FROM=a@portal.example", "NOTIFY_WEBHOOK_SECRET=short",
+		"MAX_DATABASE_CONNECTIONS=2", "SENTRY_DSN=x",
 	} {
 		reload("ENV_FILE was not taken over", append(all, bad)...) // the last line of a name counts
 		if is := now(); is != first {
@@ -134,4 +139,71 @@ func TestHangupWithoutSettings(t *testing.T) {
 	if err := command.Wait(); err != nil {
 		t.Errorf("without its terminal it ends with %v: %s", err, out)
 	}
+}
+
+// TestReloadedLimits has SIGHUP lower and raise each limit of connections under streams that are
+// open: it counts at once for those that come, and ends none.
+func TestReloadedLimits(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	owner, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Caio", "Brandão")
+	token := harness.TokenFor(t, owner.UserID, time.Hour)
+	file := filepath.Join(t.TempDir(), "env")
+	settings := func(lines ...string) {
+		t.Helper()
+		lines = append([]string{"DATABASE_URL=" + portal.URL, "JWT_SECRET=" + harness.Secret, "TRUSTED_PROXIES=127.0.0.1"}, lines...)
+		harness.Must(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	}
+	settings()
+	process := harness.Launch(t, nil, harness.OwnBinary(t), "serve", "--no-demo", "--addr", "127.0.0.1:0", "--admin-addr", "", "--env-file", file)
+	p := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}
+	p.Ready(t)
+	told := 0
+	reload := func(lines ...string) {
+		t.Helper()
+		settings(lines...)
+		harness.Must(t, syscall.Kill(process.PID(), syscall.SIGHUP))
+		harness.Eventually(t, "read again", func() bool { return strings.Contains(process.Output.String()[told:], "ENV_FILE was read again") })
+		told = len(process.Output.String())
+	}
+	query := "?ownerId=" + owner.ID
+	header := harness.Behind("203.0.113.1", "Authorization", "Bearer "+token)
+	var open []*harness.Stream
+	dial := func(what string) {
+		t.Helper()
+		stream := p.Dial(t, query, &websocket.DialOptions{HTTPHeader: header})
+		if m, ok, seen := stream.Await(harness.OfType("connection_established")); !ok {
+			t.Fatalf("%s is not let in: %v %v", what, m, seen)
+		}
+		open = append(open, stream)
+	}
+	allHear := func(when string) {
+		t.Helper()
+		booking := portal.Book(t, owner.Hangars[0], guest)
+		for i, stream := range open {
+			heard := func(m harness.Message) bool { return m.Field("bookingId") == booking }
+			if _, ok, seen := stream.Await(heard); !ok {
+				t.Fatalf("%s stream %d ends: %v", when, i, seen)
+			}
+		}
+	}
+	for range 3 {
+		dial("a stream without limits that bind")
+	}
+	for _, name := range []string{"MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_USER", "MAX_CONNECTIONS_PER_ADDRESS"} {
+		below, next := len(open)-1, len(open)+1
+		reload(fmt.Sprintf("%s=%d", name, below))
+		refusesStream(t, p, fmt.Sprintf("a stream beyond %s=%d", name, below), query, header)
+		allHear("with a lower " + name)
+		reload(fmt.Sprintf("%s=%d", name, next))
+		dial(fmt.Sprintf("the one more of %s=%d", name, next))
+		refusesStream(t, p, fmt.Sprintf("a stream beyond %s=%d", name, next), query, header)
+		reload(name + "=0")
+		dial("a stream with " + name + "=0")
+		allHear("without " + name)
+	}
+	// a file without the limits brings their defaults back
+	reload()
+	dial("a stream with the defaults")
+	allHear("with the defaults")
 }
