@@ -49,6 +49,9 @@ func NewCertificateFiles(certFile, keyFile string, log *slog.Logger) (*Certifica
 	return c, nil
 }
 
+// InForce returns why browsers refuse the present certificate at this moment.
+func (c *CertificateFiles) InForce() error { return inForce(c.current.Load(), time.Now()) }
+
 // Config returns a configuration for a server that presents the present pair.
 func (c *CertificateFiles) Config() *tls.Config {
 	return &tls.Config{

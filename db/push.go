@@ -78,6 +78,20 @@ func (o *Deliveries) Devices(ctx context.Context, userID string) ([]Device, erro
 	return list, nil
 }
 
+// DevicesByKey counts the devices that were added under KeyID, and those under other keys, which
+// get nothing.
+func (o *Deliveries) DevicesByKey(ctx context.Context) (ours, others int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	var n struct{ Ours, Others int }
+	err = o.store.getFor(ctx, o.guard, &n, always(`SELECT count(*) FILTER (WHERE key_id = $1) AS ours, count(*) FILTER (WHERE key_id <> $1) AS others
+		FROM realtime.push_subscriptions`), o.KeyID)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count devices: %w", err)
+	}
+	return n.Ours, n.Others, nil
+}
+
 // RemoveDevice removes a user's device. ErrNotFound: there is none such.
 func (o *Deliveries) RemoveDevice(ctx context.Context, userID, id string) error {
 	return o.change(ctx, `DELETE FROM realtime.push_subscriptions WHERE user_id = $1 AND id = $2`, userID, id)

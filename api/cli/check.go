@@ -16,9 +16,9 @@ import (
 var errToMend = errors.New("something must be mended: see the lines that begin with MEND")
 
 // checkCommand says what stands between the settings and a working server, as a list to
-// act on. It changes nothing.
+// act on. It takes every setting of serve, and changes nothing.
 type checkCommand struct {
-	redisSettings
+	serveCommand
 
 	Token  string `placeholder:"-|FILE" help:"Read an access token from standard input (-) or a file, and print what counts of it, or why it is refused."`
 	Format string `default:"text" enum:"text,json" help:"text for people, or json."`
@@ -27,6 +27,12 @@ type checkCommand struct {
 // Run prints the list.
 func (c *checkCommand) Run(ctx context.Context, s *Settings, out io.Writer) error {
 	f := &findings{out: out, json: c.Format == "json"}
+	for _, err := range c.refused() {
+		if err != nil {
+			f.mend("%v", err)
+		}
+	}
+	c.checkCertificate(f)
 	store, end, err := s.checkDatabase(ctx, f)
 	defer end()
 	if err != nil {
@@ -36,6 +42,8 @@ func (c *checkCommand) Run(ctx context.Context, s *Settings, out io.Writer) erro
 		return err
 	}
 	c.checkRedis(ctx, f)
+	c.checkPush(ctx, s, store, f)
+	c.checkMail(ctx, f)
 	if err := f.print(); err != nil {
 		return err
 	}
@@ -53,18 +61,18 @@ type findings struct {
 }
 
 // good tells what works.
-func (f *findings) good(format string, args ...any) { f.signIn(db.Fine, format, args) }
+func (f *findings) good(format string, args ...any) { f.tell(db.Fine, format, args) }
 
 // note tells what is worth knowing, or could not be asked.
-func (f *findings) note(format string, args ...any) { f.signIn(db.Note, format, args) }
+func (f *findings) note(format string, args ...any) { f.tell(db.Note, format, args) }
 
 // warn tells what is worse than it could be.
-func (f *findings) warn(format string, args ...any) { f.signIn(db.Warning, format, args) }
+func (f *findings) warn(format string, args ...any) { f.tell(db.Warning, format, args) }
 
 // mend tells what stands in the way, and what to do about it.
-func (f *findings) mend(format string, args ...any) { f.signIn(db.Obstacle, format, args) }
+func (f *findings) mend(format string, args ...any) { f.tell(db.Obstacle, format, args) }
 
-func (f *findings) signIn(level db.Level, format string, args []any) {
+func (f *findings) tell(level db.Level, format string, args []any) {
 	f.add(db.Finding{Level: level, Text: fmt.Sprintf(format, args...)})
 }
 

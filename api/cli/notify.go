@@ -36,8 +36,13 @@ type notifySettings struct {
 	NotifyWebhookSecret string   `env:"NOTIFY_WEBHOOK_SECRET" placeholder:"TEXT" help:"What signs these posts by Standard Webhooks: whsec_ and 24 bytes or more in base64." group:"Notifications"`
 }
 
-// push returns what sends web push, nil where it is not set up.
-func (n *notifySettings) push(s *Settings) (*sender.Push, error) {
+// push returns what sends web push, nil where it is not set up. development returns the key of a
+// server with a private PostgreSQL.
+func (n *notifySettings) push(s *Settings, development func() (string, error)) (*sender.Push, error) {
+	hosts, err := sender.NewHosts(named(n.PushHosts))
+	if err != nil {
+		return nil, fmt.Errorf("PUSH_HOSTS: %w", err)
+	}
 	key, subject := n.VAPIDPrivateKey, n.VAPIDSubject
 	switch {
 	case key == "" && subject == "" && s.DatabaseURL != "":
@@ -47,8 +52,7 @@ func (n *notifySettings) push(s *Settings) (*sender.Push, error) {
 	case key == "" && s.DatabaseURL != "":
 		return nil, errors.New("VAPID_SUBJECT needs VAPID_PRIVATE_KEY: make one with `hangarshare vapid`")
 	case key == "":
-		var err error
-		if key, err = s.developmentVAPID(); err != nil {
+		if key, err = development(); err != nil {
 			return nil, err
 		}
 	}
@@ -58,10 +62,6 @@ func (n *notifySettings) push(s *Settings) (*sender.Push, error) {
 	keys, err := sender.NewVAPID(key, subject)
 	if err != nil {
 		return nil, err
-	}
-	hosts, err := sender.NewHosts(named(n.PushHosts))
-	if err != nil {
-		return nil, fmt.Errorf("PUSH_HOSTS: %w", err)
 	}
 	return &sender.Push{Keys: keys, Hosts: hosts, Client: hosts.Client(nil)}, nil
 }
@@ -100,7 +100,7 @@ type channels struct {
 func (c *serveCommand) channels(s *Settings) (channels, error) {
 	is := channels{senders: map[db.Channel]outbox.Sender{}, publicURL: strings.TrimSuffix(c.PublicURL, "/")}
 	var err error
-	if is.push, err = c.push(s); err != nil {
+	if is.push, err = c.push(s, s.developmentVAPID); err != nil {
 		return is, err
 	}
 	if is.push != nil {
@@ -132,25 +132,41 @@ func (c channels) serve(server *api.Server, store *db.Store, log *slog.Logger) {
 		&outbox.Digests{Store: deliveries, Accounts: store, Location: store.Location(), Now: time.Now, Log: log})
 }
 
-// developmentVAPID returns the key that is kept in DATA_DIR, and makes it first where there is
-// none.
-func (s *Settings) developmentVAPID() (string, error) {
-	file := filepath.Join(s.DataDir, "vapid_private_key")
-	text, err := os.ReadFile(file)
-	if key := strings.TrimSpace(string(text)); err == nil && key != "" {
-		return key, nil
-	}
+// vapidFile is where the development key is kept.
+func (s *Settings) vapidFile() string { return filepath.Join(s.DataDir, "vapid_private_key") }
+
+// keptVAPID returns the key that is kept in DATA_DIR, "" where there is none.
+func (s *Settings) keptVAPID() (string, error) {
+	text, err := os.ReadFile(s.vapidFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the development key for web push: %w", err)
 	}
-	key, _, err := sender.NewVAPIDKey()
-	if err != nil {
+	return strings.TrimSpace(string(text)), nil
+}
+
+// passingVAPID is developmentVAPID that keeps nothing.
+func (s *Settings) passingVAPID() (string, error) {
+	key, err := s.keptVAPID()
+	if err == nil && key == "" {
+		key, _, err = sender.NewVAPIDKey()
+	}
+	return key, err
+}
+
+// developmentVAPID returns the key that is kept in DATA_DIR, and makes it first where there is
+// none.
+func (s *Settings) developmentVAPID() (string, error) {
+	key, err := s.keptVAPID()
+	if err != nil || key != "" {
+		return key, err
+	}
+	if key, _, err = sender.NewVAPIDKey(); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(s.DataDir, 0o755); err != nil {
 		return "", fmt.Errorf("make DATA_DIR: %w", err)
 	}
-	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(s.vapidFile(), []byte(key+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("keep the development key for web push: %w", err)
 	}
 	return key, nil

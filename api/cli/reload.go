@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/hangarshare/hangarshare-realtime/api"
+	"github.com/hangarshare/hangarshare-realtime/api/report"
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/crash"
 )
 
@@ -159,16 +162,39 @@ func (l *live) counts(name string, c *serveCommand) bool {
 // refuse says what in the settings cannot work, as a start would.
 func (c *serveCommand) refuse(s *Settings) error {
 	_, zone := s.location()
-	_, limits := c.limits()
-	_, policy := c.policy()
-	_, hosts := c.hosts()
 	_, redis := c.address()
-	_, links := c.links()
+	_, push := c.push(s, s.passingVAPID)
+	_, mail := c.mail(c.PublicURL)
 	var secret error
 	if s.JWTSecret != "" || s.DatabaseURL != "" { // else one is made
 		_, secret = s.secret()
 	}
-	return cmp.Or(c.serverSettings.check(), s.check(), zone, secret, c.checkDrain(), c.checkAdmin(c.AdminAddr), limits, policy, hosts, redis, links)
+	return cmp.Or(append(c.refused(), s.check(), zone, secret, redis, push, mail)...)
+}
+
+// refused returns what cannot work of the settings that only a server has; some of it is nil.
+func (c *serveCommand) refused() []error {
+	_, limits := c.limits()
+	_, policy := c.policy()
+	_, hosts := c.hosts()
+	_, links := c.links()
+	return []error{c.serverSettings.check(), c.checkDrain(), c.checkAdmin(c.AdminAddr), c.checkConnections(), c.checkReports(), limits, policy, hosts, links}
+}
+
+// checkConnections refuses fewer connections to the database than a server needs.
+func (c *serveCommand) checkConnections() error {
+	if c.MaxDatabaseConnections < db.LeastConnections {
+		return fmt.Errorf("MAX_DATABASE_CONNECTIONS is %d: a server needs at least %d", c.MaxDatabaseConnections, db.LeastConnections)
+	}
+	return nil
+}
+
+// checkReports refuses an address of reports that is none.
+func (c *serveCommand) checkReports() error {
+	if c.SentryDSN == "" {
+		return nil
+	}
+	return report.CheckDSN(c.SentryDSN)
 }
 
 // changed returns the names whose values differ, sorted.

@@ -65,6 +65,17 @@ type kind struct {
 	withheld int // events since the last one that was sent
 }
 
+// errDSN refuses an address.
+var errDSN = errors.New("SENTRY_DSN is not an address like https://KEY@sentry.example/1")
+
+// CheckDSN refuses what New would refuse.
+func CheckDSN(dsn string) error {
+	if _, err := sentry.NewDsn(dsn); err != nil {
+		return errDSN
+	}
+	return nil
+}
+
 // New returns a Reporter. It sends nothing until there is something to report.
 func New(o Options) (*Reporter, error) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -86,7 +97,7 @@ func New(o Options) (*Reporter, error) {
 	})
 	if err != nil || o.DSN == "" {
 		cancel()
-		return nil, errors.New("SENTRY_DSN is not an address like https://KEY@sentry.example/1")
+		return nil, errDSN
 	}
 	return &Reporter{client: client, cancel: cancel, idle: transport.CloseIdleConnections, kinds: make(map[string]*kind)}, nil
 }

@@ -3,6 +3,7 @@ package outboxtest
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log"
@@ -25,10 +26,12 @@ type Letter struct {
 
 // MailServer is a mail server with STARTTLS, which knows one user and password. Who a mail is for
 // says how it answers: later@ by 451, never@ by 550, drop@ by ending the connection after the mail
-// came whole, the first time.
+// came whole, the first time. So does who it is from: later@ and never@ may not send.
 type MailServer struct {
 	Address string
 	Trust   *tls.Config
+	// Authority is the certificate in PEM that has to be trusted.
+	Authority []byte
 	// Plain says that it has no STARTTLS.
 	Plain bool
 
@@ -53,7 +56,10 @@ func NewMailServer(t testing.TB, plain bool) *MailServer {
 	pool := x509.NewCertPool()
 	pool.AddCert(certified.Certificate())
 	certified.Close()
-	m := &MailServer{Trust: &tls.Config{RootCAs: pool, ServerName: "example.com"}, Plain: plain}
+	m := &MailServer{
+		Trust:     &tls.Config{RootCAs: pool, ServerName: "example.com"},
+		Authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), Plain: plain,
+	}
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &mailSession{server: m, conn: c}, nil }))
 	server.Domain, server.ErrorLog = "mail.example", log.New(io.Discard, "", 0)
 	server.ReadTimeout, server.WriteTimeout = time.Minute, time.Minute
@@ -101,6 +107,12 @@ func (s *mailSession) Auth(string) (sasl.Server, error) {
 func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
 	if !s.known && !s.server.Plain {
 		return smtp.ErrAuthRequired
+	}
+	switch {
+	case strings.HasPrefix(from, "later"):
+		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 2}, Message: "come back later"}
+	case strings.HasPrefix(from, "never"):
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "\x1b[31mnot your address"}
 	}
 	s.from = from
 	return nil

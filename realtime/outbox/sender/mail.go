@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"net"
 	"net/mail"
 	"net/textproto"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 )
 
@@ -55,20 +57,29 @@ func compose(m outbox.Message) (subject, plain, html string, err error) {
 
 // Mail sends by a mail server of the operator's.
 type Mail struct {
-	host    string
-	domain  string
-	from    *mail.Address
-	options []gomail.Option
+	host     string
+	port     string
+	implicit bool // TLS from the start
+	signsIn  bool
+	domain   string
+	from     *mail.Address
+	options  []gomail.Option
 }
 
 // NewMail returns a Mail. address is smtp://user:password@host:587, which asks for STARTTLS and
 // sends nothing without it, or smtps://…:465, or smtp://host?starttls=no for a relay on a network
 // that nobody else hears. trust is nil for the machine's authorities.
 func NewMail(address, from string, trust *tls.Config) (*Mail, error) {
-	wrong := errors.New("SMTP_URL must be like smtp://user:password@mail.example:587, or smtps://…:465")
+	wrong := errors.New("SMTP_URL must be like smtp://user:password@mail.example:587, or smtps://…:465; in user and password write / ? # % as %2F %3F %23 %25")
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.Fragment != "" {
 		return nil, wrong
+	}
+	if u.RawQuery != "" && (u.RawQuery != "starttls=no" || u.Scheme != "smtp") {
+		return nil, errors.New("SMTP_URL may end with ?starttls=no, after smtp://, and with no other parameter")
+	}
+	if _, hasPassword := u.User.Password(); u.User != nil && (!hasPassword || u.User.Username() == "") {
+		return nil, errors.New("SMTP_URL must have both a user and a password, or none of them")
 	}
 	sender, err := mail.ParseAddress(from)
 	if err != nil || strings.ContainsFunc(from, func(r rune) bool { return r < ' ' }) {
@@ -78,10 +89,10 @@ func NewMail(address, from string, trust *tls.Config) (*Mail, error) {
 	if trust != nil {
 		config = trust.Clone()
 	}
-	m := &Mail{host: u.Hostname(), from: sender, domain: sender.Address[strings.LastIndexByte(sender.Address, '@')+1:]}
+	m := &Mail{host: u.Hostname(), implicit: u.Scheme == "smtps", signsIn: u.User != nil, from: sender, domain: sender.Address[strings.LastIndexByte(sender.Address, '@')+1:]}
 	m.options = []gomail.Option{gomail.WithTimeout(mailTimeout), gomail.WithTLSConfig(config), gomail.WithHELO(m.domain), gomail.WithoutNoop()}
 	port := "587"
-	switch plain := u.Query().Get("starttls") == "no"; {
+	switch plain := u.RawQuery != ""; {
 	case u.Scheme == "smtps":
 		port = "465"
 		m.options = append(m.options, gomail.WithSSL())
@@ -102,6 +113,7 @@ func NewMail(address, from string, trust *tls.Config) (*Mail, error) {
 	if err != nil || number > 65535 {
 		return nil, wrong
 	}
+	m.port = port
 	m.options = append(m.options, gomail.WithPort(number))
 	if u.User != nil {
 		password, _ := u.User.Password()
@@ -139,6 +151,33 @@ func (m *Mail) Send(ctx context.Context, message outbox.Message) outbox.Result {
 	}
 	return letterResult(err)
 }
+
+// Check connects to the mail server as for a mail, signs in, and asks whether MAIL_FROM may send. No
+// mail is sent.
+func (m *Mail) Check(ctx context.Context) db.Finding {
+	client, err := gomail.NewClient(m.host, m.options...)
+	if err != nil {
+		return db.Finding{Area: "mail", Level: db.Obstacle, Text: err.Error(), Cure: "look at SMTP_URL"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*mailTimeout)
+	defer cancel()
+	session, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return m.explain(err)
+	}
+	defer client.CloseWithSMTPClient(session) //nolint:errcheck // what was asked is answered
+	if err := session.Mail(m.from.Address); err != nil {
+		return m.explainFrom(err)
+	}
+	how := "without encryption"
+	if state, err := session.GetTLSConnectionState(); err == nil {
+		how = "by " + tls.VersionName(state.Version)
+	}
+	return db.Finding{Area: "mail", Level: db.Fine, Text: fmt.Sprintf("the mail server %s takes mails from %s, %s; none was sent", m.server(), m.from.Address, how)}
+}
+
+// server names the mail server.
+func (m *Mail) server() string { return net.JoinHostPort(m.host, m.port) }
 
 // letter writes a message as a mail.
 func (m *Mail) letter(message outbox.Message) (*gomail.Msg, error) {

@@ -181,8 +181,9 @@ func TestAnswersOfMailServers(t *testing.T) {
 
 func TestMailSettings(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "mail.example:587", "http://mail.example", "smtp://", "smtp://mail.example/x", "smtp://mail.example:99999", "smtp://a:b@mail.example?starttls=no"} {
-		if _, err := NewMail(bad, "avisos@portal.example", nil); err == nil || strings.Contains(err.Error(), "a:b") {
+	for _, bad := range []string{"", "mail.example:587", "http://mail.example", "smtp://", "smtp://mail.example/x", "smtp://mail.example:99999", "smtp://a:b@mail.example?starttls=no",
+		"smtp://mail.example?starttls=false", "smtp://mail.example?tls=no", "smtps://mail.example?starttls=no", "smtp://user@mail.example", "smtp://:b@mail.example", "smtp://a:b/c@mail.example"} {
+		if _, err := NewMail(bad, "avisos@portal.example", nil); err == nil || strings.Contains(err.Error(), "a:b") || !strings.Contains(err.Error(), "SMTP_URL") {
 			t.Errorf("SMTP_URL=%q: %v", bad, err)
 		}
 	}

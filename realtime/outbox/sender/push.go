@@ -66,6 +66,9 @@ func NewVAPID(private, subject string) (*VAPID, error) {
 	if err != nil {
 		return nil, errors.New("VAPID_PRIVATE_KEY is no base64url: take what `hangarshare vapid` prints")
 	}
+	if _, err := ecdh.P256().NewPublicKey(raw); err == nil {
+		return nil, errors.New("VAPID_PRIVATE_KEY is a public key: take what `hangarshare vapid` prints after VAPID_PRIVATE_KEY=")
+	}
 	key, err := ecdh.P256().NewPrivateKey(raw)
 	if err != nil {
 		return nil, fmt.Errorf("VAPID_PRIVATE_KEY has %d bytes that are no private key of P-256: take what `hangarshare vapid` prints", len(raw))
