@@ -152,8 +152,8 @@ func (m *Mail) Send(ctx context.Context, message outbox.Message) outbox.Result {
 	return letterResult(err)
 }
 
-// Check connects to the mail server as for a mail, signs in, and asks whether MAIL_FROM may send. No
-// mail is sent.
+// Check connects to the mail server as for a mail, signs in, and asks whether MAIL_FROM may send.
+// No mail is sent.
 func (m *Mail) Check(ctx context.Context) db.Finding {
 	client, err := gomail.NewClient(m.host, m.options...)
 	if err != nil {
