@@ -37,7 +37,7 @@ func (b Breaker) Collect() []stats.Stat {
 	if b.circuit.State() != gobreaker.StateClosed {
 		open = 1
 	}
-	return []stats.Stat{stats.Gauge("hangarshare_breaker_open", "1 while the database is not asked, because it did not answer, by purpose.", open).
+	return []stats.Stat{stats.Gauge("hangarshare_breaker_open", "1 from when the database did not answer such questions until it answers one again, by purpose.", open).
 		With("purpose", b.circuit.Name())}
 }
 
