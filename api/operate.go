@@ -263,6 +263,9 @@ func (s *Server) noteOperation(r *http.Request, what string, which any) {
 		}
 	}
 	c := clientOf(r.Context())
+	if c.address == "" { // a machine with a proxy that speaks for nobody here: its own
+		c.address, c.port = peerOf(r.RemoteAddr).String(), portOf(r.RemoteAddr)
+	}
 	s.Log.Info("an operator acts", "action", detail, "network", c.address)
 	s.Journal.Note(db.Entry{Kind: db.JournalAdmin, Network: c.address, Port: c.port, Detail: detail})
 }

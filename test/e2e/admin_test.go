@@ -48,7 +48,8 @@ func TestAdmin(t *testing.T) {
 	admins := []string{harness.FreeAddress(t), harness.FreeAddress(t)}
 	var servers []*harness.Program
 	for _, admin := range admins {
-		servers = append(servers, harness.Serve(t, portal, "--admin-addr", admin, "--admin-token", adminToken))
+		servers = append(servers, harness.Serve(t, portal, "--admin-addr", admin, "--admin-token", adminToken,
+			"--trusted-proxies", "127.0.0.1"))
 	}
 	bearer := []string{"Authorization", "Bearer " + adminToken}
 	token := harness.TokenFor(t, one.UserID, time.Hour)
