@@ -17,6 +17,10 @@ type trendRow struct {
 	In, Out                  *time.Time
 	Price                    string
 	Nights                   *int64
+
+	stays         bool
+	in, out       time.Time // instants
+	inDay, outDay time.Time // dates
 }
 
 // trendOracle answers by brute force: it looks at every quarter of an hour, and adds nothing to a
@@ -30,6 +34,7 @@ type trendOracle struct {
 	spaces    map[string]int64
 	published map[string]bool
 	starts    map[time.Time]time.Time
+	of        map[string][]*trendRow // the stays of each hangar
 }
 
 const quarter = 15 * time.Minute
@@ -93,8 +98,18 @@ func (o *trendOracle) instant(at *time.Time) time.Time {
 	return *at
 }
 
-func (o *trendOracle) stays(r trendRow) bool {
-	return counts(r.Status) && r.In != nil && r.Out != nil && o.instant(r.In).Before(o.instant(r.Out))
+// place notes when each stay begins and ends, so that a large history is read once.
+func (o *trendOracle) place() {
+	o.of = make(map[string][]*trendRow)
+	for i := range o.rows {
+		r := &o.rows[i]
+		r.stays = counts(r.Status) && r.In != nil && r.Out != nil && o.instant(r.In).Before(o.instant(r.Out))
+		if r.stays {
+			r.in, r.out = o.instant(r.In), o.instant(r.Out)
+			r.inDay, r.outDay = o.shown(r.in), o.shown(r.out)
+			o.of[r.Hangar] = append(o.of[r.Hangar], r)
+		}
+	}
 }
 
 // known reports whether anything had happened by the end of a day.
@@ -111,8 +126,8 @@ func (o *trendOracle) first() time.Time {
 		if r.Status == "cancelled" && r.Cancelled != nil {
 			at = append(at, *r.Cancelled)
 		}
-		if o.stays(r) {
-			at = append(at, o.instant(r.In))
+		if r.stays {
+			at = append(at, r.in)
 		}
 		for _, t := range at {
 			if day := o.shown(t); day.Before(first) {
@@ -149,7 +164,7 @@ func (o *trendOracle) between(c *count, from, to, arrived time.Time) {
 		if r.Status == "cancelled" && r.Cancelled != nil && in(*r.Cancelled, to) {
 			c.cancelled++
 		}
-		if o.stays(r) && in(o.instant(r.In), arrived) {
+		if r.stays && in(r.in, arrived) {
 			c.arrivals++
 		}
 	}
@@ -172,12 +187,8 @@ func (o *trendOracle) sellNights(c *count, from, to time.Time) {
 		}
 		for hangar := range o.spaces {
 			stays := int64(0)
-			for _, r := range o.rows {
-				if r.Hangar != hangar || !o.stays(r) {
-					continue
-				}
-				in, out := o.shown(o.instant(r.In)), o.shown(o.instant(r.Out))
-				if in.Equal(day) || in.Before(day) && day.Before(out) {
+			for _, r := range o.of[hangar] {
+				if r.inDay.Equal(day) || r.inDay.Before(day) && day.Before(r.outDay) {
 					stays++
 				}
 			}
@@ -191,8 +202,8 @@ func (o *trendOracle) sellTime(c *count, from, to time.Time) {
 	for at := from; at.Before(to); at = at.Add(quarter) {
 		for hangar := range o.spaces {
 			stays := int64(0)
-			for _, r := range o.rows {
-				if r.Hangar == hangar && o.stays(r) && !at.Before(o.instant(r.In)) && at.Before(o.instant(r.Out)) {
+			for _, r := range o.of[hangar] {
+				if !at.Before(r.in) && at.Before(r.out) {
 					stays++
 				}
 			}
@@ -217,6 +228,7 @@ func (c count) values() []string {
 // answer tells trends in lines.
 func (o *trendOracle) answer(q db.TrendQuery) (lines []string) {
 	q, _ = q.Widened()
+	o.place()
 	first, end := o.first(), o.now.Add(time.Microsecond)
 	own := o.spans(q.Interval, q.From, q.To)
 	total, before := count{revenue: new(big.Rat)}, count{revenue: new(big.Rat)}
