@@ -260,7 +260,7 @@ func TestBudgets(t *testing.T) {
 	}
 	// What a large screen loads when a panel is opened, with the words of one language. Once the
 	// calendar is drawn it loads what follows changes.
-	for panel, limit := range map[string]int{"calendar": 8 << 10, "trends": 9500} {
+	for panel, limit := range map[string]int{"calendar": 8 << 10, "trends": 6 << 10} {
 		size := len(all[panel+"/words/pt.js"].gzipped)
 		for name := range moduleClosure(t, all, panel+"/view.js") {
 			if !first[name] {
@@ -270,6 +270,27 @@ func TestBudgets(t *testing.T) {
 		t.Logf("gzipped: the modules of %s %d bytes", panel, size)
 		if size > limit {
 			t.Errorf("the modules of %s, beside those of the page: %d bytes of %d", panel, size, limit)
+		}
+	}
+	// What the trends load while the first answer is on its way, and what they load when it is
+	// used.
+	charts := moduleClosure(t, all, "trends/view.js")
+	for entry, limit := range map[string]int{"controls": 5 << 10, "live": 1280, "more": 5 << 9} {
+		modules := moduleClosure(t, all, "trends/"+entry+".js")
+		if words := "trends/words/" + entry + "-pt.js"; all[words] != nil {
+			modules[words] = true
+		}
+		if entry == "more" {
+			delete(modules, "trends/address.js") // controls have brought it
+		}
+		size := 0
+		for name := range modules {
+			if !first[name] && !charts[name] {
+				size += len(all[name].gzipped)
+			}
+		}
+		if t.Logf("gzipped: %s of trends %d bytes", entry, size); size == 0 || size > limit {
+			t.Errorf("%s of trends, beside its charts: %d bytes of %d", entry, size, limit)
 		}
 	}
 	if changes := len(all["calendar/changes.js"].gzipped); changes > 2<<10 {

@@ -1,8 +1,14 @@
 /**
- * The bucket that is under way, brought into a window that is on the screen. Loaded when numbers
- * change for the first time.
+ * What changes in a window that is on the screen: the bucket that is under way is asked for again,
+ * and brought into it. Loaded when numbers change for the first time.
  * @import * as R from './shapes.js'
  */
+import { addDays } from '../state/days.js';
+
+/** The least time between two questions about the bucket that is under way. */
+const LIVE_MS = 5000;
+/** While numbers change, the whole window is asked for as often: earlier buckets change too. */
+const WHOLE_MS = 60_000;
 
 /** Sums, which a difference carries on; the others are averages. @type {R.Metric[]} */
 const SUMS = ['revenue', 'bookings', 'cancelled', 'arrivals'];
@@ -37,4 +43,52 @@ export function merge(window, answer) {
   places.forEach((at, i) => (window.buckets[at] = answer.buckets[i]));
   window.asOf = answer.asOf;
   return true;
+}
+
+/** @param {R.View} view @returns {R.Live} */
+export function newLive(view) {
+  const { around } = view;
+  /** Numbers changed since the last question about the bucket that is under way, and about all. */
+  let [dirty, stale] = [false, false];
+  let asking = false;
+  let askedAt = view.loadedAt;
+  /** @type {any} */
+  let timer = null;
+
+  async function ask() {
+    timer = null;
+    const { data, current, turn } = view;
+    if (asking || current < 0 || !data || document.visibilityState === 'hidden' || around.paused?.()) return;
+    dirty = false;
+    asking = true;
+    askedAt = performance.now();
+    try {
+      const answer = await around.get(view.path({ interval: data.interval, from: data.buckets[current].start.slice(0, 10), to: addDays(view.today(), 1) }));
+      if (turn === view.turn && merge(data, answer)) view.draw();
+    } catch {
+      dirty = true;
+    }
+    asking = false;
+  }
+
+  function schedule() {
+    if (timer === null && !asking) timer = setTimeout(() => void ask(), Math.max(0, askedAt + LIVE_MS - performance.now()));
+  }
+
+  return {
+    change() {
+      dirty = stale = true;
+      schedule();
+    },
+    loaded() {
+      dirty = stale = false;
+      askedAt = view.loadedAt;
+    },
+    tick() {
+      if (asking) return;
+      if (dirty) schedule();
+      if (stale && performance.now() - view.loadedAt > WHOLE_MS) void view.load();
+    },
+    stop: () => clearTimeout(timer),
+  };
 }

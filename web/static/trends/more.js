@@ -4,7 +4,8 @@
  * @import * as R from './shapes.js'
  */
 import { h, setAttribute } from '../dom.js';
-import { earliest } from './state.js';
+import { addDays } from '../state/days.js';
+import { earliest, ownRange } from './address.js';
 
 /** How long the browser may read a file that was made here. */
 const FILE_MS = 60_000;
@@ -16,19 +17,16 @@ const CHARTED = ['revenue', 'bookings', 'occupancy'];
 /** @type {Record<string, () => Promise<{default: R.Words}>>} */
 const WORDS = { en: () => import('./words/more-en.js'), es: () => import('./words/more-es.js') };
 
-/**
- * Every number of the charts.
- * @param {R.Tools} tools @param {R.Answer} data @param {number} current the bucket that is under way
- * @param {boolean} compared @param {string} span
- */
-function newTable({ words, fill, valueOf, nameOf }, { buckets, series, before, totals }, current, compared, span) {
-  const columns = COLUMNS.flatMap((metric) => (compared && CHARTED.includes(metric) ? [{ metric, past: false }, { metric, past: true }] : [{ metric, past: false }]));
+/** Every number of the charts. @param {R.View} view @param {R.NameOf} nameOf */
+function newTable({ data, current, choice, span, formats, wording: { words, say } }, nameOf) {
+  const { buckets, series, before, totals } = /** @type {R.Answer} */ (data);
+  const columns = COLUMNS.flatMap((metric) => (choice.compare !== 'none' && CHARTED.includes(metric) ? [{ metric, past: false }, { metric, past: true }] : [{ metric, past: false }]));
   const head = (/** @type {string} */ scope, /** @type {(Node | string)[]} */ ...text) => h('th', { scope }, ...text);
   const cells = (/** @type {(metric: R.Metric, past: boolean) => number | null | undefined} */ of) =>
-    columns.map(({ metric, past }) => h('td', null, valueOf(metric, of(metric, past))));
+    columns.map(({ metric, past }) => h('td', null, formats.valueOf(metric, of(metric, past))));
   return h('table', null,
     h('caption', { class: 'sr' }, `${words.asTable}: ${span}`),
-    h('thead', null, h('tr', null, head('col', words.range), ...columns.map(({ metric, past }) => head('col', past ? fill(words.past, { metric: words[metric] }) : words[metric])))),
+    h('thead', null, h('tr', null, head('col', words.range), ...columns.map(({ metric, past }) => head('col', past ? say('past', { metric: words[metric] }) : words[metric])))),
     h('tbody', null, ...buckets.map((bucket, i) => h('tr', null, head('row', nameOf(bucket), ...(i === current ? [h('small', null, ` ${words.underWay}`)] : [])),
       ...cells((metric, past) => (past ? before?.[metric] : series[metric])?.[i])))),
     h('tfoot', null, h('tr', null, head('row', words.total), ...cells((metric, past) => totals[metric][past ? 'before' : 'value']))));
@@ -47,22 +45,19 @@ async function saveFile(around, path, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), FILE_MS);
 }
 
-/**
- * Two days to choose.
- * @param {R.Tools} tools @param {(first: string, last: string) => void} choose
- */
-function newDays({ words }, choose) {
+/** Two days to choose. @param {R.View} view */
+function newDays({ wording: { words }, choose }) {
   const [first, last] = [words.first, words.last].map((label) => h('input', { type: 'date', 'aria-label': label, required: true }));
   const node = h('form', { class: 'tr-own', onsubmit: (/** @type {Event} */ event) => {
     event.preventDefault();
     const days = [first.value, last.value].sort();
-    choose(days[0], days[1]);
+    choose({ own: ownRange(days[0], days[1]) });
   } }, first, '–', last, h('button', { class: 'tool' }, words.apply));
   return {
     node,
-    /** @param {R.Choice} choice @param {string} today */
-    update(choice, today) {
-      for (const [input, value] of /** @type {const} */ ([[first, choice.first], [last, choice.last]])) {
+    /** @param {R.Range} range @param {string} today */
+    update({ from, to }, today) {
+      for (const [input, value] of /** @type {const} */ ([[first, from], [last, addDays(to, -1)]])) {
         if (input.dataset.value !== value) input.value = input.dataset.value = value;
         setAttribute(input, 'max', today);
         setAttribute(input, 'min', earliest(today));
@@ -71,32 +66,26 @@ function newDays({ words }, choose) {
   };
 }
 
-/** How each number is calculated. @param {R.Tools} tools */
-const newHow = ({ words }) => h('dl', null, ...[...COLUMNS, 'compare', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
+/** How each number is calculated. @param {R.Wording['words']} words */
+const newHow = (words) => h('dl', null, ...[...COLUMNS, 'compare', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
 
-/**
- * All of that, with its words.
- * @param {R.Around} around @param {R.Tools} given @param {(first: string, last: string) => void} choose
- */
-export async function newExtras(around, given, choose) {
-  const { language } = around.wording.words;
-  const { default: words } = await (WORDS[language] ?? (() => import('./words/more-pt.js')))();
-  const tools = { ...given, words: { ...given.words, ...words } };
+/** All of that, with its words. @param {R.View} view @param {R.NameOf} nameOf @returns {Promise<R.Extras>} */
+export async function newExtras(view, nameOf) {
+  const { around, wording: { words } } = view;
+  const { default: more } = await (WORDS[words.language] ?? (() => import('./words/more-pt.js')))();
+  Object.assign(words, more);
   /** @type {ReturnType<typeof newDays> | null} */
   let chosen = null;
   return {
-    /** @type {(data: R.Answer, current: number, compared: boolean, span: string) => HTMLElement} */
-    table: (data, current, compared, span) => newTable(tools, data, current, compared, span),
-    save: (/** @type {string} */ path) => saveFile(around, path, `${words.fileName}-${around.ownerId}.csv`),
-    /** @type {(room: HTMLElement, choice: R.Choice, today: string) => void} */
-    days(room, choice, today) {
-      chosen ??= newDays(tools, choose);
+    table: () => newTable(view, nameOf),
+    save: (path) => saveFile(around, path, `${words.fileName}-${around.ownerId}.csv`),
+    days(room) {
+      chosen ??= newDays(view);
       if (!chosen.node.isConnected) room.append(chosen.node);
-      chosen.update(choice, today);
+      if (view.choice.own) chosen.update(view.choice.own, view.today());
     },
-    /** @param {HTMLElement} details */
     explain(details) {
-      if (details.children.length === 1) details.append(newHow(tools));
+      if (details.children.length === 1) details.append(newHow(words));
     },
   };
 }

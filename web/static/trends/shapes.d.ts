@@ -1,7 +1,7 @@
 /** What `GET …/trends` answers, and what its charts are drawn from. */
-import type { Around, LazyView, Wording } from '../shapes.js';
+import type { Around, LazyView, Wording as PageWording } from '../shapes.js';
 
-export type { Around, LazyView, Wording };
+export type { Around, LazyView };
 export type Interval = 'hour' | 'day' | 'week' | 'month';
 export type Metric = 'revenue' | 'bookings' | 'cancelled' | 'occupancy' | 'averageStay' | 'arrivals';
 /** By bucket; null is unknown, and never 0. */
@@ -28,9 +28,10 @@ export interface Choice {
   preset: Preset;
   compare: Compare;
   table: boolean;
-  /** The first and the last day of a range of one's own, like 2026-03-01. */
-  first: string;
-  last: string;
+  /** The id of one hangar; empty for all. */
+  hangar: string;
+  /** The last range of one's own. */
+  own: Range | null;
 }
 export interface Range { interval: Interval; from: string; /** Exclusive. */ to: string }
 
@@ -44,19 +45,92 @@ export interface ChartKind {
 }
 export type Words = Record<string, string>;
 
-/** Words, numbers and names as all parts write them. */
-export interface Tools {
-  words: Words;
-  /** A text with its places filled in. */
-  fill(text: string, values: Record<string, string | number>): string;
-  format: Record<Metric, (value: number) => string>;
+/** The page's words with those of the trends, to which later modules add theirs. */
+export interface Wording extends Omit<PageWording, 'words' | 'say'> {
+  words: PageWording['words'] & Record<string, string>;
+  say(name: string, values?: Record<string, string | number>): string;
+}
+
+/** How numbers are written, by metric. */
+export interface Formats extends Record<Metric, (value: number) => string> {
+  /** Money beside an axis, in few letters. */
+  money(value: number): string;
   /** A value, or that it is not known. */
   valueOf(metric: Metric, value: number | null | undefined): string;
-  changeOf(metric: Metric, value: number | null, before: number | null, change: number): string;
-  nameOf(bucket: Bucket): string;
-  /** The same below an axis. */
-  shortOf(bucket: Bucket): string;
-  formatCount(value: number): string;
-  /** Money beside an axis, in few letters. */
-  axisMoney(value: number): string;
+  changeOf(metric: Metric, total: Total): string;
+  /** A bucket's name below an axis. */
+  shortOf(answer: Answer, bucket: Bucket): string;
+}
+/** A bucket's name. */
+export type NameOf = (bucket: Bucket) => string;
+
+/** Where a total and its change are written. */
+export interface Figure { metric: Metric; total: HTMLElement; change: HTMLElement }
+export interface Chart extends Figure {
+  below?: Metric;
+  line?: boolean;
+  node: HTMLElement;
+  plot: HTMLElement;
+  svg: SVGElement;
+  /** Where buckets begin, how wide each is, and where the lowest one ends. */
+  left: number;
+  slot: number;
+  bottom: number;
+  x(bucket: number): number;
+  y(value: number): number;
+  /** `current` is the bucket that is under way, `names` are those below the axis. */
+  draw(answer: Answer, current: number, names: string[]): void;
+}
+
+/** What the modules of the trends share. */
+export interface View {
+  around: Around;
+  wording: Wording;
+  formats: Formats;
+  charts: Chart[];
+  node: HTMLElement;
+  body: HTMLElement;
+  button(text: string, onclick: (event: Event) => void, props?: object): HTMLElement;
+  choice: Choice;
+  data: Answer | null;
+  /** The bucket that is under way, or -1. */
+  current: number;
+  /** Another number with each window that is asked for. */
+  turn: number;
+  /** By `performance.now()`. */
+  loadedAt: number;
+  /** What the window shows: hangar and days. */
+  span: string;
+  today(): string;
+  path(range?: Range): string;
+  choose(change: Partial<Choice>): void;
+  draw(): void;
+  drawTotal(figure: Figure): void;
+  fail(): void;
+  load(): Promise<void>;
+}
+export interface Controls {
+  draw(): void;
+  /** Keeps the choice in the page's address, where that is wanted. */
+  keep(): void;
+  /** The hangar that is chosen, before days; empty for all. */
+  place(): string;
+  /** Once a second: a bucket may have begun. */
+  tick(): void;
+  stop(): void;
+}
+export interface Live {
+  /** Numbers changed. */
+  change(): void;
+  /** The whole window was loaded. */
+  loaded(): void;
+  tick(): void;
+  stop(): void;
+}
+/** What is loaded when it is used. */
+export interface Extras {
+  table(): HTMLElement;
+  save(path: string): Promise<void>;
+  days(room: HTMLElement): void;
+  explain(details: HTMLElement): void;
 }

@@ -242,7 +242,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     if (faults.parts.has(part)) return json(response, 500, {});
     if (part === 'trends') {
       const answer = trendsOf(url.searchParams, now(), owner);
-      if (!answer) return json(response, 400, {});
+      if (!answer) return json(response, answer === null ? 400 : 404, {});
       if (url.searchParams.get('format') !== 'csv') return json(response, 200, answer, { 'Last-Event-ID': lastId(owner) });
       response.writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8', 'Content-Disposition': `attachment; filename="tendencias-${ownerId}-${answer.from.slice(0, 7)}.csv"` });
       return response.end(csvOf(answer, url.searchParams.get('csv') === 'rfc4180'));

@@ -49,9 +49,11 @@ function next(start, interval) {
 /**
  * What the hours from one instant to another had. Today is what the cards say: what they said at
  * `owner.begun` is spread over the hours until then, and what came since belongs to this hour.
+ * Each hour is that of one hangar alone, so all of them make up the whole.
  * @param {number} from @param {number} to @param {number} now @param {any} owner
+ * @param {number} hangar the number of the one that is asked for, or -1
  */
-function sum(from, to, now, { metrics, begun }) {
+function sum(from, to, now, { metrics, begun, listings }, hangar) {
   const today = midnight(dateOf(now));
   const first = today - FIRST_DAYS * DAY_MS;
   /** @type {Record<string, number | null>} */
@@ -76,6 +78,7 @@ function sum(from, to, now, { metrics, begun }) {
   };
   for (let at = Math.floor(Math.max(from, first) / HOUR_MS) * HOUR_MS; at < end; at += HOUR_MS) {
     const hour = at / HOUR_MS;
+    if (hangar >= 0 && hour % listings.length !== hangar) continue;
     const part = Math.min(1, (end - at) / HOUR_MS, (at + HOUR_MS - from) / HOUR_MS);
     const isToday = at >= today;
     total.revenue += Math.round(100 * (isToday ? ofToday('revenueToday', at, 2) : part * weight(hour) * (120 + 420 * noise(hour, 1) + 150 * Math.sin(hour / 900))));
@@ -98,11 +101,14 @@ function sum(from, to, now, { metrics, begun }) {
 const change = (/** @type {number | null} */ value, /** @type {number | null} */ before) => (before && value !== null ? Math.round((value - before) / before * 1000) / 10 : null);
 
 /**
- * The answer to a question, or null for one that is refused.
+ * The answer to a question, null for one that is refused, and undefined for a hangar of others.
  * @param {URLSearchParams} query @param {number} now @param {any} owner
  */
 export function trendsOf(query, now, owner) {
   const interval = query.get('interval') ?? 'day';
+  const hangarId = query.get('hangarId') ?? '';
+  const hangar = owner.listings.findIndex((/** @type {any} */ one) => one.hangarId === hangarId);
+  if (hangarId && hangar < 0) return undefined;
   const compare = query.get('compare') ?? 'none';
   const today = midnight(dateOf(now));
   const from = begin(midnight(query.get('from') ?? dateOf(today - 29 * DAY_MS)), interval);
@@ -115,11 +121,11 @@ export function trendsOf(query, now, owner) {
   const end = next(/** @type {number} */ (starts.at(-1)), interval);
   const days = Math.round((end - from) / DAY_MS);
   const shift = (compare === 'year' ? (query.get('match') === 'weekday' ? 364 : 365) : query.get('match') === 'weekday' ? Math.ceil(days / 7) * 7 : days) * DAY_MS;
-  const values = starts.map((start) => sum(start, next(start, interval), now, owner));
+  const values = starts.map((start) => sum(start, next(start, interval), now, owner, hangar));
   const elapsed = (/** @type {number} */ start) => Math.max(start, Math.min(next(start, interval), now));
-  const past = starts.map((start) => sum(start < now ? start - shift : Infinity, elapsed(start) - shift, now, owner));
-  const total = sum(from, end, now, owner);
-  const totalBefore = compare === 'none' ? null : sum(from - shift, Math.min(end, now) - shift, now, owner);
+  const past = starts.map((start) => sum(start < now ? start - shift : Infinity, elapsed(start) - shift, now, owner, hangar));
+  const total = sum(from, end, now, owner, hangar);
+  const totalBefore = compare === 'none' ? null : sum(from - shift, Math.min(end, now) - shift, now, owner, hangar);
   const series = (/** @type {any[]} */ rows) => Object.fromEntries(METRICS.map((metric) => [metric, rows.map((row) => row[metric])]));
   return {
     timezone: 'America/Sao_Paulo', interval, from: dateOf(from), to: dateOf(end), asOf: text(now),

@@ -7,6 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { launch } from './chromium.js';
 import { accessible, card, dashboard, drawn, fits, live } from './dashboard.js';
+import { trendsOf } from './fake-trends.js';
+import { TIMEOUT_MS } from '../timeout.js';
 
 /** @typedef {import('playwright-core').Page} Page */
 
@@ -149,26 +151,242 @@ describe('the trends', { concurrency: false }, () => {
 
   test('axe finds nothing at three widths, light and dark, as charts and as a table, and nothing runs over', () => dashboard(browser, async ({ page }) => {
     await open(page);
+    await page.locator('.tr-place select').selectOption('3');
+    await page.getByRole('button', { name: 'Outro', exact: true }).click();
+    await page.getByLabel('Primeiro dia').waitFor();
     await page.locator('.tr-how summary').click();
+    await page.locator('.tr-how dl').waitFor();
     for (const viewport of [{ width: 1280, height: 900 }, { width: 768, height: 900 }, { width: 360, height: 800 }]) {
       await page.setViewportSize(viewport);
       for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         await page.emulateMedia({ colorScheme });
-        await drawn(page);
-        const where = `${viewport.width} px, ${colorScheme}`;
-        // Axe knows a link that skips by the first other one, which is in a shadow tree here.
-        await accessible(page, where, { region: { enabled: false } });
-        await fits(page, where);
+        for (const shape of ['charts', 'table']) {
+          await drawn(page);
+          const where = `${viewport.width} px, ${colorScheme}, ${shape}`;
+          assert.equal(await page.locator('.tr-sheet').isVisible(), shape === 'table', where);
+          // Axe knows a link that skips by the first other one, which is in a shadow tree here.
+          await accessible(page, where, { region: { enabled: false } });
+          await fits(page, where);
+          await page.getByRole('button', { name: 'Ver como tabela' }).click();
+        }
       }
-      await page.locator('.tr-bar .tools button').click();
     }
     await page.setViewportSize({ width: 320, height: 600 });
     await fits(page, '320 px');
   }, { page: { bypassCSP: true, reducedMotion: 'reduce' } }));
 
+  test('by keyboard alone: every control in order, what each chart says, table, days and explanation', () => dashboard(browser, async ({ page }) => {
+    await live(page);
+    await page.locator('.trends header button').focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.tr-body').waitFor();
+    await page.locator('.tr-place select').waitFor();
+    /** What has the focus, and whether that is to be seen. */
+    const focused = () => page.evaluate(() => {
+      const element = document.querySelector('realtime-metrics-display').shadowRoot.activeElement;
+      const name = element.getAttribute('aria-label') ?? element.closest('label')?.firstChild.textContent ?? element.textContent;
+      const seen = element.matches('input[type=range]') ? element.nextElementSibling : element;
+      return [name.trim(), element.matches(':focus-visible') && getComputedStyle(seen).outlineStyle !== 'none'];
+    });
+    const order = ['Hoje', '7 dias', '30 dias', '90 dias', '12 meses', 'Outro', 'Hangar', 'Comparar com', 'Ver como tabela', 'Baixar CSV',
+      ...['Receita', 'Reservas', 'Ocupação'].map((name) => `${name}. Setas esquerda e direita leem cada ponto.`), 'Como é calculado'];
+    for (const name of order) {
+      await page.keyboard.press('Tab');
+      assert.deepEqual(await focused(), [name, true]);
+    }
+    await page.keyboard.press('Enter');
+    await page.locator('.tr-how dl').waitFor();
+    for (let n = 0; n < 3; n++) await page.keyboard.press('Shift+Tab');
+    const slider = page.locator('[data-chart=revenue] input');
+    const text = () => slider.getAttribute('aria-valuetext');
+    const newest = await text();
+    await page.keyboard.press('ArrowLeft');
+    const left = await text();
+    assert.notEqual(left, newest);
+    assert.equal(await page.locator('[data-chart=revenue] .tr-read').textContent(), left, 'what is heard is seen');
+    await page.keyboard.press('ArrowRight');
+    assert.equal(await text(), newest);
+    await page.keyboard.press('Home');
+    assert.equal(await slider.inputValue(), '0');
+    const first = await text();
+    // The window is loaded again while a person reads: the point stays where it was.
+    await Promise.all([page.waitForResponse(/trends\?/), page.evaluate(() => document.querySelector('realtime-metrics-display').shadowRoot.querySelector('[data-preset="30"]').click())]);
+    await page.waitForFunction(() => !document.querySelector('realtime-metrics-display').shadowRoot.querySelector('.tr[aria-busy]'));
+    assert.deepEqual([await text(), (await focused())[0]], [first, order[10]]);
+    for (let n = 0; n < 2; n++) await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await page.locator('.tr-sheet tbody tr').nth(29).waitFor();
+    assert.deepEqual(await focused(), ['Ver como tabela', true]);
+    for (let n = 0; n < 5; n++) await page.keyboard.press('Tab');
+    assert.deepEqual((await focused())[0], 'Ver como tabela', 'the table, which scrolls');
+    const scrolled = page.waitForFunction(() => document.querySelector('realtime-metrics-display').shadowRoot.querySelector('.tr-sheet').scrollTop > 0);
+    await page.keyboard.press('End');
+    await scrolled;
+  }));
+
+  test('in forced colours nothing rests on a colour of our own', () => dashboard(browser, async ({ page }) => {
+    await open(page);
+    await page.locator('.tr-legend li:visible').nth(2).waitFor();
+    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+      await page.emulateMedia({ forcedColors: 'active', colorScheme });
+      await drawn(page);
+      const found = await page.evaluate(() => {
+        const root = document.querySelector('realtime-metrics-display').shadowRoot;
+        const probe = document.createElement('i');
+        document.body.append(probe);
+        const system = (/** @type {string} */ name) => {
+          probe.style.cssText = `forced-color-adjust: none; color: ${name}`;
+          return getComputedStyle(probe).color;
+        };
+        const of = (/** @type {string} */ selector, /** @type {string} */ property) => getComputedStyle(root.querySelector(selector)).getPropertyValue(property);
+        const answer = {
+          bars: [of('.tr-bars', 'fill'), system('CanvasText')], line: [of('[data-chart=occupancy] .tr-line', 'stroke'), system('CanvasText')],
+          hatch: [of('.tr-hatch', 'stroke'), system('CanvasText')], before: [of('.tr-before', 'stroke'), system('Highlight')],
+          cancelled: [of('.tr-under', 'fill'), system('GrayText')], names: [of('.tr-grid text', 'fill'), system('GrayText')],
+          pressed: [of('.tr [aria-pressed=true]', 'background-color'), system('Highlight')], word: [of('.tr [aria-pressed=true]', 'color'), system('HighlightText')],
+        };
+        probe.remove();
+        return { answer, canvas: system('Canvas') };
+      });
+      for (const [what, [shown, wanted]] of Object.entries(found.answer)) {
+        assert.equal(shown, wanted, `${what}, ${colorScheme}`);
+        assert.notEqual(shown, found.canvas, `${what} is as its ground, ${colorScheme}`);
+      }
+      await accessible(page, `forced colours, ${colorScheme}`, { region: { enabled: false } });
+    }
+  }, { page: { bypassCSP: true } }));
+
+  test('on paper: no controls, what is compared and where, and the whole table', () => dashboard(browser, async ({ page }) => {
+    await open(page);
+    await page.locator('.tr-place select').selectOption('2');
+    await page.locator('.tr-range', { hasText: 'Hangar ' }).waitFor();
+    await page.getByRole('button', { name: '90 dias', exact: true }).click();
+    await page.getByRole('button', { name: 'Ver como tabela' }).click();
+    await page.locator('.tr-sheet tbody tr').nth(89).waitFor();
+    await page.setViewportSize({ width: 718, height: 1000 });
+    await page.emulateMedia({ media: 'print' });
+    await drawn(page);
+    for (const control of ['.trends .tool', '.tr label', '.tr select']) assert.equal(await page.locator(`${control}:visible`).count(), 0, control);
+    for (const told of ['.tr-range', '.tr .basis', '.tr-legend', '.tr-facts', '[data-chart=revenue] svg', '[data-chart=occupancy] .tr-total']) assert.ok(await page.locator(told).first().isVisible(), told);
+    await page.locator('.tr-legend').getByText('período anterior').waitFor();
+    const cut = await page.locator('.tr-sheet').evaluate((sheet) => [sheet.scrollHeight - sheet.clientHeight, sheet.scrollWidth - sheet.clientWidth]);
+    assert.deepEqual(cut, [0, 0], 'nothing of the table is cut off');
+    await fits(page, 'paper');
+    for (const metric of ['revenue', 'bookings', 'occupancy']) {
+      const [drawing, room] = await page.locator(`[data-chart=${metric}]`).evaluate((chart) => [chart.querySelector('svg'), chart].map((one) => one.getBoundingClientRect().right));
+      assert.ok(drawing <= room, `${metric}: ${drawing} of ${room}`);
+    }
+    // A hatched bar without its background would be an empty one.
+    assert.equal(await page.locator('.tr').evaluate((node) => getComputedStyle(node).printColorAdjust), 'exact');
+    assert.ok((await page.pdf({ preferCSSPageSize: true })).length > 10_000);
+  }));
+
+  test('the full hour and midnight pass while it is open: buckets and like for like follow', () => dashboard(browser, async ({ page, server }) => {
+    await live(page);
+    await page.locator('.trends header button').click();
+    await page.locator('.tr-body').waitFor();
+    const names = () => page.locator('.tr-sheet tbody tr').evaluateAll((rows) => rows.map((row) => row.firstElementChild.textContent));
+    /** @type {any} the newest answer about trends */
+    let answer;
+    page.on('response', async (one) => {
+      if (/trends\?/.test(one.url())) answer = { url: one.url(), ...await one.json() };
+    });
+    /** What the page says is the server's answer to a question of this day. @param {string} query */
+    const agrees = async (query) => {
+      assert.ok(answer.url.includes(query), `${answer.url}: ${query}`);
+      const { totals } = answer;
+      const amount = (/** @type {string | null} */ text) => Number((text ?? '').replace(/[^\d,]/g, '').replace(',', '.'));
+      assert.equal(amount(await page.locator('[data-chart=revenue] .tr-total > b').textContent()), totals.revenue.value, query);
+      assert.equal(amount(/antes (.*)$/.exec(await page.locator('[data-chart=revenue] .tr-change').textContent() ?? '')?.[1] ?? ''), totals.revenue.before, query);
+    };
+    /** Both clocks go on. @param {number} minutes */
+    const pass = async (minutes) => {
+      server.advance(minutes * 60_000);
+      await page.clock.fastForward(minutes * 60_000);
+    };
+    const asOf = (/** @type {string} */ time) => page.locator('.tr .basis', { hasText: `dados de ${time}` }).first().waitFor({ timeout: TIMEOUT_MS });
+    const range = (/** @type {number} */ days) => {
+      const day = (/** @type {number} */ n) => new Date(Date.now() + server.ahead - 3 * 3_600_000 + n * 86_400_000).toISOString().slice(0, 10);
+      return `from=${day(1 - days)}&to=${day(1)}&compare=before`;
+    };
+    await page.getByRole('button', { name: 'Ver como tabela' }).click();
+    await page.getByRole('button', { name: 'Hoje', exact: true }).click();
+    await page.locator('.tr-sheet tbody tr').nth(23).waitFor();
+    assert.equal((await names()).findIndex((name) => /em andamento/.test(name)), 14);
+
+    await pass(30); // 15:02: another hour is under way
+    await page.locator('.tr-sheet tbody tr').nth(15).getByText('em andamento').waitFor({ timeout: TIMEOUT_MS });
+    assert.equal((await names()).filter((name) => /em andamento/.test(name)).length, 1);
+    await asOf('15:0');
+    await agrees(`interval=hour&${range(1)}`);
+
+    // By days the bucket is the same, and what it is compared with ends an hour later.
+    await page.getByRole('button', { name: '7 dias', exact: true }).click();
+    await page.locator('.tr-sheet tbody tr').nth(7).waitFor({ state: 'detached' });
+    const week = await names();
+    await pass(60);
+    await asOf('16:0');
+    assert.deepEqual(await names(), week);
+    await agrees(`interval=day&${range(7)}`);
+
+    await pass(8 * 60); // 00:02
+    await asOf('00:0');
+    const next = await names();
+    assert.deepEqual(next.slice(0, 6), week.slice(1).map((name) => name.replace(' em andamento', '')));
+    assert.match(next[6], /em andamento$/);
+    await agrees(`interval=day&${range(7)}`);
+    await page.getByRole('button', { name: 'Hoje', exact: true }).click();
+    await page.locator('.tr-sheet tbody tr').nth(23).waitFor();
+    assert.equal((await names()).findIndex((name) => /em andamento/.test(name)), 0);
+    await agrees(`interval=hour&${range(1)}`);
+  }, { server: { at: '14:32' }, before: ({ page }) => page.clock.install() }));
+
+  test('744 buckets are drawn, each with its bar, its row and its place under the arrows', () => dashboard(browser, async ({ page, server }) => {
+    await page.route(/\/trends\?interval=hour/, async (route) => {
+      const { searchParams } = new URL(route.request().url());
+      const to = Date.parse(`${searchParams.get('to')}T00:00:00Z`);
+      // More than the server answers at once: the answers of three questions.
+      const parts = [31, 21, 11].map((days, i) => {
+        const at = (/** @type {number} */ n) => new Date(to - n * 86_400_000).toISOString().slice(0, 10);
+        return /** @type {any} */ (trendsOf(new URLSearchParams({ interval: 'hour', from: at(days), to: at([21, 11, 0][i]), compare: 'before' }), Date.now() + server.ahead, server.owners.get('1')));
+      });
+      const joined = { ...parts[2], from: parts[0].from, buckets: parts.flatMap(({ buckets }) => buckets) };
+      for (const side of ['series', 'before']) {
+        joined[side] = Object.fromEntries(Object.keys(parts[0][side]).map((metric) => [metric, parts.flatMap((part) => part[side][metric])]));
+      }
+      await route.fulfill({ json: joined });
+    });
+    await open(page);
+    await page.evaluate(() => {
+      globalThis.longest = 0;
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
+      }).observe({ type: 'longtask' });
+    });
+    const count = (/** @type {string} */ metric, /** @type {string} */ kind) => page.locator(`[data-chart=${metric}] .tr-${kind}`).first().getAttribute('d').then((d) => (d ?? '').split('M').length - 1);
+    await page.getByRole('button', { name: 'Hoje', exact: true }).click();
+    await page.locator('[data-chart=revenue] input[max="743"]').waitFor({ state: 'attached' });
+    await drawn(page);
+    console.log(`# longest task of 744 buckets: ${await page.evaluate(() => Math.round(globalThis.longest))} ms`);
+    const shown = await count('revenue', 'bars') + await count('revenue', 'now');
+    assert.ok(shown > 700 && shown <= 744, `${shown} bars`);
+    await fits(page, '744 buckets');
+    const names = await page.locator('[data-chart=revenue] text[text-anchor=middle]').evaluateAll((texts) => texts.map((text) => text.getBoundingClientRect()).map(({ left, right }) => [left, right]));
+    for (let i = 1; i < names.length; i++) assert.ok(names[i][0] >= names[i - 1][1], 'names below the axis do not meet');
+    await page.getByRole('button', { name: 'Ver como tabela' }).click();
+    await page.locator('.tr-sheet tbody tr').nth(743).waitFor();
+    const slider = page.locator('[data-chart=revenue] input');
+    await slider.focus();
+    await slider.press('Home');
+    const first = await slider.getAttribute('aria-valuetext');
+    await slider.press('End');
+    assert.notEqual(await slider.getAttribute('aria-valuetext'), first);
+    assert.equal(await slider.inputValue(), '743');
+  }));
+
   test('400 buckets are drawn without a long task, and the first paint loads nothing of them', () => dashboard(browser, async ({ page, server }) => {
     await live(page);
-    assert.deepEqual(server.seen.urls.filter((url) => /client\/trends(\.|\/(view|chart|words))/.test(url)), []);
+    assert.deepEqual(server.seen.urls.filter((url) => /client\/trends(\.|\/)/.test(url)), []);
     await page.evaluate(() => {
       globalThis.longest = 0;
       new PerformanceObserver((list) => {

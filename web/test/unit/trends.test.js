@@ -4,17 +4,21 @@ import test from 'node:test';
 import { daysBetween } from '../../static/state/days.js';
 import { box, labelled, linePaths, ticksOf } from '../../static/trends/chart.js';
 import { merge } from '../../static/trends/live.js';
-import { currentOf, earliest, firstOfMonth, pathOf, rangeOf, readHash, writeHash } from '../../static/trends/state.js';
+import { earliest, firstOfMonth, ownRange, readHash, writeHash } from '../../static/trends/address.js';
+import { currentOf, pathOf, rangeOf } from '../../static/trends/range.js';
 
 const TODAY = '2026-03-15';
-const choice = (change = {}) => ({ preset: '30', compare: 'before', table: false, first: '', last: '', ...change });
+const choice = (change = {}) => ({ preset: '30', compare: 'before', table: false, hangar: '', own: null, ...change });
 
 test('a preset ends today, and a range of one\'s own has the buckets that fit', () => {
   assert.deepEqual(rangeOf(choice({ preset: 'today' }), TODAY), { interval: 'hour', from: TODAY, to: '2026-03-16' });
   assert.deepEqual(rangeOf(choice({ preset: '7' }), TODAY), { interval: 'day', from: '2026-03-09', to: '2026-03-16' });
   assert.deepEqual(rangeOf(choice({ preset: '90' }), TODAY), { interval: 'day', from: '2025-12-16', to: '2026-03-16' });
-  assert.deepEqual(rangeOf(choice({ preset: '12' }), TODAY), { interval: 'month', from: '2025-04-01', to: '2026-03-16' });
-  const own = (first, last) => rangeOf(choice({ preset: 'own', first, last }), TODAY);
+  assert.deepEqual(rangeOf(choice({ preset: '12' }), TODAY), { interval: 'month', from: '2025-04-15', to: '2026-03-16' });
+  for (const [today, month] of [['2026-01-01', '2025-02'], ['2024-02-29', '2023-03'], ['2026-12-31', '2026-01'], ['2025-03-31', '2024-04']]) {
+    assert.equal(rangeOf(choice({ preset: '12' }), today).from.slice(0, 7), month, `12 months at ${today}`);
+  }
+  const own = (first, last) => rangeOf(choice({ preset: 'own', own: ownRange(first, last) }), TODAY);
   assert.deepEqual(own('2026-03-01', '2026-03-02'), { interval: 'hour', from: '2026-03-01', to: '2026-03-03' });
   assert.equal(own('2026-01-01', '2026-03-01').interval, 'day');
   assert.equal(own('2025-01-01', '2026-03-01').interval, 'week');
@@ -24,7 +28,7 @@ test('a preset ends today, and a range of one\'s own has the buckets that fit', 
 test('no range of one\'s own has more buckets than the server answers', () => {
   for (let days = 1; days <= daysBetween(earliest(TODAY), TODAY) + 1; days++) {
     const first = new Date(Date.parse(TODAY) - (days - 1) * 86_400_000).toISOString().slice(0, 10);
-    const { interval } = rangeOf(choice({ preset: 'own', first, last: TODAY }), TODAY);
+    const { interval } = ownRange(first, TODAY);
     const buckets = { hour: days * 24, day: days, week: Math.ceil(days / 7) + 1, month: Math.ceil(days / 28) }[interval];
     assert.ok(interval === 'month' || buckets <= { hour: 336, day: 400, week: 160 }[interval], `${days} days by ${interval}`);
   }
@@ -37,10 +41,11 @@ test('the question names what is compared', () => {
   assert.equal(pathOf(choice(), range), 'trends?interval=day&from=2026-03-09&to=2026-03-16&compare=before');
   assert.equal(pathOf(choice({ compare: 'weekday' }), range), 'trends?interval=day&from=2026-03-09&to=2026-03-16&compare=before&match=weekday');
   assert.match(pathOf(choice({ compare: 'year' }), range), /compare=year$/);
+  assert.match(pathOf(choice({ hangar: 'a&b' }), range), /compare=before&hangarId=a%26b$/);
 });
 
 test('the address keeps a choice, beside what is of others, and refuses nonsense', () => {
-  for (const one of [choice({ preset: 'today' }), choice({ preset: '12', compare: 'none', table: true }), choice({ preset: 'own', first: '2026-01-02', last: '2026-02-03', compare: 'weekday' })]) {
+  for (const one of [choice({ preset: 'today' }), choice({ preset: '12', compare: 'none', table: true }), choice({ preset: 'own', own: ownRange('2026-01-02', '2026-02-03'), compare: 'weekday' }), choice({ hangar: 'é 7&x=#' })]) {
     const hash = writeHash('#tab=2', one);
     assert.match(hash, /^#tab=2&trends=/);
     assert.deepEqual(readHash(hash, TODAY), one);
@@ -52,6 +57,7 @@ test('the address keeps a choice, beside what is of others, and refuses nonsense
     assert.equal(readHash(bad, TODAY), null, bad);
   }
   assert.equal(readHash('#trends=7&compare=evil', TODAY)?.compare, 'before');
+  assert.equal(readHash(`#trends=7&hangar=${'x'.repeat(129)}`, TODAY)?.hangar, '', 'no id is so long');
 });
 
 test('an axis has round numbers, and holds the largest value', () => {
@@ -123,7 +129,7 @@ test('the bucket under way is the one with this moment in it', () => {
 });
 
 test('the catalogues have the same words, and each word the same places', async () => {
-  for (const kind of ['trends/words/', 'trends/words/more-', 'element/words/']) {
+  for (const kind of ['trends/words/', 'trends/words/controls-', 'trends/words/more-', 'element/words/']) {
     const [pt, ...others] = await Promise.all(['pt', 'en', 'es'].map(async (name) => (await import(`../../static/${kind}${name}.js`)).default));
     const places = (text) => (text.match(/\{\w+\}/g) ?? []).sort().join();
     for (const other of others) {
