@@ -115,3 +115,10 @@ const (
 	ClaimQuery = claimQuery
 	QueueQuery = queueQuery
 )
+
+// NotificationLists are the questions for pages of notifications, and for what is new of an
+// account.
+func (s *Store) NotificationLists() map[string]string {
+	q := s.now.Load().sql.notifications
+	return map[string]string{"all": q.listed, "unread": q.unread, "archived": q.archived, "news": q.news}
+}

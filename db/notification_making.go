@@ -307,8 +307,14 @@ func group(happened []Happening, open []*openNotification) (fresh, grown []*open
 			if o.Count == 0 && !isNew[o] {
 				grown = append(grown, o)
 			}
-			o.Count, o.Facts, o.At = o.Count+count, string(facts), h.At
+			o.Count, o.At = o.Count+count, h.At
+			if o.Facts = string(facts); key == all {
+				o.Facts = string(ofManyHangars(facts))
+			}
 			continue
+		}
+		if key == all && count > 1 {
+			facts = ofManyHangars(facts)
 		}
 		o := &openNotification{OwnerID: h.OwnerID, UserID: h.UserID, Kind: h.Kind, Group: key.group, Count: count, Facts: string(facts), At: h.At, Key: h.Key, Doer: h.DoneBy}
 		fresh, isNew[o] = append(fresh, o), true
@@ -318,6 +324,22 @@ func group(happened []Happening, open []*openNotification) (fresh, grown []*open
 		}
 	}
 	return fresh, grown, nil
+}
+
+// ofManyHangars returns the facts of what is newest without its hangar: what is counted for a whole
+// account must not be listed and worded as one hangar's.
+func ofManyHangars(facts []byte) []byte {
+	var named map[string]json.RawMessage
+	if json.Unmarshal(facts, &named) != nil {
+		return facts
+	}
+	delete(named, "hangarId")
+	delete(named, "hangarNumber")
+	without, err := json.Marshal(named)
+	if err != nil {
+		return facts
+	}
+	return without
 }
 
 // grow counts more into notifications that are there.

@@ -4,7 +4,8 @@ package db
 const isUnread = `n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
 
 // notificationViewers are some users of an account and what decides what each is shown: up to which
-// news they have seen, since when they are members, and the kinds that they do not want.
+// news they have seen, since when they are members, and the kinds that they do not want; and what
+// is counted for each. No row of a notification is read for what is unread.
 // Parameters: 1 the account, 2 the users.
 const notificationViewers = `
 account AS MATERIALIZED (
@@ -17,16 +18,13 @@ viewers AS MATERIALIZED (
 			WHERE p.user_id = w.u AND p.owner_id = $1::text AND p.channel = 'inApp' AND p.mode = 'off') AS hidden
 	FROM pg_catalog.unnest($2::text[]) AS w(u) LEFT JOIN realtime.notification_views v ON v.owner_id = $1::text AND v.user_id = w.u
 ),
-unread AS MATERIALIZED (
-	SELECT n.user_id, n.kind, n.news, n.happened_at FROM realtime.notifications n WHERE n.owner_id = $1::text AND ` + isUnread + `
-),
-kinds AS MATERIALIZED (SELECT user_id, kind, count(*) AS number, max(news) AS news FROM unread GROUP BY user_id, kind),
-counts AS MATERIALIZED (
-	SELECT w.user_id, w.cleared_until,
-		coalesce((SELECT sum(k.number) FROM kinds k WHERE (k.user_id IS NULL OR k.user_id = w.user_id) AND k.kind <> ALL (w.hidden)), 0)::bigint AS unread,
-		CASE WHEN EXISTS (SELECT FROM kinds k WHERE k.news > w.seen) THEN (SELECT count(*) FROM unread n WHERE n.news > w.seen
-			AND n.happened_at > w.since AND (n.user_id IS NULL OR n.user_id = w.user_id) AND n.kind <> ALL (w.hidden)) ELSE 0 END AS unseen
+kinds AS MATERIALIZED (SELECT user_id, kind, unread FROM realtime.notification_counts WHERE owner_id = $1::text AND unread > 0),
+counted AS MATERIALIZED (
+	SELECT w.*, coalesce((SELECT sum(k.unread) FROM kinds k WHERE k.user_id IN ('', w.user_id) AND k.kind <> ALL (w.hidden)), 0)::bigint AS unread
 	FROM viewers w
+),
+counts AS MATERIALIZED (
+	SELECT w.user_id, w.cleared_until, w.unread, realtime.count_unseen($1::text, w.user_id, w.hidden, w.seen, w.since, w.unread) AS unseen FROM counted w
 )`
 
 // notificationColumns are those of a Notification, of rows p of an account with the names that are
@@ -42,31 +40,26 @@ const notificationColumns = `
 	(SELECT o.company_name::text FROM {owners} o WHERE o.id {=} {ownerKey:(p.facts->>'accountId')}) AS company_name`
 
 // notificationPage is a page of one user's notifications of an account, with the counts, in one
-// snapshot: one row without a notification where there is none. {which} chooses, and {order} is
-// that of the page.
+// snapshot: one row without a notification where there is none. {which} chooses. The page is taken
+// from an index first, and names are joined to its rows alone.
 const notificationPage = `
 WITH ` + notificationViewers + `,
-page AS MATERIALIZED (
-	SELECT n.* FROM realtime.notifications n, viewers w
-	WHERE n.owner_id = $1::text AND (n.user_id IS NULL OR n.user_id = w.user_id) AND n.kind <> ALL (w.hidden) AND {which}
-	ORDER BY {order} LIMIT $3
-)
+page AS MATERIALIZED ({which})
 SELECT a.revision AS account_revision, a.floor, c.unread, c.unseen, c.cleared_until, coalesce(p.id, 0) AS some, shown.*
 FROM account a CROSS JOIN counts c LEFT JOIN page p ON true
 LEFT JOIN LATERAL (SELECT ` + notificationColumns + ` WHERE p.id IS NOT NULL) shown ON true
-ORDER BY {shownOrder}`
+ORDER BY {order}`
 
-// Conditions of pages. Parameters: 4 state, 5 kind, 6 hangar, 7 the id before which the page
-// begins, or 0; of changes: 4 the revision after which they came.
+// Pages. Parameters of lists: 4 kind, 5 hangar, 6 the id before which the page begins, or 0; of
+// changes: 4 the revision after which they came.
 const (
-	listedNotifications = `CASE $4::text WHEN 'unread' THEN ` + isUnread + ` WHEN 'archived' THEN n.archived_at IS NOT NULL
-			ELSE n.archived_at IS NULL END
-		AND ($5::text = '' OR n.kind = $5::text) AND ($6::text = '' OR n.facts->>'hangarId' = $6::text)
-		AND n.id < CASE WHEN $7::bigint > 0 THEN $7::bigint ELSE 9223372036854775807 END`
-	// What is listed by default, written so that the index on it serves.
-	listedAll           = `n.archived_at IS NULL AND n.id < CASE WHEN $4::bigint > 0 THEN $4::bigint ELSE 9223372036854775807 END`
-	changedNotification = `n.revision > $4::bigint`
-	oneNotification     = `n.id = $4::bigint`
+	listedNotifications = `SELECT n.* FROM realtime.notification_page($1::text, ($2::text[])[1], (SELECT w.hidden FROM viewers w), '{listed}', $4::text, $5::text,
+		coalesce(nullif($6::bigint, 0), 9223372036854775807), $3::bigint) AS p(id)
+	CROSS JOIN LATERAL (SELECT * FROM realtime.notifications WHERE id = p.id OFFSET 0) n`
+	changedNotifications = `SELECT n.* FROM realtime.notifications n WHERE n.owner_id = $1::text AND (n.user_id IS NULL OR n.user_id = ($2::text[])[1])
+		AND n.kind <> ALL ((SELECT w.hidden FROM viewers w)::text[]) AND n.revision > $4::bigint ORDER BY n.revision LIMIT $3`
+	oneNotification = `SELECT n.* FROM realtime.notifications n WHERE n.owner_id = $1::text AND (n.user_id IS NULL OR n.user_id = ($2::text[])[1])
+		AND n.kind <> ALL ((SELECT w.hidden FROM viewers w)::text[]) AND n.id = $4::bigint LIMIT $3`
 )
 
 // notificationNews is what is told at once to some users of an account: the counts of each, and
@@ -127,13 +120,17 @@ FROM wanted w CROSS JOIN LATERAL (
 ) t WHERE w.mode = 'now'
 ON CONFLICT (notification_id, user_id, channel, target) DO NOTHING`
 
-// payoutsSentQuery is the payouts that were sent lately of some bookings, each at one moment.
-// Parameter: 1 the bookings.
+// payoutsSentQuery is the payouts that were sent lately, as far as some bookings are in them, each
+// with all that was sent to its account at that moment. Parameter: 1 the bookings.
 const payoutsSentQuery = `
+WITH sent AS MATERIALIZED (
+	SELECT DISTINCT owner_id, paid_out_at FROM realtime.payouts WHERE booking_id = ANY ($1::text[]) AND paid_out_at > now() - interval '1 day'
+)
 SELECT p.owner_id, p.paid_out_at, count(*) AS number, round(coalesce(sum(b.amount), 0), 2)::text AS amount
-FROM realtime.payouts p LEFT JOIN LATERAL (
+FROM sent JOIN realtime.payouts p ON p.owner_id = sent.owner_id AND p.paid_out_at = sent.paid_out_at
+LEFT JOIN LATERAL (
 	SELECT coalesce({subtotal}, 0) - coalesce({fees}, 0) AS amount FROM {bookings} b WHERE b.id {=} {payoutKey} OFFSET 0) b ON true
-WHERE p.booking_id = ANY ($1::text[]) AND p.paid_out_at > now() - interval '1 day' GROUP BY p.owner_id, p.paid_out_at ORDER BY p.owner_id, p.paid_out_at`
+GROUP BY p.owner_id, p.paid_out_at ORDER BY p.owner_id, p.paid_out_at`
 
 // managersQuery is who owns some accounts: their own users, and members in that role. Parameter: 1
 // the accounts.
@@ -160,14 +157,37 @@ WHERE l.owner_id IS NOT NULL AND {condition}
 	AND $1::text IS NOT NULL AND $2::timestamptz IS NOT NULL AND $3::timestamptz IS NOT NULL AND $4::date IS NOT NULL AND $5::date IS NOT NULL
 ORDER BY b.created_at, b.id`
 
-// payoutTomorrowQuery is the accounts that are paid out on a date: those with a payout that is
-// scheduled for it, and, on the weekly day, those with anything pending. Parameters: 1 the date, 2
-// whether it is the weekly day.
-const payoutTomorrowQuery = `
-SELECT DISTINCT owner_id FROM realtime.payouts WHERE paid_out_at IS NULL AND scheduled_on = $1::date
-UNION
-SELECT DISTINCT l.owner_id::text FROM realtime.ledger_totals t JOIN {listings} l ON l.id::text = t.hangar_id
-WHERE $2::boolean AND t.pending > 0 AND l.owner_id IS NOT NULL`
+// payoutPlannedQuery is the accounts with a payout that is planned for a date. Parameter: 1 the
+// date.
+const payoutPlannedQuery = `SELECT DISTINCT owner_id FROM realtime.payouts WHERE paid_out_at IS NULL AND scheduled_on = $1::date`
+
+// payoutPendingQuery is the accounts that have anything pending, for the weekly day. It comes after
+// projectionMark: the projection's totals, with the bookings that fresh rows of the log are about
+// as the tables have them. Its rows are without an account, and not trusted, where the projection
+// is not to be believed.
+const payoutPendingQuery = `, touched AS MATERIALIZED (SELECT DISTINCT id FROM named),
+present AS MATERIALIZED ({touchedRows}),
+hangars AS (
+	SELECT hangar_id, sum(pending) AS pending FROM (
+		SELECT hangar_id, pending FROM realtime.ledger_totals
+		UNION ALL
+		SELECT hangar_id, -pending FROM realtime.ledger WHERE booking_id = ANY (ARRAY(SELECT id FROM touched)) AND pending IS NOT NULL
+		UNION ALL
+		SELECT hangar_id, pending FROM present WHERE pending IS NOT NULL
+	) parts GROUP BY hangar_id
+),
+trust AS MATERIALIZED (
+	SELECT EXISTS (SELECT FROM valid) AND NOT EXISTS (SELECT FROM realtime.ledger_totals WHERE odd <> 0) AS trusted
+)
+SELECT trust.trusted, o.owner_id FROM trust LEFT JOIN (
+	SELECT l.owner_id::text AS owner_id FROM hangars h JOIN {listings} l ON l.id {=} {hangarKey} WHERE l.owner_id IS NOT NULL
+	GROUP BY 1 HAVING sum(h.pending) > 0
+) o ON trust.trusted`
+
+// payoutPendingInTables is payoutPendingQuery where the projection says nothing.
+const payoutPendingInTables = `
+SELECT true AS trusted, l.owner_id::text AS owner_id FROM ({allRows}) r JOIN {listings} l ON l.id {=} {hangarKey}
+WHERE r.pending IS NOT NULL AND l.owner_id IS NOT NULL GROUP BY 2 HAVING sum(r.pending) > 0`
 
 // hangarSpacesQuery is the spaces of hangars that have an owner, of all where $1 is null.
 const hangarSpacesQuery = `
@@ -185,10 +205,11 @@ WHERE b.hangar_id IS NOT NULL AND b.status::text IN ('confirmed', 'active') AND 
 
 // notificationQueries are the questions about notifications, written for the shape of one database.
 type notificationQueries struct {
-	list, listed, changed, one, news, deliveries, rules string
-	payouts, managers, invited                          string
-	toConfirm, unpaid, arriving, leaving, paidOut       string
-	spaces, stays                                       string
+	listed, unread, archived              string
+	changed, one, news, deliveries, rules string
+	payouts, managers, invited            string
+	toConfirm, unpaid, arriving, leaving  string
+	spaces, stays                         string
 }
 
 func newNotificationQueries(s shape, fill func(string) string) notificationQueries {
@@ -197,12 +218,15 @@ func newNotificationQueries(s shape, fill func(string) string) notificationQueri
 			"{factKey}", s.bookingKey("(p.facts->>'bookingId')")))
 	}
 	page := func(which, order string) string {
-		shown := map[string]string{"n.id DESC": "p.id DESC", "n.revision": "p.revision, p.id"}[order]
-		return text(Fill(notificationPage, "{which}", which, "{order}", order, "{shownOrder}", shown))
+		return text(Fill(notificationPage, "{which}", which, "{order}", order))
+	}
+	list := func(state string) string {
+		return page(Fill(listedNotifications, "{listed}", state), "p.id DESC")
 	}
 	q := notificationQueries{
-		list: page(listedNotifications, "n.id DESC"), listed: page(listedAll, "n.id DESC"), changed: page(changedNotification, "n.revision"),
-		one: page(oneNotification, "n.id DESC"), news: text(notificationNews), deliveries: text(deliveriesQuery),
+		listed: list("all"), unread: list("unread"), archived: list("archived"),
+		changed: page(changedNotifications, "p.revision, p.id"), one: page(oneNotification, "p.id DESC"),
+		news: text(notificationNews), deliveries: text(deliveriesQuery),
 		rules: text(`SELECT r.kind, r.params, r.enabled, r.changed_by, r.changed_at,
 			(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:r.changed_by}) AS by_name
 			FROM realtime.rules r WHERE r.owner_id = $1 AND r.changed_at IS NOT NULL`),
@@ -221,7 +245,6 @@ func newNotificationQueries(s shape, fill func(string) string) notificationQueri
 	q.unpaid = due(`b.status::text = 'confirmed' AND NOT ({arrived}) AND ` + between("check_in"))
 	q.arriving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_in"))
 	q.leaving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_out"))
-	q.paidOut = text(payoutTomorrowQuery)
 	q.spaces = text(Fill(hangarSpacesQuery, "{askedKey}", key(s.hangarID, "asked")))
 	q.stays = text(Fill(hangarStaysQuery, "{askedKey}", key(s.hangarID, "asked"), "{until}", instantParam(s.checkIn, "$2", "$3"),
 		"{in}", writable(asInstant(s.checkIn, "b.check_in", "$4")), "{out}", writable(asInstant(s.checkIn, "b.check_out", "$4"))))

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -13,8 +14,8 @@ import (
 )
 
 const (
-	// tidyStep is how many notifications are removed at once, and keptNotifications how many an
-	// account has at most.
+	// tidyStep is how many notifications are removed at once at most, and keptNotifications how
+	// many an account has at most.
 	tidyStep          = 1000
 	keptNotifications = 10_000
 	// overbookedDays is for how many days from today the nights of hangars are counted.
@@ -22,6 +23,8 @@ const (
 	// unpaidStep is how often bookings are looked for that are unpaid before they begin: no index
 	// of the portal's finds these.
 	unpaidStep = 10 * time.Minute
+	// dayStep is how often it is looked whether anything is left of what was told of a day.
+	dayStep = 10 * time.Minute
 	// occupancyStep is how often the occupancy to come is looked at, occupancyDays how many days
 	// that is, and occupancyRecovery by how many percent it must exceed the rule's to have
 	// recovered.
@@ -126,8 +129,9 @@ type RuleFacts struct {
 	Role         string  `json:"role,omitempty"`
 }
 
-// Payouts returns the payouts that were sent of some bookings.
-func (n *Notices) Payouts(ctx context.Context, bookings []string) (sent []Happening, err error) {
+// Payouts returns the payouts that were sent of some bookings, and ends what was told some accounts
+// of payouts that were taken back.
+func (n *Notices) Payouts(ctx context.Context, bookings, ownerIDs []string) (sent []Happening, back []EndedGroup, err error) {
 	var rows []struct {
 		OwnerID string    `db:"owner_id"`
 		At      time.Time `db:"paid_out_at"`
@@ -135,22 +139,48 @@ func (n *Notices) Payouts(ctx context.Context, bookings []string) (sent []Happen
 		Amount  Decimal
 	}
 	if err := n.list(ctx, &rows, func(q *notificationQueries) string { return q.payouts }, pq.Array(bookings)); err != nil {
-		return nil, fmt.Errorf("read payouts: %w", err)
+		return nil, nil, fmt.Errorf("read payouts: %w", err)
 	}
 	for _, r := range rows {
-		sent = append(sent, Happening{OwnerID: r.OwnerID, Kind: KindPayoutSent, Key: fmt.Sprintf("%s:%d", KindPayoutSent, r.At.UnixMicro()),
+		moment := strconv.FormatInt(r.At.UnixMicro(), 10)
+		sent = append(sent, Happening{OwnerID: r.OwnerID, Kind: KindPayoutSent, Key: GroupOf(KindPayoutSent, moment), Subject: moment,
 			Facts: RuleFacts{Amount: r.Amount, Date: r.At.In(n.store.loc).Format(time.DateOnly), Bookings: r.Number}, At: r.At})
 	}
-	return sent, nil
+	back, err = n.groups(ctx, payoutsBackQuery, pq.Array(ownerIDs))
+	return sent, back, err
+}
+
+// payoutsBackQuery is what was told some accounts of payouts of which nothing is left. Parameter: 1
+// the accounts.
+const payoutsBackQuery = `SELECT n.owner_id, n.group_key FROM realtime.notifications n
+	WHERE n.owner_id = ANY ($1::text[]) AND n.kind = 'payout_sent' AND n.resolved_at IS NULL AND n.happened_at > now() - interval '31 days'
+		AND NOT EXISTS (SELECT FROM realtime.payouts p WHERE p.owner_id = n.owner_id AND p.paid_out_at = n.happened_at)`
+
+// groups asks for groups of notifications that are over.
+func (n *Notices) groups(ctx context.Context, query string, args ...any) (ended []EndedGroup, err error) {
+	var rows []struct {
+		OwnerID string `db:"owner_id"`
+		Group   string `db:"group_key"`
+	}
+	if err := n.list(ctx, &rows, func(*notificationQueries) string { return query }, args...); err != nil {
+		return nil, fmt.Errorf("read what is over: %w", err)
+	}
+	for _, r := range rows {
+		ended = append(ended, EndedGroup{r.OwnerID, r.Group})
+	}
+	return ended, nil
 }
 
 // list asks one of the questions about notifications.
 func (n *Notices) list(ctx context.Context, into any, ask func(*notificationQueries) string, args ...any) error {
+	return n.ask(ctx, into, func(q *queries) string { return ask(&q.notifications) }, args...)
+}
+
+// ask asks any question.
+func (n *Notices) ask(ctx context.Context, into any, ask question, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
-	return n.store.asking(ctx, func(w *written) error {
-		return n.store.pool.SelectContext(ctx, into, ask(&w.sql.notifications), args...)
-	})
+	return n.store.asking(ctx, func(w *written) error { return n.store.pool.SelectContext(ctx, into, ask(&w.sql), args...) })
 }
 
 // Managers returns the users who own accounts, by account.
@@ -368,9 +398,21 @@ func (n *Notices) Due(ctx context.Context, from, now time.Time) (happened []Happ
 		}
 		happened, ended = append(happened, found...), append(ended, over...)
 	}
-	if today := now.In(n.store.loc).Format(time.DateOnly); today != from.In(n.store.loc).Format(time.DateOnly) {
+	today := now.In(n.store.loc).Format(time.DateOnly)
+	if today != from.In(n.store.loc).Format(time.DateOnly) {
 		over, err := n.daysOver(ctx, today)
 		if err != nil {
+			return nil, nil, err
+		}
+		ended = append(ended, over...)
+	}
+	if now.Truncate(dayStep).After(from) {
+		over, err := n.daysEmpty(ctx, today)
+		if err != nil {
+			return nil, nil, err
+		}
+		ended = append(ended, over...)
+		if over, err = n.pooledOver(ctx, rules, now); err != nil {
 			return nil, nil, err
 		}
 		ended = append(ended, over...)
@@ -436,35 +478,63 @@ func (n *Notices) unpaid(ctx context.Context, rules ruleSet, from, now time.Time
 	return happened, err
 }
 
+// dayKinds are the kinds of notifications of one day, told on another or in the morning of it.
+var dayKinds = []struct {
+	kind string
+	days int // from the day on which it is told
+	ask  func(*notificationQueries) string
+}{
+	{KindArrivesTomorrow, 1, func(q *notificationQueries) string { return q.arriving }},
+	{KindLeavesToday, 0, func(q *notificationQueries) string { return q.leaving }},
+}
+
+// pooledOver returns what was told of many bookings at once, to confirm or unpaid, of which none is
+// left: no row of the log can end that by a booking's name.
+func (n *Notices) pooledOver(ctx context.Context, rules ruleSet, now time.Time) (ended []EndedGroup, err error) {
+	told, err := n.groups(ctx, `SELECT DISTINCT owner_id, group_key FROM realtime.notifications WHERE resolved_at IS NULL
+		AND kind IN ('to_confirm', 'unpaid') AND group_key IN ('to_confirm', 'unpaid')`)
+	if err != nil || len(told) == 0 {
+		return nil, err
+	}
+	toConfirm, err := n.due(ctx, func(q *notificationQueries) string { return q.toConfirm }, now.AddDate(-1, 0, 0), now)
+	if err != nil {
+		return nil, err
+	}
+	unpaid, _ := RuleOf(KindUnpaid)
+	owing, err := n.due(ctx, func(q *notificationQueries) string { return q.unpaid }, now, now.Add(time.Duration(unpaid.MaxHours)*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	stands := map[EndedGroup]bool{}
+	for _, b := range toConfirm {
+		params, _ := rules.of(KindToConfirm, b.OwnerID)
+		if !b.CreatedAt.Add(time.Duration(params.Hours) * time.Hour).After(now) {
+			stands[EndedGroup{b.OwnerID, KindToConfirm}] = true
+		}
+	}
+	for _, b := range owing {
+		params, _ := rules.of(KindUnpaid, b.OwnerID)
+		if !b.CheckIn.Add(-time.Duration(params.Hours) * time.Hour).After(now) {
+			stands[EndedGroup{b.OwnerID, KindUnpaid}] = true
+		}
+	}
+	return slices.DeleteFunc(told, func(one EndedGroup) bool { return stands[one] }), nil
+}
+
 // daily tells who arrives tomorrow and who leaves today, at the hour that each account chose.
 func (n *Notices) daily(ctx context.Context, rules ruleSet, from, now time.Time) (happened []Happening, err error) {
-	for _, one := range []struct {
-		kind string
-		days int
-		ask  func(*notificationQueries) string
-	}{
-		{KindArrivesTomorrow, 1, func(q *notificationQueries) string { return q.arriving }},
-		{KindLeavesToday, 0, func(q *notificationQueries) string { return q.leaving }},
-	} {
+	for _, one := range dayKinds {
 		for at, due := range n.hours(rules, one.kind, from, now) {
 			day := dayOffset(due, one.days, n.store.loc)
-			found, err := n.due(ctx, one.ask, day, dayOffset(day, 1, n.store.loc))
+			byOwner, owners, err := n.onDay(ctx, one.ask, day)
 			if err != nil {
 				return nil, err
 			}
-			byOwner := map[string][]dueBooking{}
-			var owners []string
-			for _, b := range found {
-				if params, enabled := rules.of(one.kind, b.OwnerID); !enabled || params.At != at {
-					continue
-				}
-				if byOwner[b.OwnerID] == nil {
-					owners = append(owners, b.OwnerID)
-				}
-				byOwner[b.OwnerID] = append(byOwner[b.OwnerID], b)
-			}
 			date := day.Format(time.DateOnly)
 			for _, id := range owners {
+				if params, enabled := rules.of(one.kind, id); !enabled || params.At != at {
+					continue
+				}
 				facts := RuleFacts{Date: date}
 				if list := byOwner[id]; len(list) == 1 {
 					facts = list[0].facts(n.store.loc)
@@ -475,6 +545,66 @@ func (n *Notices) daily(ctx context.Context, rules ruleSet, from, now time.Time)
 		}
 	}
 	return happened, nil
+}
+
+// onDay returns who arrives or leaves on a day, by account, and the accounts in the order of their
+// bookings.
+func (n *Notices) onDay(ctx context.Context, ask func(*notificationQueries) string, day time.Time) (byOwner map[string][]dueBooking, owners []string, err error) {
+	found, err := n.due(ctx, ask, day, dayOffset(day, 1, n.store.loc))
+	byOwner = map[string][]dueBooking{}
+	for _, b := range found {
+		if byOwner[b.OwnerID] == nil {
+			owners = append(owners, b.OwnerID)
+		}
+		byOwner[b.OwnerID] = append(byOwner[b.OwnerID], b)
+	}
+	return byOwner, owners, err
+}
+
+// daysEmpty returns what was told of today and of days to come of which nothing is left: nobody
+// arrives or leaves any more, nothing is to be paid out.
+func (n *Notices) daysEmpty(ctx context.Context, today string) (ended []EndedGroup, err error) {
+	told, err := n.groups(ctx, `SELECT DISTINCT owner_id, group_key FROM realtime.notifications WHERE resolved_at IS NULL
+		AND kind IN ('arrives_tomorrow', 'leaves_today', 'payout_tomorrow') AND split_part(group_key, ':', 2) >= $1`, today)
+	if err != nil {
+		return nil, err
+	}
+	stands := map[string]map[string]bool{} // accounts, by group
+	for _, one := range told {
+		if stands[one.Group] == nil {
+			if stands[one.Group], err = n.accountsOf(ctx, one.Group); err != nil {
+				return nil, err
+			}
+		}
+		if !stands[one.Group][one.OwnerID] {
+			ended = append(ended, one)
+		}
+	}
+	return ended, nil
+}
+
+// accountsOf returns the accounts of which a group of a day tells at this moment.
+func (n *Notices) accountsOf(ctx context.Context, group string) (map[string]bool, error) {
+	kind, date, _ := strings.Cut(group, ":")
+	day, err := time.ParseInLocation(time.DateOnly, date, n.store.loc)
+	if err != nil {
+		return map[string]bool{}, nil // no group of ours
+	}
+	day = dayOffset(day.Add(12*time.Hour), 0, n.store.loc) // there are days without a midnight
+	var owners []string
+	if kind == KindPayoutTomorrow {
+		owners, err = n.payees(ctx, day)
+	}
+	for _, one := range dayKinds {
+		if kind == one.kind {
+			_, owners, err = n.onDay(ctx, one.ask, day)
+		}
+	}
+	stands := map[string]bool{}
+	for _, id := range owners {
+		stands[id] = true
+	}
+	return stands, err
 }
 
 // hours returns the hours of day at which accounts want to be told of a kind, as far as one of them
@@ -518,10 +648,9 @@ func (n *Notices) payoutTomorrow(ctx context.Context, rules ruleSet, from, now t
 	for at, due := range n.hours(rules, KindPayoutTomorrow, from, now) {
 		tomorrow := dayOffset(due, 1, n.store.loc)
 		date := tomorrow.Format(time.DateOnly)
-		var owners []string
-		err := n.list(ctx, &owners, func(q *notificationQueries) string { return q.paidOut }, date, nextPayoutDay(due.Add(time.Minute), n.store.loc).Equal(tomorrow))
+		owners, err := n.payees(ctx, tomorrow)
 		if err != nil {
-			return nil, fmt.Errorf("read the payouts of tomorrow: %w", err)
+			return nil, err
 		}
 		for _, id := range owners {
 			if params, enabled := rules.of(KindPayoutTomorrow, id); enabled && params.At == at {
@@ -531,6 +660,41 @@ func (n *Notices) payoutTomorrow(ctx context.Context, rules ruleSet, from, now t
 		}
 	}
 	return happened, nil
+}
+
+// payees returns the accounts that are paid out on a day: those with a payout that is planned for
+// it, and on the weekly day those with anything pending. That is asked of the projection, and of
+// the portal's tables where the projection is not to be believed.
+func (n *Notices) payees(ctx context.Context, day time.Time) (owners []string, err error) {
+	err = n.list(ctx, &owners, func(*notificationQueries) string { return payoutPlannedQuery }, day.Format(time.DateOnly))
+	if err != nil {
+		return nil, fmt.Errorf("read the payouts that are planned: %w", err)
+	}
+	if !nextPayoutDay(day, n.store.loc).Equal(day) {
+		return owners, nil
+	}
+	var rows []struct {
+		Trusted bool
+		OwnerID sql.NullString `db:"owner_id"`
+	}
+	for _, ask := range []func(*queries) string{
+		func(q *queries) string { return q.projection.pending },
+		func(q *queries) string { return q.projection.pendingInTables },
+	} {
+		rows = nil
+		if err := n.ask(ctx, &rows, ask); err != nil {
+			return nil, fmt.Errorf("read what is pending: %w", err)
+		}
+		if len(rows) > 0 && rows[0].Trusted {
+			break
+		}
+	}
+	for _, r := range rows {
+		if r.OwnerID.Valid && !slices.Contains(owners, r.OwnerID.String) {
+			owners = append(owners, r.OwnerID.String)
+		}
+	}
+	return owners, nil
 }
 
 // occupancyLow looks at the nights to come of accounts that want to be told when few are sold. One
@@ -581,22 +745,19 @@ func (n *Notices) nightsToCome(ctx context.Context, ownerID string, now time.Tim
 
 // daysOver returns what was told of days before today.
 func (n *Notices) daysOver(ctx context.Context, today string) (ended []EndedGroup, err error) {
-	var rows []struct {
-		OwnerID string `db:"owner_id"`
-		Group   string `db:"group_key"`
-	}
-	err = n.list(ctx, &rows, func(*notificationQueries) string {
-		return `SELECT DISTINCT owner_id, group_key FROM realtime.notifications WHERE resolved_at IS NULL
-			AND kind IN ('arrives_tomorrow', 'leaves_today', 'payout_tomorrow') AND split_part(group_key, ':', 2) < $1`
-	}, today)
-	if err != nil {
-		return nil, fmt.Errorf("read what was told of days that are over: %w", err)
-	}
-	for _, r := range rows {
-		ended = append(ended, EndedGroup{r.OwnerID, r.Group})
-	}
-	return ended, nil
+	return n.groups(ctx, `SELECT DISTINCT owner_id, group_key FROM realtime.notifications WHERE resolved_at IS NULL
+		AND kind IN ('arrives_tomorrow', 'leaves_today', 'payout_tomorrow') AND split_part(group_key, ':', 2) < $1`, today)
 }
+
+// tidyQuery chooses what is removed in one step: first what is too old, then the oldest of accounts
+// that have too many, of which the counts tell. Parameters: 1 how many, 2 how many an account
+// keeps.
+const tidyQuery = `
+SELECT id FROM (
+	(SELECT id FROM realtime.notifications WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
+	UNION
+	(SELECT o.id FROM (SELECT owner_id, sum(total) - $2 AS above FROM realtime.notification_counts GROUP BY owner_id HAVING sum(total) > $2) a CROSS JOIN LATERAL (
+		SELECT n.id FROM realtime.notifications n WHERE n.owner_id = a.owner_id ORDER BY n.created_at, n.id LIMIT least(a.above, $1)) o LIMIT $1)) old LIMIT $1`
 
 // Tidy removes notifications that are too old, and the oldest of accounts that have too many, a
 // step at a time. Clients of those accounts read their lists again.
@@ -604,11 +765,7 @@ func (n *Notices) Tidy(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
 	var ids []int64
-	err = n.store.pool.SelectContext(ctx, &ids, `
-		(SELECT id FROM realtime.notifications WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
-		UNION
-		(SELECT o.id FROM (SELECT owner_id FROM realtime.notifications GROUP BY owner_id HAVING count(*) > $2) a CROSS JOIN LATERAL (
-			SELECT n.id FROM realtime.notifications n WHERE n.owner_id = a.owner_id ORDER BY n.id DESC OFFSET $2 LIMIT $1) o LIMIT $1)`, tidyStep, keptNotifications)
+	err = n.store.pool.SelectContext(ctx, &ids, tidyQuery, tidyStep, keptNotifications)
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}

@@ -110,10 +110,14 @@ func (n nullNotification) notification() Notification {
 
 // Notifications returns a page of what a user sees of an account, the newest first.
 func (s *Store) Notifications(ctx context.Context, ownerID, userID string, f NotificationFilter) (NotificationPage, error) {
-	if f.State == "all" && f.Kind == "" && f.HangarID == "" { // what a page asks for first
-		return s.notificationPage(ctx, func(q *queries) string { return q.notifications.listed }, f.Limit, ownerID, userID, f.Before)
+	ask := func(q *queries) string { return q.notifications.listed }
+	switch f.State {
+	case "unread":
+		ask = func(q *queries) string { return q.notifications.unread }
+	case "archived":
+		ask = func(q *queries) string { return q.notifications.archived }
 	}
-	return s.notificationPage(ctx, func(q *queries) string { return q.notifications.list }, f.Limit, ownerID, userID, f.State, f.Kind, f.HangarID, f.Before)
+	return s.notificationPage(ctx, ask, f.Limit, ownerID, userID, f.Kind, f.HangarID, f.Before)
 }
 
 // NotificationsSince returns what changed after a revision, at most NotificationsSince, in the
@@ -420,14 +424,17 @@ type AccountCounts struct {
 
 // accountCountsQuery counts for many accounts of one user at once. Parameters: 1 user, 2 accounts.
 const accountCountsQuery = `
-SELECT a.o AS owner_id, c.unread, c.unseen FROM pg_catalog.unnest($2::text[]) AS a(o)
-LEFT JOIN realtime.notification_views v ON v.owner_id = a.o AND v.user_id = $1
-LEFT JOIN realtime.members m ON m.owner_id = a.o AND m.user_id = $1
-CROSS JOIN LATERAL (
-	SELECT count(*) AS unread, count(*) FILTER (WHERE n.news > coalesce(v.seen_through, 0) AND n.happened_at > coalesce(m.since, '-infinity')) AS unseen
-	FROM realtime.notifications n WHERE n.owner_id = a.o AND (n.user_id IS NULL OR n.user_id = $1) AND ` + isUnread + `
-		AND NOT EXISTS (SELECT FROM realtime.preferences p WHERE p.user_id = $1 AND p.owner_id = a.o AND p.kind = n.kind AND p.channel = 'inApp' AND p.mode = 'off')
-) c`
+SELECT w.owner_id, w.unread, realtime.count_unseen(w.owner_id, $1::text, w.hidden, w.seen, w.since, w.unread) AS unseen FROM (
+	SELECT v.*, coalesce((SELECT sum(k.unread) FROM realtime.notification_counts k
+		WHERE k.owner_id = v.owner_id AND k.user_id IN ('', $1::text) AND k.kind <> ALL (v.hidden)), 0)::bigint AS unread
+	FROM (
+		SELECT a.o AS owner_id, coalesce(s.seen_through, 0) AS seen, coalesce(m.since, '-infinity') AS since,
+			ARRAY(SELECT p.kind FROM realtime.preferences p WHERE p.user_id = $1::text AND p.owner_id = a.o AND p.channel = 'inApp' AND p.mode = 'off') AS hidden, a.n
+		FROM pg_catalog.unnest($2::text[]) WITH ORDINALITY AS a(o, n)
+		LEFT JOIN realtime.notification_views s ON s.owner_id = a.o AND s.user_id = $1::text
+		LEFT JOIN realtime.members m ON m.owner_id = a.o AND m.user_id = $1::text OFFSET 0
+	) v OFFSET 0
+) w ORDER BY w.n`
 
 // AccountCounts returns the counts of some accounts, all of one user.
 func (s *Store) AccountCounts(ctx context.Context, userID string, ownerIDs []string) ([]AccountCounts, error) {

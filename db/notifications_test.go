@@ -52,7 +52,10 @@ func TestNotices(t *testing.T) {
 		func() error { _, _, err := notices.Due(t.Context(), now.Add(-25*time.Hour), now); return err },
 		func() error { _, _, err := notices.Overbooked(t.Context(), nil, now); return err },
 		func() error { _, _, err := notices.Overbooked(t.Context(), o.Hangars, now); return err },
-		func() error { _, err := notices.Payouts(t.Context(), []string{booking, "x"}); return err },
+		func() error {
+			_, _, err := notices.Payouts(t.Context(), []string{booking, "x"}, []string{o.ID})
+			return err
+		},
 		func() error { _, _, err := notices.Invitations(t.Context()); return err },
 		func() error { _, err := notices.Tidy(t.Context()); return err },
 		func() error { _, err := store.Rules(t.Context(), o.ID); return err },

@@ -82,7 +82,7 @@ var traces = []struct {
 var impersonal = map[string]string{
 	"installation": "about the installation", "functions": "about the installation", "portal_tables": "about the installation",
 	"watched": "about the installation", "not_crashed": "about the installation", "goose_db_version": "about the installation",
-	"batches": "positions", "last_events": "positions of accounts", "notification_accounts": "positions of accounts", "notifier": "a position",
+	"batches": "positions", "last_events": "positions of accounts", "notification_accounts": "positions of accounts", "notification_counts": "counts, which go with what they count", "notifier": "a position",
 	"ledger": "amounts and days of bookings, which are the portal's", "ledger_totals": "sums", "ledger_marks": "moments",
 	"ledger_generation": "a count", "payments": "moments of bookings, which are the portal's", "payouts": "the portal writes it",
 	"departed_hangars": "a hangar's number and account, as long as its bookings are there",

@@ -259,6 +259,7 @@ SELECT after, generation, faults, place, greatest(floor, $1::timestamp) FROM val
 type projectionQueries struct {
 	metrics, listings, apply, prune, changes string
 	metricsOfMany, listingsOfMany            string
+	pending, pendingInTables                 string
 	build                                    []string
 	calendar                                 calendarQueries
 }
@@ -297,6 +298,9 @@ func newProjectionQueries(s shape) projectionQueries {
 		changes: Fill(Fill(changesQuery, "{limit}", strconv.Itoa(changesLimit), "{columns}", "owner_id, type, data", "{which}", "NOT realtime.is_internal(type)",
 			"{upper}", "$1::xid8", "{open}", "$2::xid8[]"), parts...),
 	}
+	hangarKey := func(row string) string { return key(s.hangarID, row+".hangar_id") }
+	q.pending = Fill(Fill(mark+payoutPendingQuery, "{limit}", strconv.Itoa(repairLimit+1), "{hangarKey}", hangarKey("h")), parts...)
+	q.pendingInTables = Fill(Fill(payoutPendingInTables, "{hangarKey}", hangarKey("r")), parts...)
 	q.metricsOfMany, q.listingsOfMany = manyOwners(q.metrics), manyOwners(q.listings)
 	q.calendar = newCalendarQueries(s, mark, parts)
 	for _, statement := range projectionBuild {

@@ -59,8 +59,9 @@ type NotificationRules interface {
 	// Overbooked looks for nights on which hangars have more stays than spaces; of all hangars
 	// where hangars is nil.
 	Overbooked(ctx context.Context, hangars []string, now time.Time) ([]db.Happening, []db.EndedGroup, error)
-	// Payouts returns the payouts that were sent of some bookings.
-	Payouts(ctx context.Context, bookings []string) ([]db.Happening, error)
+	// Payouts returns the payouts that were sent of some bookings, and ends what was told some
+	// accounts of payouts that were taken back.
+	Payouts(ctx context.Context, bookings, ownerIDs []string) ([]db.Happening, []db.EndedGroup, error)
 	// Managers returns the users who are owners of accounts, by account.
 	Managers(ctx context.Context, ownerIDs []string) (map[string][]string, error)
 	// Invitations returns the open invitations that their users were not told of, and ends those
@@ -383,11 +384,11 @@ func (n *Notifier) skip(ctx context.Context) error {
 func (n *Notifier) commit(ctx context.Context, r *reading, end eventlog.Cursor) error {
 	happened, ended := r.happened, r.ended
 	if len(r.payouts) > 0 {
-		sent, err := n.Maker.Payouts(ctx, r.payouts)
+		sent, back, err := n.Maker.Payouts(ctx, r.payouts, r.payees)
 		if err != nil {
 			return err
 		}
-		happened = append(happened, sent...)
+		happened, ended = append(happened, sent...), append(ended, back...)
 	}
 	told, err := n.personal(ctx, r)
 	if err != nil {

@@ -45,7 +45,8 @@ type reading struct {
 	enc        Encoder
 	happened   []db.Happening
 	ended      []db.EndedGroup
-	payouts    []string            // bookings of which one may have been paid out
+	payouts    []string            // bookings of which one may have been paid out, or not any more
+	payees     []string            // the accounts that these concern
 	members    []db.Happening      // for those who manage the account
 	signIns    []db.Happening      // whose account is still to be found
 	hangars    map[string]struct{} // whose nights are to be counted
@@ -92,7 +93,9 @@ func (r *reading) booking(c eventlog.Change) {
 		r.hangars[l.HangarID] = struct{}{}
 	}
 	if c.Type == eventlog.TypeChanged {
-		r.payouts = append(r.payouts, l.Bookings...)
+		if len(l.Bookings) > 0 && c.OwnerID != "" {
+			r.payouts, r.payees = append(r.payouts, l.Bookings...), append(r.payees, c.OwnerID)
+		}
 		return
 	}
 	if c.OwnerID == "" {
@@ -175,7 +178,8 @@ func (r *reading) readLarge(changes []eventlog.Change) {
 			r.happened = append(r.happened, h)
 		}
 	}
-	r.ended, r.payouts, r.everything = append(r.ended, apart.ended...), append(r.payouts, apart.payouts...), true
+	r.ended, r.everything = append(r.ended, apart.ended...), true
+	r.payouts, r.payees = append(r.payouts, apart.payouts...), append(r.payees, apart.payees...)
 }
 
 // member takes in that somebody's role in an account changed.

@@ -169,7 +169,8 @@ BEGIN
     COMMIT;
 END $attach$;
 
--- Removes our triggers from every table but those given, also one table after the other.
+-- Removes our triggers from every table but those given, also one table after the other. What
+-- counts notifications stays on their table and goes with it.
 CREATE OR REPLACE PROCEDURE realtime.detach(keep regclass[] DEFAULT '{}') LANGUAGE plpgsql AS $detach$
 DECLARE drops text;
 BEGIN
@@ -178,7 +179,7 @@ BEGIN
             SELECT string_agg(format('DROP TRIGGER %I ON %s', tg.tgname, realtime.qualified(tg.tgrelid)), '; ')
             FROM pg_catalog.pg_trigger tg JOIN pg_catalog.pg_proc p ON p.oid = tg.tgfoid
             WHERE p.pronamespace = 'realtime'::regnamespace AND NOT tg.tgisinternal AND tg.tgparentid = 0
-                AND tg.tgrelid <> ALL (keep) GROUP BY tg.tgrelid) LOOP
+                AND tg.tgrelid <> ALL (keep) AND tg.tgrelid IS DISTINCT FROM to_regclass('realtime.notifications')::oid GROUP BY tg.tgrelid) LOOP
         EXECUTE drops;
         COMMIT;
         PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);

@@ -1,0 +1,159 @@
+package db_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+)
+
+// keptCounts compares what is kept of the counts with the rows that they count.
+func (m maker) keptCounts(after string) {
+	m.t.Helper()
+	var kept, counted []string
+	must(m.t, m.Pool.Select(&kept, `SELECT concat_ws(' ', owner_id, user_id, kind, total, unread) FROM realtime.notification_counts ORDER BY 1`))
+	must(m.t, m.Pool.Select(&counted, `SELECT concat_ws(' ', owner_id, coalesce(user_id, ''), kind, count(*),
+		count(*) FILTER (WHERE read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL)) AS line
+		FROM realtime.notifications GROUP BY owner_id, coalesce(user_id, ''), kind ORDER BY 1`))
+	if !slices.Equal(kept, counted) {
+		m.t.Errorf("after %s the counts are\n%s\nwant\n%s", after, strings.Join(kept, "\n"), strings.Join(counted, "\n"))
+	}
+}
+
+// add writes n notifications of a kind as nothing of ours does, with news from 1 on.
+func (m maker) add(n int, ownerID, userID, kind string) {
+	m.t.Helper()
+	m.Exec(m.t, `INSERT INTO realtime.notification_accounts AS a (owner_id, revision) VALUES ($1, $2)
+		ON CONFLICT (owner_id) DO UPDATE SET revision = greatest(a.revision, excluded.revision)`, ownerID, n)
+	m.Exec(m.t, `INSERT INTO realtime.notifications (owner_id, user_id, kind, key, group_key, facts, revision, news, happened_at)
+		SELECT $1, nullif($2, ''), $3, gen_random_uuid()::text, 'g' || n, json_build_object('hangarId', n % 40, 'bookingId', n), n, n, now() - interval '1 hour' + n * interval '1 ms'
+		FROM generate_series(1, $4::int) n`, ownerID, userID, kind, n)
+}
+
+// TestCountsAreKept writes notifications in every way and at random, and compares what is kept of
+// the counts with the rows, and the counts of pages with both.
+func TestCountsAreKept(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t, db.ChannelMail)
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	other := m.AddOwner(t, 0)
+	manager := m.AddGuest(t, "Marta", "Lima")
+	m.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role, since) VALUES ($1, $2, 'manager', now() - interval '59 minutes 59.98 seconds')`, m.owner.ID, manager)
+	must(t, m.store.SetPreferences(t.Context(), m.owner.ID, manager, []db.Preference{{Kind: db.KindBookingChanged, Channel: db.ChannelInApp, Mode: db.ModeOff}}))
+	for _, kind := range []string{db.KindBookingCreated, db.KindBookingChanged, db.KindOverbooked} {
+		m.add(30, m.owner.ID, "", kind)
+	}
+	m.add(10, m.owner.ID, manager, db.KindNewSignIn)
+	m.add(10, other.ID, "", db.KindBookingCreated)
+	m.keptCounts("inserts")
+	for step := range 60 {
+		id := m.ID(t, `SELECT id::text FROM realtime.notifications ORDER BY random() LIMIT 1`)
+		n := int64(0)
+		fmt.Sscan(id, &n)
+		yes := step%2 == 0
+		what := fmt.Sprint("step ", step)
+		switch random.IntN(9) {
+		case 0:
+			m.make(int64(step+1), m.happenings(1000+10*step, 3, 2))
+		case 1:
+			m.make(int64(step+1), nil, db.EndedGroup{OwnerID: m.owner.ID, Group: m.ID(t, `SELECT group_key FROM realtime.notifications WHERE id = $1`, id)})
+		case 2:
+			_, err := m.store.ReadNotifications(t.Context(), m.owner.ID, manager, n, "", int64(random.IntN(30)))
+			must(t, err)
+		case 3:
+			if _, err := m.store.PatchNotification(t.Context(), m.owner.ID, manager, n, db.NotificationPatch{Archived: &yes}); err != nil && err != db.ErrNotFound {
+				what += err.Error()
+			}
+		case 4:
+			m.Exec(t, `UPDATE realtime.notifications SET expires_at = now() WHERE id = $1`, id)
+			_, err := m.notices.Tidy(t.Context())
+			must(t, err)
+		case 5:
+			must(t, m.store.SeeNotifications(t.Context(), m.owner.ID, manager, n, int64(random.IntN(30))))
+		case 6:
+			m.Exec(t, `UPDATE realtime.notifications SET read_at = NULL WHERE id > $1`, id)
+		case 7:
+			m.Exec(t, `DELETE FROM realtime.notifications WHERE id = $1`, id)
+		default:
+			m.Exec(t, `UPDATE realtime.notifications SET kind = $2, user_id = CASE WHEN $3::boolean THEN NULL ELSE $4 END WHERE id = $1`, id, db.KindUnpaid, yes, manager)
+		}
+		m.keptCounts(what)
+		for _, user := range []string{m.owner.UserID, manager} {
+			want := m.ID(t, `SELECT concat_ws(' ', count(*), count(*) FILTER (WHERE n.news > coalesce((SELECT seen_through FROM realtime.notification_views v WHERE v.owner_id = $1 AND v.user_id = $2), 0)
+				AND n.happened_at > coalesce((SELECT since FROM realtime.members s WHERE s.owner_id = $1 AND s.user_id = $2), '-infinity')))
+				FROM realtime.notifications n WHERE owner_id = $1 AND (user_id IS NULL OR user_id = $2) AND read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL
+				AND kind NOT IN (SELECT kind FROM realtime.preferences p WHERE p.user_id = $2 AND p.owner_id = $1 AND channel = 'inApp' AND mode = 'off')`, m.owner.ID, user)
+			page, err := m.store.Notifications(t.Context(), m.owner.ID, user, db.NotificationFilter{State: "unread", Limit: 100})
+			must(t, err)
+			sums, err := m.store.AccountCounts(t.Context(), user, []string{m.owner.ID})
+			must(t, err)
+			news, err := m.store.NotificationNews(t.Context(), m.owner.ID, []string{user}, 0, 1)
+			must(t, err)
+			for where, got := range map[string]string{
+				"the list":  fmt.Sprint(page.Unread, " ", page.Unseen),
+				"the sums":  fmt.Sprint(sums[0].Unread, " ", sums[0].Unseen),
+				"a message": fmt.Sprint(news.People[0].Unread, " ", news.People[0].Unseen),
+			} {
+				if got != want {
+					t.Errorf("after %s %s counts %s for user %s, want %s", what, where, got, user, want)
+				}
+			}
+			if !page.More && int(page.Unread) != len(page.Items) {
+				t.Errorf("after %s %d are listed of %d", what, len(page.Items), page.Unread)
+			}
+		}
+	}
+	m.Exec(t, `TRUNCATE realtime.notifications CASCADE`)
+	m.keptCounts("a truncate")
+}
+
+// TestListsReadAPage looks how many rows are read for a page of 10,000 notifications: those of the
+// page, with one plan for all accounts, however many are unread, unseen or archived.
+func TestListsReadAPage(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	for range 20 {
+		o := m.AddOwner(t, 0)
+		m.add(50, o.ID, "", db.KindBookingCreated)
+	}
+	m.add(10_000, m.owner.ID, "", db.KindBookingCreated)
+	m.Exec(t, `ANALYZE realtime.notifications`)
+	look := func(what string) {
+		t.Helper()
+		for name, query := range m.store.NotificationLists() {
+			tx := dbtest.Begin(t, m.Portal)
+			args := fmt.Sprintf(`'%s', '{%s}', 51, '', '', 0`, m.owner.ID, m.owner.UserID)
+			if name == "news" {
+				args = fmt.Sprintf(`'%s', '{%s}', 51, 9990`, m.owner.ID, m.owner.UserID)
+			}
+			reads := func() (rows int) {
+				must(t, tx.GetContext(t.Context(), &rows, `SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relid = 'realtime.notifications'::regclass`))
+				return rows
+			}
+			before := reads()
+			for _, statement := range []string{`SET LOCAL plan_cache_mode = force_generic_plan`, `PREPARE list AS ` + query, `EXECUTE list (` + args + `)`, `DEALLOCATE list`} {
+				_, err := tx.ExecContext(t.Context(), statement)
+				must(t, err)
+			}
+			read := reads() - before
+			must(t, tx.Rollback())
+			if read > 150 {
+				t.Errorf("%s, %s: read %d rows", what, name, read)
+			}
+		}
+	}
+	look("all unread, none seen")
+	m.Exec(t, `INSERT INTO realtime.notification_views (owner_id, user_id, seen_through) VALUES ($1, $2, 9980)`, m.owner.ID, m.owner.UserID)
+	look("all unread, 20 unseen")
+	m.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE owner_id = $1 AND id % 2 = 0`, m.owner.ID)
+	m.Exec(t, `ANALYZE realtime.notifications`)
+	look("half of them read")
+	m.Exec(t, `UPDATE realtime.notifications SET archived_at = now() WHERE owner_id = $1 AND id % 3 = 0`, m.owner.ID)
+	m.Exec(t, `VACUUM ANALYZE realtime.notifications`)
+	look("a third of them archived")
+}

@@ -1,0 +1,80 @@
+-- Counts and pages of notifications.
+
+-- Keeps realtime.notification_counts: how many notifications of each kind an account has, and how
+-- many are unread. The statement's rows are `added` and `removed`. Who writes notifications holds
+-- the lock of their account's row, so nobody waits here.
+CREATE OR REPLACE FUNCTION realtime.count_notifications() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO realtime.notification_counts AS c (owner_id, user_id, kind, total, unread)
+        SELECT owner_id, coalesce(user_id, ''), kind, count(*), count(*) FILTER (WHERE read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL)
+        FROM added GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        ON CONFLICT (owner_id, user_id, kind) DO UPDATE SET total = c.total + excluded.total, unread = c.unread + excluded.unread;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO realtime.notification_counts AS c (owner_id, user_id, kind, total, unread)
+        SELECT owner_id, user_id, kind, sum(n), coalesce(sum(n) FILTER (WHERE unread), 0) FROM (
+            SELECT 1 AS n, owner_id, coalesce(user_id, '') AS user_id, kind, read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL AS unread FROM added
+            UNION ALL
+            SELECT -1, owner_id, coalesce(user_id, ''), kind, read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL FROM removed) changes
+        GROUP BY 1, 2, 3 HAVING sum(n) <> 0 OR coalesce(sum(n) FILTER (WHERE unread), 0) <> 0 ORDER BY 1, 2, 3
+        ON CONFLICT (owner_id, user_id, kind) DO UPDATE SET total = c.total + excluded.total, unread = c.unread + excluded.unread;
+    ELSIF TG_OP = 'DELETE' THEN
+        UPDATE realtime.notification_counts c SET total = c.total - r.total, unread = c.unread - r.unread FROM (
+            SELECT owner_id, coalesce(user_id, '') AS user_id, kind, count(*) AS total,
+                count(*) FILTER (WHERE read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL) AS unread
+            FROM removed GROUP BY 1, 2, 3) r
+        WHERE c.owner_id = r.owner_id AND c.user_id = r.user_id AND c.kind = r.kind;
+        DELETE FROM realtime.notification_counts c USING (SELECT DISTINCT owner_id, coalesce(user_id, '') AS user_id, kind FROM removed) r
+        WHERE c.owner_id = r.owner_id AND c.user_id = r.user_id AND c.kind = r.kind AND c.total = 0;
+    ELSE
+        DELETE FROM realtime.notification_counts;
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- The ids of a page of what a user sees of an account, the newest first: `listed` is unread, all or
+-- archived. Empty texts choose all kinds and hangars. The planner knows how large accounts are on
+-- the average, and would read and sort all of a large one: it is left only the index in order.
+CREATE OR REPLACE FUNCTION realtime.notification_page(owner text, viewer text, hidden text[], listed text, only_kind text, only_hangar text, before bigint, most bigint)
+RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 50 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+BEGIN
+    IF listed = 'unread' THEN
+        RETURN QUERY SELECT n.id FROM realtime.notifications n
+        WHERE n.owner_id = owner AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL AND n.id < before
+            AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden)
+            AND (only_kind = '' OR n.kind = only_kind) AND (only_hangar = '' OR n.facts->>'hangarId' = only_hangar)
+        ORDER BY n.id DESC LIMIT most;
+    ELSIF listed = 'archived' THEN
+        RETURN QUERY SELECT n.id FROM realtime.notifications n
+        WHERE n.owner_id = owner AND n.archived_at IS NOT NULL AND n.id < before
+            AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden)
+            AND (only_kind = '' OR n.kind = only_kind) AND (only_hangar = '' OR n.facts->>'hangarId' = only_hangar)
+        ORDER BY n.id DESC LIMIT most;
+    ELSE
+        RETURN QUERY SELECT n.id FROM realtime.notifications n
+        WHERE n.owner_id = owner AND n.archived_at IS NULL AND n.id < before
+            AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden)
+            AND (only_kind = '' OR n.kind = only_kind) AND (only_hangar = '' OR n.facts->>'hangarId' = only_hangar)
+        ORDER BY n.id DESC LIMIT most;
+    END IF;
+END $$;
+
+-- How many of an account's unread notifications a user has not seen, of `unread` that they may see:
+-- those with news after `seen` that happened after `since`. Who saw none of them has all unseen.
+-- Otherwise they are counted in the index, for the same reason as above.
+CREATE OR REPLACE FUNCTION realtime.count_unseen(owner text, viewer text, hidden text[], seen bigint, since timestamptz, unread bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+BEGIN
+    IF unread = 0 THEN
+        RETURN 0;
+    ELSIF since = '-infinity' AND seen < (SELECT n.news FROM realtime.notifications n
+            WHERE n.owner_id = owner AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL ORDER BY n.news LIMIT 1) THEN
+        RETURN unread;
+    END IF;
+    RETURN (SELECT count(*) FROM realtime.notifications n
+        WHERE n.owner_id = owner AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL AND n.news > seen
+            AND n.happened_at > since AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden));
+END $$;
