@@ -55,7 +55,7 @@ export async function showFeeds(tools) {
       h('label', null, words.label, h('input', { name: 'label', required: true, maxlength: MAX_LABEL, placeholder: words.labelHint, autocomplete: 'off' })),
       h('label', null, words.which, h('select', { name: 'hangar' }, ...options([['', words.all], ...hangars]))),
       h('label', null, words.detail, h('select', { name: 'detail' }, ...options([['busy', words.busy], ['full', words.full]]))),
-      h('button', { class: 'tool' }, words.create),
+      h('button', { class: 'tool yes' }, words.create),
     ];
   }
 

@@ -10,7 +10,7 @@ export default {
   lanes: 'Bookings of {hangar}, space by space', paid: 'paid', unpaid: 'unpaid',
   uncertain: 'Dates to check ({n})', moved: 'It is {day} now', goToday: 'Go to today',
   none: 'No hangar yet.', turnover: 'turnover in {n}', turnoverDay: 'turnover on the same day',
-  stays: 'Bookings of {hangar}, {day}', hidden: 'not on the market', comes: 'arrives',
+  stays: 'Bookings of {hangar}, {day}', hidden: 'not listed', comes: 'arrives',
   goes: 'leaves', remains: 'stays', nobody: 'Nobody.', overbooked: 'over-booked', missing: '?',
   keys: 'Arrows move by day and hangar; Page Up and Page Down by window; T goes to today; Enter opens.',
   guests: 'Too many bookings to draw: the counts have all of them.', feeds: 'Other calendars',

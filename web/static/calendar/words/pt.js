@@ -10,7 +10,7 @@ export default {
   lanes: 'Reservas de {hangar}, vaga por vaga', paid: 'pago', unpaid: 'não pago',
   uncertain: 'Datas a conferir ({n})', moved: 'É dia {day} agora', goToday: 'Ir para hoje',
   none: 'Nenhum hangar ainda.', turnover: 'troca em {n}', turnoverDay: 'troca no mesmo dia',
-  stays: 'Reservas de {hangar}, {day}', hidden: 'fora do mercado', comes: 'chega', goes: 'sai',
+  stays: 'Reservas de {hangar}, {day}', hidden: 'não anunciado', comes: 'chega', goes: 'sai',
   remains: 'fica', nobody: 'Ninguém.', overbooked: 'acima das vagas', missing: '?',
   keys: 'Setas mudam de dia e hangar; Page Up e Page Down, de período; T leva a hoje; Enter abre.',
   guests: 'Reservas demais para desenhar: os números contam todas.', feeds: 'Outras agendas',
