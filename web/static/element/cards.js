@@ -42,7 +42,7 @@ export const newCards = async ({ frame, wording, get, days: told, redraw }) => {
   const part = (/** @type {HTMLElement} */ node, /** @type {string} */ name) => /** @type {HTMLElement} */ (node.querySelector(name));
   const sparklines = SPARKLINES.map(([key, series]) => {
     const bars = Array.from({ length: DAYS }, () => h('i'));
-    part(card(key), '.value').after(h('div', { class: 'spark', 'aria-hidden': 'true' }, ...bars));
+    part(card(key), '.value').after(h('div', { class: 'spark', title: words.lastDays, 'aria-hidden': 'true' }, ...bars));
     return { key, series, bars };
   });
   const node = card('growthPercentage');

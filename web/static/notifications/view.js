@@ -31,21 +31,21 @@ export async function newNotifications(around) {
   let stopped = false;
 
   const count = h('span', { class: 'count', 'aria-hidden': 'true', hidden: true });
-  const fresh = h('span', { class: 'new', 'aria-hidden': 'true', hidden: true });
   const bell = h('button', {
     class: 'bell', type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': 'false', hidden: true,
     onclick: () => open().then((opened) => opened?.toggle(), () => {}), onpointerenter: () => void open().catch(() => {}),
-  }, icon(BELL), count, fresh);
+  }, icon(BELL), count);
   const node = h('div', { class: 'notifications' }, inline ? null : bell);
 
   const update = () => {
     const { unread, unseen } = store.getState();
     const n = unread ?? 0;
     show(bell, unread !== null);
-    show(count, n > 0);
-    setText(count, n > MOST ? `${MOST}+` : wording.formatCount(n));
     const isNew = unseen > 0 || me.invitations.length > 0;
-    show(fresh, isNew);
+    // The account's number, strong while some are new to this user. Without a number it is a dot.
+    show(count, n > 0 || isNew);
+    setText(count, n > MOST ? `${MOST}+` : n > 0 ? wording.formatCount(n) : '');
+    count.classList.toggle('new', isNew);
     const text = n > 0 ? sayMany('unread', n) : words.none;
     setAttribute(bell, 'aria-label', fill(words.bell, { unread: isNew ? fill(words.bellNew, { unread: text }) : text }));
     panel?.update();

@@ -22,20 +22,20 @@ export function showBell(area, { session, display, latest, token, wording: { wor
     await changed();
     void load();
   });
-  const number = h('span', { 'aria-hidden': 'true' });
+  const number = h('span', { class: 'number', 'aria-hidden': 'true' });
   const said = h('span', { class: 'said' });
   const sum = h('span', { class: 'sum', hidden: true }, number, said);
-  area.replaceChildren(sum, bell);
+  area.replaceChildren(bell);
 
-  /** @type {Record<string, number>} unread ones, by account */
+  /** @type {Record<string, number>} unread ones, by other account */
   let counts = {};
   const draw = () => {
     const owner = /** @type {HTMLSelectElement | null} */ (document.getElementById('owner'));
-    const total = Object.values(counts).reduce((all, n) => all + n, 0);
-    const elsewhere = total - (counts[session.ownerId] ?? 0);
-    show(sum, Boolean(owner) && elsewhere > 0);
-    setText(number, total > 99 ? '99+' : String(total));
-    sum.title = sayMany('unreadInAll', total);
+    const elsewhere = Object.values(counts).reduce((all, n) => all + n, 0);
+    owner?.after(sum); // drawn anew with the accounts
+    show(sum, elsewhere > 0);
+    setText(number, elsewhere > 99 ? '99+' : `+${elsewhere}`);
+    sum.title = sayMany('unreadElsewhere', elsewhere);
     setText(said, sum.title);
     for (const option of owner?.options ?? []) {
       const n = counts[option.value] ?? 0;
@@ -48,12 +48,9 @@ export function showBell(area, { session, display, latest, token, wording: { wor
     const answer = await bell.ask('/api/me/notifications/counts').catch(() => null);
     if (!Array.isArray(answer?.accounts)) return;
     counts = Object.fromEntries(answer.accounts.map((/** @type {any} */ one) => [one.ownerId, Number(one.unread) || 0]));
+    delete counts[session.ownerId]; // the bell tells of its own
     draw();
   };
-  bell.addEventListener('unreadchange', ({ detail }) => {
-    counts[session.ownerId] = detail.unread;
-    draw();
-  });
   const timer = setInterval(load, COUNT_MS);
   const shown = () => void load();
   const stop = () => {

@@ -51,14 +51,14 @@ export const PORTUGUESE = {
   arrived: 'Chegou', left: 'Saiu', inside: 'No hangar', toConfirm: 'A confirmar',
   leavesToday: 'Sai hoje', arrivesToday: 'Chega hoje', expected: 'Esperado', over: 'Concluída',
   // Feed
-  feed: 'Acontecimentos', unread: ['não lida', 'não lidas'], allRead: 'tudo lido',
+  feed: 'Atividade', unread: ['não lida', 'não lidas'], allRead: 'tudo lido',
   fresh: ['nova', 'novas'], markAll: 'Marcar todas como lidas', clear: 'Limpar', undo: 'Desfazer',
   more: 'Mostrar mais', markRead: 'Marcar como lida', filter: 'Mostrar', filterAll: 'Tudo',
   filterBookings: 'Reservas', filterPending: 'A confirmar', filterMoney: 'Pagamentos',
   filterMoves: 'Chegadas e saídas',
   noneToday: 'Nenhuma reserva hoje ainda. As novas aparecem aqui na hora.',
   noneHere: 'Nada deste tipo por aqui.',
-  noneUnread: 'Nada por ler. As novas reservas aparecem aqui na hora.',
+  noneUnread: 'Nada para ler. As novas reservas aparecem aqui na hora.',
   feedFailed: 'Não foi possível carregar as reservas. As novas aparecem aqui na hora.',
   becameOccupied: 'Ficou ocupado', becameFree: 'Ficou livre', came: 'Chegou: {who}',
   went: 'Saiu: {who}', paymentReceived: 'Pagamento recebido', by: 'por {method}',
@@ -94,7 +94,7 @@ export const PORTUGUESE = {
   notLoaded: '{panel}: não foi possível carregar.',
   // Page
   skip: 'Ir para os números', yourNumbers: 'Seus números', account: 'Conta',
-  accountOf: 'Conta {id}', demo: 'Demonstração',
+  accountOf: 'Conta {id}', demo: 'Demo',
   demoHint: 'Os dados são inventados; um simulador reserva e paga.', signOut: 'Sair',
   signIn: 'Entrar', again: 'Entrar de novo',
   noAccounts: 'Este usuário não tem nenhuma conta de proprietário.',
@@ -116,7 +116,7 @@ export const PORTUGUESE = {
   invited: '{who} convidou você para a conta {company} ({role}).', accept: 'Aceitar',
   decline: 'Recusar', notAnswered: 'A resposta não chegou ao servidor. Tente de novo.',
   roles: { owner: 'proprietário', manager: 'gestor', viewer: 'leitor' },
-  unreadInAll: ['{n} não lida em todas as contas', '{n} não lidas em todas as contas'],
+  unreadElsewhere: ['{n} não lida em outras contas', '{n} não lidas em outras contas'],
 };
 
 const oneDecimal = /** @type {const} */ ({ style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 });

@@ -41,7 +41,7 @@ export default {
   leavesToday: 'Leaves today', arrivesToday: 'Arrives today', expected: 'Expected',
   over: 'Completed',
   // Feed
-  feed: 'What happened', unread: ['unread', 'unread'], allRead: 'all read', fresh: ['new', 'new'],
+  feed: 'Activity', unread: ['unread', 'unread'], allRead: 'all read', fresh: ['new', 'new'],
   markAll: 'Mark all as read', clear: 'Clear', undo: 'Undo', more: 'Show more',
   markRead: 'Mark as read', filter: 'Show', filterAll: 'All', filterBookings: 'Bookings',
   filterPending: 'To be confirmed', filterMoney: 'Payments', filterMoves: 'Arrivals and departures',
@@ -103,5 +103,5 @@ export default {
   invited: '{who} invited you to the account {company} ({role}).', accept: 'Accept',
   decline: 'Decline', notAnswered: 'The answer did not reach the server. Try again.',
   roles: { owner: 'owner', manager: 'manager', viewer: 'viewer' },
-  unreadInAll: ['{n} unread in all accounts', '{n} unread in all accounts'],
+  unreadElsewhere: ['{n} unread in other accounts', '{n} unread in other accounts'],
 };

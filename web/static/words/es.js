@@ -27,12 +27,12 @@ export default {
   thisMoment: 'en este momento', paidRevenue: 'ingresos pagados, 7 días',
   noPayment: 'Ningún pago hoy todavía', payments: 'Pagos confirmados',
   noBookings: 'Ninguna hoy todavía', bookings: 'Recibidas desde medianoche',
-  ofSpaces: 'de los lugares publicados',
-  spacesTaken: ['{taken} de {n} lugar ocupado', '{taken} de {n} lugares ocupados'],
+  ofSpaces: 'de las plazas publicadas',
+  spacesTaken: ['{taken} de {n} plaza ocupada', '{taken} de {n} plazas ocupadas'],
  
  
   activeListings: 'Anuncios activos',
-  pendingPayouts: 'Pagos pendientes', nextPayoutDate: 'Próximo pago', noDate: 'sin fecha',
+  pendingPayouts: 'Transferencias pendientes', nextPayoutDate: 'Próxima transferencia', noDate: 'sin fecha',
   // Today
   agenda: 'Llegadas y salidas de hoy', arrivals: 'Llegan hoy', departures: 'Salen hoy',
   noArrivals: 'Nadie llega hoy.', noDepartures: 'Nadie sale hoy.', noneLeft: 'Nadie más hoy.',
@@ -42,7 +42,7 @@ export default {
   arrived: 'Llegó', left: 'Salió', inside: 'En el hangar', toConfirm: 'Por confirmar',
   leavesToday: 'Sale hoy', arrivesToday: 'Llega hoy', expected: 'Esperado', over: 'Concluida',
   // Feed
-  feed: 'Acontecimientos', unread: ['no leída', 'no leídas'], allRead: 'todo leído',
+  feed: 'Actividad', unread: ['no leída', 'no leídas'], allRead: 'todo leído',
   fresh: ['nueva', 'nuevas'], markAll: 'Marcar todas como leídas', clear: 'Limpiar',
   undo: 'Deshacer', more: 'Mostrar más', markRead: 'Marcar como leída', filter: 'Mostrar',
   filterAll: 'Todo', filterBookings: 'Reservas', filterPending: 'Por confirmar',
@@ -69,7 +69,7 @@ export default {
   revenueIs: 'Ingresos de hoy: {money}.',
   // Hangars
   hangars: 'Hangares', occupied: 'Ocupado', free: 'Libre', unavailable: 'No disponible',
-  spaces: ['{taken} de {n} lugar', '{taken} de {n} lugares'], noSpaces: 'sin lugares',
+  spaces: ['{taken} de {n} plaza', '{taken} de {n} plazas'], noSpaces: 'sin plazas',
   perDay: '{money} por día', occupiedOf: ['{taken} ocupado de {n}', '{taken} ocupados de {n}'],
   noHangars: 'Ningún hangar publicado todavía.',
   hangarsFailed: 'No se pudieron cargar los hangares. Se intenta de nuevo con la próxima actualización.',
@@ -86,7 +86,7 @@ export default {
   notLoaded: '{panel}: no se pudo cargar.',
   // Page
   skip: 'Ir a los números', yourNumbers: 'Sus números', account: 'Cuenta', accountOf: 'Cuenta {id}',
-  demo: 'Demostración', demoHint: 'Los datos son inventados; un simulador reserva y paga.',
+  demo: 'Demo', demoHint: 'Los datos son inventados; un simulador reserva y paga.',
   signOut: 'Salir', signIn: 'Entrar', again: 'Entrar de nuevo',
   noAccounts: 'Este usuario no tiene ninguna cuenta de propietario.',
   accessLost: 'Ya no tiene acceso a esta cuenta.', openAccount: 'Abrir {company}',
@@ -107,5 +107,5 @@ export default {
   invited: '{who} lo invitó a la cuenta {company} ({role}).', accept: 'Aceptar',
   decline: 'Rechazar', notAnswered: 'La respuesta no llegó al servidor. Intente de nuevo.',
   roles: { owner: 'propietario', manager: 'gestor', viewer: 'lector' },
-  unreadInAll: ['{n} sin leer en todas las cuentas', '{n} sin leer en todas las cuentas'],
+  unreadElsewhere: ['{n} sin leer en otras cuentas', '{n} sin leer en otras cuentas'],
 };

@@ -30,7 +30,7 @@ const named = (/** @type {any} */ page, /** @type {string} */ name) => page.loca
 /** The bell says so many, and none for 0. @param {any} page @param {number} n */
 const counts = (page, n) => page.waitForFunction((wanted) => {
   const count = document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.count');
-  return count && (wanted === 0 ? count.hidden : !count.hidden && count.textContent === String(wanted));
+  return count && (wanted === 0 ? !count.textContent : !count.hidden && count.textContent === String(wanted));
 }, n);
 const focused = (/** @type {any} */ page) => page.evaluate(() => document.querySelector('owner-notifications').shadowRoot.activeElement?.closest('[data-id]')?.dataset.id ?? document.querySelector('owner-notifications').shadowRoot.activeElement?.className ?? '');
 
@@ -174,7 +174,7 @@ describe('notifications', () => {
       await openList(page);
       await page.locator('owner-notifications').getByLabel('Hangar', { exact: true }).selectOption({ label: 'H-15' });
       await page.waitForFunction(() => document.querySelector('owner-notifications').shadowRoot.querySelectorAll('.note').length === 1);
-      assert.match(await notes(page).first().textContent() ?? '', /Ainda não paga/);
+      assert.match(await notes(page).first().textContent() ?? '', /Reserva sem pagamento/);
       await page.locator('owner-notifications').getByLabel('Hangar', { exact: true }).selectOption('');
       await page.locator('owner-notifications').getByLabel('Tipo', { exact: true }).selectOption('booking_created');
       await page.locator('owner-notifications .note', { hasText: 'Nova reserva' }).waitFor();
@@ -206,7 +206,7 @@ describe('notifications', () => {
       await box.uncheck();
       await page.locator('owner-notifications').getByText('Salvo.').waitFor();
       assert.deepEqual(server.notes.asked.findLast((/** @type {any} */ one) => one.method === 'PATCH'), { method: 'PATCH', path: '/api/owners/1/notifications/preferences', user: 'ana', body: { kind: 'booking_cancelled', channel: 'push', mode: 'off' } });
-      assert.equal(await page.locator('owner-notifications').getByLabel('Mudança de membros, Página').isDisabled(), true);
+      assert.equal(await page.locator('owner-notifications').getByLabel('Acesso à conta alterado, Página').isDisabled(), true);
       server.notes.refuse = 500;
       await page.locator('owner-notifications').getByLabel('Nova reserva, E-mail').selectOption('digest');
       await page.locator('owner-notifications').getByText('nada mudou').waitFor();
@@ -229,7 +229,7 @@ describe('notifications', () => {
     }
   });
 
-  test('an invitation is answered with one click; the switcher has the sum of the accounts', async () => {
+  test('an invitation is answered with one click; the switcher tells of the other accounts', async () => {
     fresh();
     fresh('2');
     server.notes.add('1', 'booking_created', ofHangar());
@@ -237,8 +237,8 @@ describe('notifications', () => {
     server.notes.invitations.set('ana', [{ id: '9', ownerId: '7', companyName: 'Hangar do Vale', role: 'viewer', invitedBy: 'bia@example.com', invitedByName: 'Bia \u202EPrado' }]);
     const { page, close } = await open('ana');
     try {
-      await page.locator('.sum', { hasText: '4 não lidas em todas as contas' }).waitFor();
-      assert.deepEqual(await page.locator('#owner option').evaluateAll((all) => all.map((one) => /** @type {HTMLOptionElement} */ (one).label)), ['Hangares Campo de Marte Ltda. (1)', 'Aeroclube Pampulha (3)']);
+      await page.locator('.sum', { hasText: '3 não lidas em outras contas' }).waitFor();
+      assert.deepEqual(await page.locator('#owner option').evaluateAll((all) => all.map((one) => /** @type {HTMLOptionElement} */ (one).label)), ['Hangares Campo de Marte Ltda.', 'Aeroclube Pampulha (3)']);
       await page.getByRole('button', { name: 'Notificações: 1 não lida, há novas para você' }).waitFor();
       await openList(page);
       await page.locator('owner-notifications .invitation').getByText(/Bia Prado. convidou você para a conta/).waitFor();
@@ -314,6 +314,31 @@ describe('notifications', () => {
       });
     }
   }
+
+  test('on a screen as narrow as a phone whose text is twice as large nothing covers anything, and words stay whole', async () => {
+    fresh();
+    server.notes.add('1', 'booking_created', ofHangar());
+    const { page, close } = await open('ana', { viewport: { width: 180, height: 390 } });
+    try {
+      await openList(page);
+      const where = (/** @type {string} */ name) => page.locator(`owner-notifications ${name}`).evaluate((one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        const { left, right, top, bottom, height } = range.getBoundingClientRect();
+        return { left, right, top, bottom, height, line: Number.parseFloat(getComputedStyle(one).fontSize) };
+      });
+      const [title, buttons] = [await where('.notes-head h2'), await where('.heads')];
+      assert.ok(title.bottom <= buttons.top || title.right <= buttons.left, `${JSON.stringify(title)} ${JSON.stringify(buttons)}`);
+      const said = await where('.note strong');
+      assert.ok(said.height < 3 * said.line, JSON.stringify(said));
+      await named(page, 'Preferências de notificação').click();
+      await page.locator('owner-notifications .rules').waitFor();
+      const kind = await where('.matrix tbody tr:first-child th');
+      assert.ok(kind.height < 4 * kind.line, JSON.stringify(kind));
+    } finally {
+      await close();
+    }
+  });
 
   test('as an element of its own, as a list, in English; the first paint loads nothing of it', async () => {
     fresh();

@@ -27,7 +27,7 @@ describe('first load', () => {
     server.faults.release();
     await live(page);
     assert.equal(await card(page, 'revenueToday').textContent(), 'R$\u00A04.350,00');
-    await page.locator('[data-metric=growthPercentage]').getByText('+12,4% contra 7 dias inteiros, com hoje incompleto').waitFor();
+    await page.locator('[data-metric=growthPercentage]').getByText('+12,4% vs. 7 dias inteiros (hoje parcial)').waitFor();
     assert.equal(await rowsOf(page).count(), 8);
     assert.equal(await page.title(), 'HangarShare');
     assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1);
@@ -116,7 +116,7 @@ describe('events', () => {
     await page.getByText('tudo lido').waitFor();
     assert.equal(await page.title(), 'HangarShare');
     await page.getByRole('button', { name: 'Limpar' }).press('Enter');
-    await page.getByText('Nada por ler').waitFor();
+    await page.getByText('Nada para ler').waitFor();
     assert.equal(await rowsOf(page).count(), 0);
     await page.getByRole('button', { name: 'Desfazer' }).press('Enter');
     await page.getByRole('button', { name: 'Mostrar mais' }).press('Enter');

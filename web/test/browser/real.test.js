@@ -216,7 +216,7 @@ describe('the real program', () => {
     };
     const counts = (/** @type {any} */ page, /** @type {number} */ n) => page.waitForFunction((/** @type {number} */ wanted) => {
       const count = document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.count');
-      return count && (wanted === 0 ? count.hidden : !count.hidden && count.textContent === String(wanted));
+      return count && (wanted === 0 ? !count.textContent : !count.hidden && count.textContent === String(wanted));
     }, n, { timeout: TIMEOUT_MS });
     const [here, there] = [await open(), await open()];
     try {

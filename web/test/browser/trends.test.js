@@ -130,8 +130,8 @@ describe('the trends', { concurrency: false }, () => {
   test('the growth card says like for like first, and names both', () => dashboard(browser, async ({ page, server }) => {
     await live(page);
     const growth = page.locator('[data-metric=growthPercentage]');
-    await growth.getByText(/^7 dias × os 7 antes, ambos até \d\d:\d\d$/).waitFor();
-    await growth.getByText('+12,4% contra 7 dias inteiros, com hoje incompleto').waitFor();
+    await growth.getByText(/^vs\. 7 dias anteriores, até \d\d:\d\d$/).waitFor();
+    await growth.getByText('+12,4% vs. 7 dias inteiros (hoje parcial)').waitFor();
     assert.notEqual(await card(page, 'growthPercentage').textContent(), '+12,4%');
     assert.equal(server.seen.urls.filter((url) => url.includes('/trends?')).length, 1);
     assert.ok(Number(await page.evaluate(() => globalThis.shift)) <= 0.02, 'nothing moved');

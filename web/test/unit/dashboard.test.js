@@ -239,7 +239,7 @@ test('the line below each card', () => {
   assert.equal(grows(0, 'none').line, 'Sem receita em 14 dias');
   assert.equal(grows(100).line, 'Acima dos 7 dias anteriores');
   assert.deepEqual(grows(-14.3, 'compared', { change: 3.1, time: '16:00' }),
-    { value: '+3,1%', shown: 3.1, line: '7 dias × os 7 antes, ambos até 16:00', whole: '-14,3% contra 7 dias inteiros, com hoje incompleto' });
+    { value: '+3,1%', shown: 3.1, line: 'vs. 7 dias anteriores, até 16:00', whole: '-14,3% vs. 7 dias inteiros (hoje parcial)' });
   assert.deepEqual(grows(-14.3, 'compared', { change: null, time: '16:00' }).value, '-14,3%');
   assert.deepEqual(say({ bookingsToday: 0 }).bookingsToday, { value: '0', line: 'Nenhuma hoje ainda' });
 });

@@ -283,10 +283,10 @@ describe('in words', () => {
     assert.deepEqual([said.title, said.hangar], ['Nova reserva', 'H-12']);
     assert.match(said.detail, /^\u2068Ana\u2069 · 12\s–\s15 de mar\. · R\$\u00A0900,00$/);
     assert.equal(one('booking_created', {}, { count: 3 }).title, '3 novas reservas');
-    assert.equal(one('overbooked', { stays: 2, spaces: 1, date: '2026-12-02' }).detail, 'estadias: 2, vagas: 1 · em quarta, 2 de dez.');
-    assert.equal(one('occupancy_low', { percent: '24.5' }).detail, '24,5% ocupado nos próximos 7 dias');
-    assert.equal(one('member_changed', { memberName: 'Bia', was: '', role: 'viewer' }).detail, '\u2068Bia\u2069 agora participa');
-    assert.equal(one('member_changed', { memberName: 'Bia', was: 'viewer' }).detail, '\u2068Bia\u2069 não participa mais');
+    assert.equal(one('overbooked', { stays: 2, spaces: 1, date: '2026-12-02' }).detail, 'estadias: 2, vagas: 1 · quarta, 2 de dez.');
+    assert.equal(one('occupancy_low', { percent: '24.5' }).detail, '24,5% de ocupação nos próximos 7 dias');
+    assert.equal(one('member_changed', { memberName: 'Bia', was: '', role: 'viewer' }).detail, '\u2068Bia\u2069 agora tem acesso');
+    assert.equal(one('member_changed', { memberName: 'Bia', was: 'viewer' }).detail, '\u2068Bia\u2069 não tem mais acesso');
     assert.match(one('unpaid', {}, { readAt: '2026-01-21T14:32:00-03:00', readBy: { id: '7', name: 'Ana' } }).mark, /^lida por \u2068Ana\u2069, 21 de jan\.,? 14:32$/);
     assert.match(one('unpaid', {}, { readAt: '2026-01-21T14:32:00-03:00', readBy: { id: '7', name: '' } }).mark, /usuário removido/);
     assert.equal(one('unpaid', {}, { resolvedAt: '2026-01-21T14:32:00-03:00', userId: '7' }).mark, 'resolvida · só para você');
