@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -11,13 +12,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/handlers"
 )
 
-const (
-	// maxTarget is the most bytes of a request's address (RFC 9110, section 4.1 asks for 8000 where
-	// there is no reason against it; ours have some 200).
-	maxTarget = 4 << 10
-	// maxRequestBody is the most bytes of a request's body.
-	maxRequestBody = 16 << 10
-)
+// maxTarget is the most bytes of a request's address (RFC 9110, section 4.1 asks for 8000 where
+// there is no reason against it; ours have some 200).
+const maxTarget = 4 << 10
 
 // Timeouts bound how long a client may take. Zero is the default of each.
 type Timeouts struct {
@@ -62,7 +59,7 @@ func (s *Server) requestDeadlines(next http.Handler) http.Handler {
 		}
 		if r.Body != nil && r.Body != http.NoBody {
 			control.SetReadDeadline(time.Now().Add(limits.Body))
-			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
+			body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, handlers.MaxBody))
 			if err != nil {
 				refuseBody(w, err)
 				return
@@ -81,7 +78,7 @@ func refuseBody(w http.ResponseWriter, err error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		handlers.RespondProblem(w, http.StatusRequestEntityTooLarge, "the body may have 16384 bytes", "body")
+		handlers.RespondProblem(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body may have %d bytes", handlers.MaxBody), "body")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		handlers.RespondProblem(w, http.StatusRequestTimeout, "the body did not arrive in time", "body")
 	default:

@@ -25,7 +25,9 @@ func exposed(t *testing.T) (address string) {
 	t.Helper()
 	s := &Server{
 		Site: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler), Limiter: NewLimiter(Limits{}), Tokens: NewTokens(hmacKey),
-		Demo:     func(context.Context) ([]handlers.DemoOwner, error) { return nil, nil },
+		Demo: func(context.Context) ([]handlers.DemoOwner, error) {
+			return []handlers.DemoOwner{{OwnerID: "7", UserID: "3"}}, nil
+		},
 		Timeouts: Timeouts{Header: 100 * time.Millisecond, Body: 100 * time.Millisecond, Answer: 100 * time.Millisecond, Idle: 100 * time.Millisecond},
 	}
 	endless := make([]byte, 1<<20)
@@ -137,8 +139,9 @@ func TestSizes(t *testing.T) {
 		"one that is allowed": {"GET /healthz?" + strings.Repeat("a", maxTarget-20) + " HTTP/1.1\r\nHost: a\r\n\r\n", 200},
 		"a long head":         {"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: " + strings.Repeat("a", 2*maxHeader) + "\r\n\r\n", 431},
 		"many headers":        {"GET /healthz HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-Many: abcdefgh\r\n", 2*maxHeader/18) + "\r\n", 431},
-		"a long body":         {fmt.Sprintf("POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", maxRequestBody+1, strings.Repeat("a", maxRequestBody+1)), 413},
-		"a long chunked body": {fmt.Sprintf("POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", maxRequestBody+1, strings.Repeat("a", maxRequestBody+1)), 413},
+		"a long body":         {fmt.Sprintf("POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", handlers.MaxBody+1, strings.Repeat("a", handlers.MaxBody+1)), 413},
+		"a long chunked body": {fmt.Sprintf("POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", handlers.MaxBody+1, strings.Repeat("a", handlers.MaxBody+1)), 413},
+		"as long as may be":   {fmt.Sprintf("POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n{%*s", handlers.MaxBody, handlers.MaxBody-1, `"ownerId":"7"}`), 200},
 		"a broken body":       {"POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
 		"a short one":         {"POST /api/auth/demo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n{", 400},
 	} {

@@ -32,8 +32,6 @@ const (
 	// where nothing is asked.
 	maxConnectionsPage = 1000
 	connectionsPage    = 100
-	// maxOperation is the most bytes of what an operator asks for.
-	maxOperation = 4 << 10
 )
 
 //go:embed adminpage
@@ -277,7 +275,7 @@ func readOperation(w http.ResponseWriter, r *http.Request, into any) bool {
 		handlers.RespondProblem(w, http.StatusUnsupportedMediaType, "send it as Content-Type: application/json", "Content-Type")
 		return false
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOperation))
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, handlers.MaxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
 		handlers.RespondProblem(w, http.StatusBadRequest, "the body must be a JSON object with ids as texts", "")

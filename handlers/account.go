@@ -120,7 +120,7 @@ func (a *Account) profile(ctx context.Context, userID string) (profile, error) {
 
 // Ticket gives a user who has an access token a ticket for one stream.
 func (a *Account) Ticket(w http.ResponseWriter, r *http.Request) {
-	ticket, expires, err := a.ticket(w, r)
+	ticket, expires, err := a.ticket(r)
 	if err != nil {
 		RespondError(w, r, a.Log, err)
 		return
@@ -128,13 +128,13 @@ func (a *Account) Ticket(w http.ResponseWriter, r *http.Request) {
 	RespondJSON(w, http.StatusOK, map[string]any{"ticket": ticket, "expiresAt": expires.UnixMilli()})
 }
 
-func (a *Account) ticket(w http.ResponseWriter, r *http.Request) (ticket string, expires time.Time, err error) {
+func (a *Account) ticket(r *http.Request) (ticket string, expires time.Time, err error) {
 	viewer, err := a.signedIn(r.Context())
 	if err != nil {
 		return "", expires, err
 	}
 	var wish struct{ OwnerID string }
-	if err := readBody(w, r, &wish, `empty or {"ownerId":"…"}`); err != nil {
+	if err := readBody(r, &wish, `empty or {"ownerId":"…"}`); err != nil {
 		return "", expires, err
 	}
 	ownerID := viewer.OwnerID
@@ -150,7 +150,7 @@ func (a *Account) ticket(w http.ResponseWriter, r *http.Request) (ticket string,
 
 // SignInToDemo signs a visitor in as one of the demo's owners: the one they name, else the first.
 func (a *Account) SignInToDemo(w http.ResponseWriter, r *http.Request) {
-	answer, err := a.signInToDemo(w, r)
+	answer, err := a.signInToDemo(r)
 	if err != nil {
 		RespondError(w, r, a.Log, err)
 		return
@@ -158,9 +158,9 @@ func (a *Account) SignInToDemo(w http.ResponseWriter, r *http.Request) {
 	RespondJSON(w, http.StatusOK, answer)
 }
 
-func (a *Account) signInToDemo(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+func (a *Account) signInToDemo(r *http.Request) (map[string]any, error) {
 	var wish struct{ OwnerID string }
-	if err := readBody(w, r, &wish, `empty or {"ownerId":"…"}`); err != nil {
+	if err := readBody(r, &wish, `empty or {"ownerId":"…"}`); err != nil {
 		return nil, err
 	}
 	owners, err := a.Demo(r.Context())

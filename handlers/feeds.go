@@ -120,7 +120,7 @@ func (f *Feeds) List(w http.ResponseWriter, r *http.Request) {
 
 // Add makes a feed, and answers with its address this once.
 func (f *Feeds) Add(w http.ResponseWriter, r *http.Request) {
-	made, err := f.add(w, r)
+	made, err := f.add(r)
 	if err != nil {
 		RespondError(w, r, f.Log, err)
 		return
@@ -128,7 +128,7 @@ func (f *Feeds) Add(w http.ResponseWriter, r *http.Request) {
 	RespondJSON(w, http.StatusCreated, made)
 }
 
-func (f *Feeds) add(w http.ResponseWriter, r *http.Request) (feed, error) {
+func (f *Feeds) add(r *http.Request) (feed, error) {
 	ownerID, userID, err := f.authorize(r)
 	if err != nil {
 		return feed{}, err
@@ -138,7 +138,7 @@ func (f *Feeds) add(w http.ResponseWriter, r *http.Request) (feed, error) {
 		Detail   db.FeedDetail
 		Label    string
 	}
-	if err := readBody(w, r, &body, `{"detail":"busy","label":"Airbnb"}`); err != nil {
+	if err := readBody(r, &body, `{"detail":"busy","label":"Airbnb"}`); err != nil {
 		return feed{}, err
 	}
 	wanted := db.Feed{OwnerID: ownerID, CreatedBy: userID, Detail: body.Detail, Label: cleanText(body.Label)}

@@ -36,14 +36,14 @@ var invited = map[string]string{"status": "invited"}
 // Invite asks whose e-mail address it is to see the account. The answer is the same for every
 // address, also for a member's.
 func (m *Members) Invite(w http.ResponseWriter, r *http.Request) {
-	if err := m.invite(w, r); err != nil {
+	if err := m.invite(r); err != nil {
 		RespondError(w, r, m.Log, err)
 		return
 	}
 	RespondJSON(w, http.StatusAccepted, invited)
 }
 
-func (m *Members) invite(w http.ResponseWriter, r *http.Request) error {
+func (m *Members) invite(r *http.Request) error {
 	g, err := m.authorize(r)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (m *Members) invite(w http.ResponseWriter, r *http.Request) error {
 		Email string
 		Role  db.Role
 	}
-	if err := readBody(w, r, &body, `{"email":"…","role":"viewer"}`); err != nil {
+	if err := readBody(r, &body, `{"email":"…","role":"viewer"}`); err != nil {
 		return err
 	}
 	email := strings.TrimSpace(body.Email)
@@ -121,7 +121,7 @@ func (m *Members) withdraw(r *http.Request) error {
 
 // Answer accepts or declines an invitation of the caller.
 func (m *Members) Answer(w http.ResponseWriter, r *http.Request) {
-	account, err := m.accept(w, r)
+	account, err := m.accept(r)
 	switch {
 	case err != nil:
 		RespondError(w, r, m.Log, err)
@@ -133,7 +133,7 @@ func (m *Members) Answer(w http.ResponseWriter, r *http.Request) {
 }
 
 // accept returns the account that was accepted, nil where it was declined.
-func (m *Members) accept(w http.ResponseWriter, r *http.Request) (*db.Account, error) {
+func (m *Members) accept(r *http.Request) (*db.Account, error) {
 	viewer, err := RequireViewer(r.Context())
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (m *Members) accept(w http.ResponseWriter, r *http.Request) (*db.Account, e
 		return nil, err
 	}
 	var body struct{ Accept *bool }
-	if err := readBody(w, r, &body, `{"accept":true} or {"accept":false}`); err != nil {
+	if err := readBody(r, &body, `{"accept":true} or {"accept":false}`); err != nil {
 		return nil, err
 	}
 	if body.Accept == nil {

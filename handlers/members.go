@@ -85,7 +85,7 @@ func (m *Members) List(w http.ResponseWriter, r *http.Request) {
 
 // Change gives a member another role.
 func (m *Members) Change(w http.ResponseWriter, r *http.Request) {
-	changed, err := m.change(w, r)
+	changed, err := m.change(r)
 	if err != nil {
 		RespondError(w, r, m.Log, err)
 		return
@@ -93,13 +93,13 @@ func (m *Members) Change(w http.ResponseWriter, r *http.Request) {
 	RespondJSON(w, http.StatusOK, memberOf(changed))
 }
 
-func (m *Members) change(w http.ResponseWriter, r *http.Request) (db.Member, error) {
+func (m *Members) change(r *http.Request) (db.Member, error) {
 	g, err := m.authorize(r)
 	if err != nil {
 		return db.Member{}, err
 	}
 	var body struct{ Role db.Role }
-	if err := readBody(w, r, &body, `{"role":"viewer"}`); err != nil {
+	if err := readBody(r, &body, `{"role":"viewer"}`); err != nil {
 		return db.Member{}, err
 	}
 	if err := g.check(body.Role); err != nil {

@@ -78,7 +78,7 @@ func (n *Notifications) ChangePreferences(w http.ResponseWriter, r *http.Request
 				Channels map[db.Channel]struct{ Mode *db.Mode }
 			}
 		}
-		if err := readBody(w, r, &body, `{"kind":"booking_created","channel":"push","mode":"now"}`); err != nil {
+		if err := readBody(r, &body, `{"kind":"booking_created","channel":"push","mode":"now"}`); err != nil {
 			return nil, err
 		}
 		var chosen []db.Preference
@@ -182,7 +182,7 @@ func (n *Notifications) ChangeRules(w http.ResponseWriter, r *http.Request) {
 			Params  *db.RuleParams
 			Enabled *bool
 		}
-		if err := readBody(w, r, &body, `{"kind":"to_confirm","params":{"hours":4},"enabled":true}`); err != nil {
+		if err := readBody(r, &body, `{"kind":"to_confirm","params":{"hours":4},"enabled":true}`); err != nil {
 			return nil, err
 		}
 		kind, known := db.RuleOf(body.Kind)
@@ -287,7 +287,7 @@ func (n *Notifications) ChangeSettings(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		var body map[string]json.RawMessage
-		if err := readBody(w, r, &body, `{"quietFrom":"22:00","quietTo":"07:00"}`); err != nil {
+		if err := readBody(r, &body, `{"quietFrom":"22:00","quietTo":"07:00"}`); err != nil {
 			return nil, err
 		}
 		u, err := n.Register.UserSettings(r.Context(), viewer.UserID)

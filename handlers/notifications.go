@@ -181,7 +181,7 @@ func (n *Notifications) Patch(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		var body struct{ Read, Archived *bool }
-		if err := readBody(w, r, &body, `{"read":true} or {"archived":true}`); err != nil {
+		if err := readBody(r, &body, `{"read":true} or {"archived":true}`); err != nil {
 			return nil, err
 		}
 		switch {
@@ -224,8 +224,8 @@ type shown struct {
 	Kind     string
 }
 
-func readShown(w http.ResponseWriter, r *http.Request) (s shown, err error) {
-	if err := readBody(w, r, &s, `{"through":"812","revision":93}`); err != nil {
+func readShown(r *http.Request) (s shown, err error) {
+	if err := readBody(r, &s, `{"through":"812","revision":93}`); err != nil {
 		return s, err
 	}
 	if s.Through == nil || *s.Through < 0 {
@@ -244,7 +244,7 @@ func (n *Notifications) Read(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := readShown(w, r)
+		s, err := readShown(r)
 		if err != nil {
 			return nil, err
 		}
@@ -260,7 +260,7 @@ func (n *Notifications) See(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := readShown(w, r)
+		s, err := readShown(r)
 		if err != nil {
 			return nil, err
 		}
@@ -276,7 +276,7 @@ func (n *Notifications) Clear(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		var body struct{ Until json.RawMessage }
-		if err := readBody(w, r, &body, `{"until":1768977456006}`); err != nil {
+		if err := readBody(r, &body, `{"until":1768977456006}`); err != nil {
 			return nil, err
 		}
 		var until *int64

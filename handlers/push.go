@@ -98,7 +98,7 @@ func (p *Push) List(w http.ResponseWriter, r *http.Request) {
 
 // Add keeps a device: 201 where it is new, 200 where it was there.
 func (p *Push) Add(w http.ResponseWriter, r *http.Request) {
-	added, isNew, err := p.add(w, r)
+	added, isNew, err := p.add(r)
 	if err != nil {
 		RespondError(w, r, p.Log, err)
 		return
@@ -110,7 +110,7 @@ func (p *Push) Add(w http.ResponseWriter, r *http.Request) {
 	RespondJSON(w, status, p.deviceOf(added))
 }
 
-func (p *Push) add(w http.ResponseWriter, r *http.Request) (added db.Device, isNew bool, err error) {
+func (p *Push) add(r *http.Request) (added db.Device, isNew bool, err error) {
 	v, err := p.viewer(r.Context())
 	if err != nil {
 		return added, false, err
@@ -119,7 +119,7 @@ func (p *Push) add(w http.ResponseWriter, r *http.Request) (added db.Device, isN
 		Endpoint, Label string
 		Keys            struct{ P256dh, Auth string }
 	}
-	if err := readBody(w, r, &body, `a PushSubscription: {"endpoint":"…","keys":{"p256dh":"…","auth":"…"},"label":"…"}`); err != nil {
+	if err := readBody(r, &body, `a PushSubscription: {"endpoint":"…","keys":{"p256dh":"…","auth":"…"},"label":"…"}`); err != nil {
 		return added, false, err
 	}
 	endpoint, field, err := p.Sender.CheckSubscription(sender.Subscription{Endpoint: body.Endpoint, P256dh: body.Keys.P256dh, Auth: body.Keys.Auth})
@@ -165,7 +165,7 @@ var testResults = map[outbox.Status]string{
 // Test sends a message to one of the caller's devices at once, and answers what its push service
 // said to it.
 func (p *Push) Test(w http.ResponseWriter, r *http.Request) {
-	result, err := p.test(w, r)
+	result, err := p.test(r)
 	if err != nil {
 		RespondError(w, r, p.Log, err)
 		return
@@ -173,13 +173,13 @@ func (p *Push) Test(w http.ResponseWriter, r *http.Request) {
 	RespondJSON(w, http.StatusOK, map[string]any{"result": testResults[result.Status], "code": result.Code})
 }
 
-func (p *Push) test(w http.ResponseWriter, r *http.Request) (outbox.Result, error) {
+func (p *Push) test(r *http.Request) (outbox.Result, error) {
 	v, err := p.viewer(r.Context())
 	if err != nil {
 		return outbox.Result{}, err
 	}
 	var body struct{ ID, Language string }
-	if err := readBody(w, r, &body, `{"id":"…","language":"pt-BR"}`); err != nil {
+	if err := readBody(r, &body, `{"id":"…","language":"pt-BR"}`); err != nil {
 		return outbox.Result{}, err
 	}
 	devices, err := p.Devices.Devices(r.Context(), v.UserID)

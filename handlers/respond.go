@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// maxBody is the most bytes of a request's body that are read.
-const maxBody = 4 << 10
+// MaxBody is the most bytes of a request's body. A longer one is refused before it is served.
+const MaxBody = 16 << 10
 
 // RespondJSON answers with a value as JSON that no cache keeps.
 func RespondJSON(w http.ResponseWriter, status int, value any) {
@@ -20,8 +20,8 @@ func RespondJSON(w http.ResponseWriter, status int, value any) {
 
 // readBody reads a request's body as JSON into value; wanted says what it should look like. An
 // empty body leaves value as it is.
-func readBody(w http.ResponseWriter, r *http.Request, value any, wanted string) error {
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(value)
+func readBody(r *http.Request, value any, wanted string) error {
+	err := json.NewDecoder(r.Body).Decode(value)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Invalid("body", "the body must be "+wanted)
 	}

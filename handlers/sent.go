@@ -117,7 +117,7 @@ func (s *Sent) Open(w http.ResponseWriter, r *http.Request) {
 	v, err := s.viewer(r)
 	var body struct{ Opened bool }
 	if err == nil {
-		err = readBody(w, r, &body, `{"opened":true}`)
+		err = readBody(r, &body, `{"opened":true}`)
 	}
 	id := r.PathValue("deliveryId")
 	switch {

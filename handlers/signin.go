@@ -91,7 +91,7 @@ func (s *SignIn) login(w http.ResponseWriter, r *http.Request) error {
 		Email, Password string
 		Cookie          bool
 	}
-	if err := readBody(w, r, &body, `{"email":"…","password":"…"}`); err != nil {
+	if err := readBody(r, &body, `{"email":"…","password":"…"}`); err != nil {
 		return err
 	}
 	email := strings.TrimSpace(body.Email)
@@ -200,7 +200,7 @@ func (s *SignIn) Refresh(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *SignIn) refresh(w http.ResponseWriter, r *http.Request) error {
-	sent, err := s.refreshToken(w, r)
+	sent, err := s.refreshToken(r)
 	if err != nil {
 		return err
 	}
@@ -249,12 +249,12 @@ type sentRefresh struct {
 }
 
 // refreshToken returns what a request to refresh or to sign out brings, in body or cookie.
-func (s *SignIn) refreshToken(w http.ResponseWriter, r *http.Request) (sentRefresh, error) {
+func (s *SignIn) refreshToken(r *http.Request) (sentRefresh, error) {
 	var body struct {
 		RefreshToken string
 		All          bool
 	}
-	if err := readBody(w, r, &body, `{"refreshToken":"…"}, or empty with the cookie that sign-in set`); err != nil {
+	if err := readBody(r, &body, `{"refreshToken":"…"}, or empty with the cookie that sign-in set`); err != nil {
 		return sentRefresh{}, err
 	}
 	sent := sentRefresh{token: body.RefreshToken, all: body.All}
@@ -298,7 +298,7 @@ func (s *SignIn) Logout(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *SignIn) logout(w http.ResponseWriter, r *http.Request) error {
-	sent, err := s.refreshToken(w, r)
+	sent, err := s.refreshToken(r)
 	if err != nil {
 		return err
 	}

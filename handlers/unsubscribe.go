@@ -69,9 +69,8 @@ func (u *Unsubscribe) Page(w http.ResponseWriter, r *http.Request) {
 
 // End ends what the token stands for.
 func (u *Unsubscribe) End(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	// one click comes in either form (RFC 8058, section 3.2); what cannot be read says nothing
-	if err := r.ParseMultipartForm(maxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	if err := r.ParseMultipartForm(MaxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		r.Form = r.URL.Query()
 	}
 	token := r.Form.Get("t")
