@@ -115,49 +115,29 @@ func (s *Snapshot) Calendar(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Snapshot) calendar(ctx context.Context, ownerID string, q db.CalendarQuery, now time.Time) (answer, error) {
-	key := calendarKey{ownerID, fmt.Sprintf("%q", []any{q.From, q.To, q.HangarID, q.Cursor, q.Limit, q.Changed, q.Cancelled})}
-	if a, ok := s.CalendarCache.get(key, now); ok && s.isCurrent(ownerID, a) {
-		return a, nil
-	}
-	return s.flights.do("calendar "+key.window+" "+ownerID, func() (answer, error) {
-		// computed by the request that was waited for
-		if a, ok := s.CalendarCache.get(key, now); ok && s.isCurrent(ownerID, a) {
-			return a, nil
-		}
-		pending := s.CalendarCache.begin(key)
-		defer pending.end()
-		a, err := s.position(ctx, ownerID)
-		if err != nil {
-			return a, err
-		}
+	key := windowKey{ownerID, fmt.Sprintf("calendar %q", []any{q.From, q.To, q.HangarID, q.Cursor, q.Limit, q.Changed, q.Cancelled})}
+	return s.cachedWindow(ctx, s.CalendarCache, key, now, func() (content Content, validity db.Validity, err error) {
 		c, err := s.Calendars.Calendar(ctx, ownerID, q)
 		if errors.Is(err, db.ErrInvalidID) {
 			err = Invalid("cursor", "cursor is not one that this server gave: leave it out for the first page")
 		}
-		if errors.Is(err, db.ErrNotFound) {
-			err = notFound("the account has no such hangar: /listings has them all")
-		}
 		if err != nil {
-			return a, err
-		}
-		if a.Content, err = jsonContent(pageContent(c, q, now)); err != nil {
-			return a, err
+			return content, validity, noHangar(err)
 		}
 		if q.Changed == nil {
-			pending.put(a, c.AllHangars, now, db.NextMidnight(now, now.Location()))
+			validity = db.Validity{Until: db.NextMidnight(now, now.Location()), Hangars: c.AllHangars}
 		}
-		return a, nil
+		content, err = jsonContent(pageContent(c, q, now))
+		return content, validity, err
 	})
 }
 
-// isCurrent reports whether a stream that starts at the answer's position would not tell what it
-// shows already.
-func (s *Snapshot) isCurrent(ownerID string, a answer) bool {
-	if a.epoch != s.Bus.Encoder().Epoch {
-		return false
+// noHangar words an error that concerns a hangar which the account does not have.
+func noHangar(err error) error {
+	if errors.Is(err, db.ErrNotFound) {
+		return notFound("the account has no such hangar: /listings has them all")
 	}
-	last, published := s.Bus.Last(ownerID)
-	return !published || last.Compare(a.position) <= 0
+	return err
 }
 
 // pageContent is what is sent of a calendar.
@@ -202,17 +182,12 @@ func momentOrNull(t time.Time) *string {
 func calendarQuery(asked url.Values, now time.Time) (q db.CalendarQuery, err error) {
 	y, m, d := now.Date()
 	today := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
-	q = db.CalendarQuery{From: today, HangarID: asked.Get("hangarId"), Cursor: asked.Get("cursor")}
-	if text := asked.Get("from"); text != "" {
-		if q.From, err = time.Parse(time.DateOnly, text); err != nil {
-			return q, Invalid("from", "from must be a date like 2026-03-12")
-		}
+	q = db.CalendarQuery{HangarID: asked.Get("hangarId"), Cursor: asked.Get("cursor")}
+	if q.From, err = dateParam(asked, "from", today); err != nil {
+		return q, err
 	}
-	q.To = q.From.AddDate(0, 0, defaultWindow)
-	if text := asked.Get("to"); text != "" {
-		if q.To, err = time.Parse(time.DateOnly, text); err != nil {
-			return q, Invalid("to", "to must be a date like 2026-03-26, the first one that is no longer wanted")
-		}
+	if q.To, err = dateParam(asked, "to", q.From.AddDate(0, 0, defaultWindow)); err != nil {
+		return q, err
 	}
 	switch days := int(q.To.Sub(q.From).Hours() / 24); {
 	case q.From.Before(today.AddDate(-calendarYears, 0, 0)) || q.From.After(today.AddDate(calendarYears, 0, 0)):
@@ -224,10 +199,8 @@ func calendarQuery(asked url.Values, now time.Time) (q db.CalendarQuery, err err
 	case len(q.HangarID) > maxID:
 		return q, Invalid("hangarId", "hangarId is not an id")
 	}
-	if text := asked.Get("limit"); text != "" {
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > db.CalendarHangars {
-			return q, Invalid("limit", fmt.Sprintf("limit must be a whole number from 1 to %d", db.CalendarHangars))
-		}
+	if q.Limit, err = limitParam(asked, 0, db.CalendarHangars); err != nil {
+		return q, err
 	}
 	if text := asked.Get("cancelled"); text != "" {
 		if q.Cancelled, err = strconv.ParseBool(text); err != nil {

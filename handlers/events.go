@@ -36,7 +36,7 @@ func (s *Snapshot) events(r *http.Request) (eventPage, error) {
 	if err != nil {
 		return eventPage{}, err
 	}
-	limit, err := limitOf(r)
+	limit, err := limitParam(r.URL.Query(), defaultPage, maxPage)
 	if err != nil {
 		return eventPage{}, err
 	}

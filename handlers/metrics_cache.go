@@ -18,17 +18,10 @@ const metricsCacheSize = 1 << 14
 type MetricsCache struct {
 	hits hits
 
-	mu      sync.Mutex                           // guards what follows
-	entries *simplelru.LRU[string, metricsEntry] // by owner
-	hangars map[string]string                    // the owner whose answer a hangar is in
-	pending map[string]*pendingMetrics           // by owner
-}
-
-// metricsEntry is an answer and when it is true, if there is no news.
-type metricsEntry struct {
-	answer
-	from     time.Time
-	validity db.Validity
+	mu      sync.Mutex                         // guards what follows
+	entries *simplelru.LRU[string, cacheEntry] // by owner
+	hangars map[string]string                  // the owner whose answer a hangar is in
+	pending map[string]*pendingMetrics         // by owner
 }
 
 // pendingMetrics is an entry that is being computed, and what has changed since that began.
@@ -42,7 +35,7 @@ type pendingMetrics struct {
 // NewMetricsCache returns an empty cache, subscribed to an Invalidator.
 func NewMetricsCache(invalidator *Invalidator) *MetricsCache {
 	c := &MetricsCache{hangars: make(map[string]string), pending: make(map[string]*pendingMetrics)}
-	entries, err := simplelru.NewLRU(metricsCacheSize, func(ownerID string, entry metricsEntry) {
+	entries, err := simplelru.NewLRU(metricsCacheSize, func(ownerID string, entry cacheEntry) {
 		for _, id := range entry.validity.Hangars {
 			if c.hangars[id] == ownerID {
 				delete(c.hangars, id)
@@ -86,7 +79,7 @@ func (c *MetricsCache) get(ownerID string, now time.Time) (answer, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	entry, ok := c.entries.Get(ownerID)
-	ok = ok && !now.Before(entry.from) && now.Before(entry.validity.Until)
+	ok = ok && entry.holds(now)
 	c.hits.count(ok)
 	return entry.answer, ok
 }
@@ -102,16 +95,13 @@ func (c *MetricsCache) begin(ownerID string) *pendingMetrics {
 }
 
 // put caches an answer for as long as it is valid, unless there was news of what is in it.
-func (p *pendingMetrics) put(entry metricsEntry) {
+func (p *pendingMetrics) put(entry cacheEntry) {
 	c := p.cache
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	changed := func(id string) bool { return p.hangars[id] }
 	if p.owner || slices.ContainsFunc(entry.validity.Hangars, changed) {
 		return
-	}
-	if limit := entry.from.Add(maxCacheAge); entry.validity.Until.After(limit) {
-		entry.validity.Until = limit
 	}
 	c.entries.Remove(p.ownerID)
 	if !entry.from.Before(entry.validity.Until) {

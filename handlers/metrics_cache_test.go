@@ -62,7 +62,7 @@ func TestMetricsCache(t *testing.T) {
 		k := NewMetricsCache(invalidator)
 		for _, id := range []string{"42", "43"} {
 			p := k.begin(id)
-			p.put(metricsEntry{answer{Content: NewContent([]byte(id))}, start, db.Validity{Until: start.Add(lasts), Hangars: []string{"h" + id}}})
+			p.put(cacheEntry{answer{Content: NewContent([]byte(id))}, start, db.Validity{Until: start.Add(lasts), Hangars: []string{"h" + id}}})
 			p.end()
 		}
 		return k, invalidator, b
@@ -128,7 +128,7 @@ func TestMetricsCache(t *testing.T) {
 			if err := invalidator.Sync(t.Context()); err != nil {
 				t.Error(err)
 			}
-			p.put(metricsEntry{answer{Content: NewContent([]byte("older"))}, start, db.Validity{Until: start.Add(never), Hangars: []string{"h1", "h2"}}})
+			p.put(cacheEntry{answer{Content: NewContent([]byte("older"))}, start, db.Validity{Until: start.Add(never), Hangars: []string{"h1", "h2"}}})
 			p.end()
 			knows(t, k, "42", 0, false)
 		}

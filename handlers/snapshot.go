@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -58,9 +57,9 @@ type Snapshot struct {
 	Invalidator   *Invalidator
 	MetricsCache  *MetricsCache
 	Calendars     Calendars
-	CalendarCache *CalendarCache
+	CalendarCache *WindowCache
 	Rollups       Trends
-	TrendsCache   *CalendarCache
+	TrendsCache   *WindowCache
 	History       History
 	Bus           *realtime.Bus
 	Now           func() time.Time
@@ -116,9 +115,19 @@ func (s *Snapshot) metrics(ctx context.Context, ownerID string) (answer, error) 
 		if a.Content, err = jsonContent(numbers); err != nil {
 			return a, err
 		}
-		pending.put(metricsEntry{a, now, validity})
+		pending.put(cacheEntry{a, now, validity})
 		return a, nil
 	})
+}
+
+// isCurrent reports whether a stream that starts at the answer's position would not tell what it
+// shows already.
+func (s *Snapshot) isCurrent(ownerID string, a answer) bool {
+	if a.epoch != s.Bus.Encoder().Epoch {
+		return false
+	}
+	last, published := s.Bus.Last(ownerID)
+	return !published || last.Compare(a.position) <= 0
 }
 
 // cached returns an answer that is still true, if it is current.
@@ -153,7 +162,7 @@ var bookingStatuses = []string{"pending", "confirmed", "active", "completed", "c
 // Bookings serves an owner's newest bookings, or, with ?on=today, those whose guests arrive or
 // leave today; with ?status= only those of that status.
 func (s *Snapshot) Bookings(w http.ResponseWriter, r *http.Request) {
-	limit, err := limitOf(r)
+	limit, err := limitParam(r.URL.Query(), defaultPage, maxPage)
 	on, status := r.URL.Query().Get("on"), r.URL.Query().Get("status")
 	switch {
 	case err != nil:
@@ -269,17 +278,4 @@ func (s *Snapshot) respond(w http.ResponseWriter, r *http.Request, ownerID strin
 	}
 	w.Header().Set(PositionHeader, a.epoch.Format(ownerID, a.position))
 	a.respondPrivate(w, r)
-}
-
-// limitOf returns how many rows a request asks for.
-func limitOf(r *http.Request) (int, error) {
-	text := r.URL.Query().Get("limit")
-	if text == "" {
-		return defaultPage, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxPage {
-		return 0, Invalid("limit", fmt.Sprintf("limit must be a whole number from 1 to %d", maxPage))
-	}
-	return n, nil
 }

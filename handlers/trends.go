@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -110,42 +109,22 @@ func (s *Snapshot) Trends(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Snapshot) trends(ctx context.Context, ownerID string, q db.TrendQuery, form string, now time.Time) (answer, error) {
-	key := calendarKey{ownerID, fmt.Sprintf("trends %q", []any{q.Interval, q.From, q.To, q.HangarID, q.Compare, q.Weekdays, form})}
-	if a, ok := s.TrendsCache.get(key, now); ok && s.isCurrent(ownerID, a) {
-		return a, nil
-	}
-	return s.flights.do(key.window+" "+ownerID, func() (answer, error) {
-		// computed by the request that was waited for
-		if a, ok := s.TrendsCache.get(key, now); ok && s.isCurrent(ownerID, a) {
-			return a, nil
-		}
-		pending := s.TrendsCache.begin(key)
-		defer pending.end()
-		a, err := s.position(ctx, ownerID)
-		if err != nil {
-			return a, err
-		}
+	key := windowKey{ownerID, fmt.Sprintf("trends %q", []any{q.Interval, q.From, q.To, q.HangarID, q.Compare, q.Weekdays, form})}
+	return s.cachedWindow(ctx, s.TrendsCache, key, now, func() (content Content, validity db.Validity, err error) {
 		t, err := s.Rollups.Trends(ctx, ownerID, q, now)
-		if errors.Is(err, db.ErrNotFound) {
-			err = notFound("the account has no such hangar: /listings has them all")
-		}
 		if err != nil {
-			return a, err
+			return content, validity, noHangar(err)
+		}
+		validity = db.Validity{Until: db.NextMidnight(now, now.Location()), Hangars: t.Hangars}
+		if n := len(t.Buckets); n > 0 && !t.Buckets[n-1].Complete {
+			validity.Until = now.Add(openTrendAge)
 		}
 		if form != "" {
-			a.Content, err = trendTable(t, q, now.Location(), form)
+			content, err = trendTable(t, q, now.Location(), form)
 		} else {
-			a.Content, err = jsonContent(trendContent(t, q, now))
+			content, err = jsonContent(trendContent(t, q, now))
 		}
-		if err != nil {
-			return a, err
-		}
-		until := db.NextMidnight(now, now.Location())
-		if n := len(t.Buckets); n > 0 && !t.Buckets[n-1].Complete {
-			until = now.Add(openTrendAge)
-		}
-		pending.put(a, t.Hangars, now, until)
-		return a, nil
+		return content, validity, err
 	})
 }
 
@@ -174,7 +153,7 @@ func trendContent(t db.Trends, q db.TrendQuery, now time.Time) trendsAnswer {
 func trendQuery(asked url.Values, now time.Time) (q db.TrendQuery, err error) {
 	y, m, d := now.Date()
 	tomorrow := time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
-	q = db.TrendQuery{Interval: db.TrendDay, To: tomorrow, HangarID: asked.Get("hangarId"), Compare: db.CompareNone}
+	q = db.TrendQuery{Interval: db.TrendDay, HangarID: asked.Get("hangarId"), Compare: db.CompareNone}
 	switch text := db.TrendInterval(asked.Get("interval")); text {
 	case "":
 	case db.TrendHour, db.TrendDay, db.TrendWeek, db.TrendMonth:
@@ -196,16 +175,11 @@ func trendQuery(asked url.Values, now time.Time) (q db.TrendQuery, err error) {
 	default:
 		return q, Invalid("match", "match may be date or weekday")
 	}
-	if text := asked.Get("to"); text != "" {
-		if q.To, err = time.Parse(time.DateOnly, text); err != nil {
-			return q, Invalid("to", "to must be a date like 2026-03-26, the first one that is no longer wanted")
-		}
+	if q.To, err = dateParam(asked, "to", tomorrow); err != nil {
+		return q, err
 	}
-	q.From = defaultTrendFrom(q)
-	if text := asked.Get("from"); text != "" {
-		if q.From, err = time.Parse(time.DateOnly, text); err != nil {
-			return q, Invalid("from", "from must be a date like 2026-03-12")
-		}
+	if q.From, err = dateParam(asked, "from", defaultTrendFrom(q)); err != nil {
+		return q, err
 	}
 	switch {
 	case q.From.Year() < firstTrendYear:

@@ -2,9 +2,23 @@ package handlers
 
 import (
 	"sync/atomic"
+	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/stats"
 )
+
+// cacheEntry is an answer, from when on it is true, and until when if there is no news.
+type cacheEntry struct {
+	answer
+	from     time.Time
+	validity db.Validity
+}
+
+// holds reports whether the answer is true at an instant, as far as is known without news.
+func (e cacheEntry) holds(at time.Time) bool {
+	return !at.Before(e.from) && at.Before(e.validity.Until) && at.Sub(e.from) < maxCacheAge
+}
 
 // hits counts what a cache was asked for.
 type hits struct{ found, missed atomic.Int64 }
@@ -32,7 +46,7 @@ func (c *MetricsCache) Collect() []stats.Stat { return c.hits.collect("metrics")
 func (c *AccessCache) Collect() []stats.Stat { return c.hits.collect("access") }
 
 // Collect implements stats.Collector.
-func (c *CalendarCache) Collect() []stats.Stat {
+func (c *WindowCache) Collect() []stats.Stat {
 	c.mu.Lock()
 	bytes := c.bytes
 	c.mu.Unlock()
