@@ -69,7 +69,7 @@ func (a *Account) Me(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Account) me(ctx context.Context) (profile, error) {
-	viewer, err := a.signedIn(ctx)
+	viewer, err := signedIn(ctx, a.Directory)
 	if err != nil {
 		return nil, err
 	}
@@ -84,15 +84,6 @@ func (a *Account) me(ctx context.Context) (profile, error) {
 	p["invitations"] = invitationsOf(addressed)
 	p["expiresAt"] = viewer.Expires.UnixMilli()
 	return p, nil
-}
-
-// signedIn returns who is asking, if their session has not ended.
-func (a *Account) signedIn(ctx context.Context) (Viewer, error) {
-	viewer, err := RequireViewer(ctx)
-	if err != nil {
-		return viewer, err
-	}
-	return viewer, a.Directory.SignedIn(ctx, viewer.Caller())
 }
 
 // profile is what an answer says about a user.
@@ -129,7 +120,7 @@ func (a *Account) Ticket(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *Account) ticket(r *http.Request) (ticket string, expires time.Time, err error) {
-	viewer, err := a.signedIn(r.Context())
+	viewer, err := signedIn(r.Context(), a.Directory)
 	if err != nil {
 		return "", expires, err
 	}

@@ -73,7 +73,7 @@ type feed struct {
 	Address   string        `json:"address,omitempty"`
 }
 
-func (f *Feeds) told(from db.Feed) feed {
+func (f *Feeds) feedOf(from db.Feed) feed {
 	zone := f.Reader.Location()
 	out := feed{ID: from.ID, Detail: from.Detail, Label: from.Label, CreatedBy: from.CreatedByName,
 		CreatedAt: from.CreatedAt.In(zone).Format(time.RFC3339), Agent: from.Agent}
@@ -86,34 +86,26 @@ func (f *Feeds) told(from db.Feed) feed {
 	return out
 }
 
-// authorize returns which account the caller makes feeds of, and who they are.
-func (f *Feeds) authorize(r *http.Request) (ownerID, userID string, err error) {
-	viewer, err := RequireViewer(r.Context())
-	if err != nil {
-		return "", "", err
-	}
-	ownerID, role, err := ResolveRole(r.Context(), f.Accounts, viewer, r.PathValue("ownerId"))
-	if err == nil && role == db.RoleViewer {
-		err = Forbidden("only owners and managers may give out feeds", "")
-	}
-	return ownerID, viewer.Caller().UserID, err
+// authorize returns who makes feeds of which account.
+func (f *Feeds) authorize(r *http.Request) (grant, error) {
+	return authorizeManager(r, f.Accounts, "only owners and managers may give out feeds")
 }
 
 // List answers with an account's feeds, without their addresses: those are secret.
 func (f *Feeds) List(w http.ResponseWriter, r *http.Request) {
-	ownerID, _, err := f.authorize(r)
+	g, err := f.authorize(r)
 	if err != nil {
 		RespondError(w, r, f.Log, err)
 		return
 	}
-	found, err := f.Register.Feeds(r.Context(), ownerID)
+	found, err := f.Register.Feeds(r.Context(), g.ownerID)
 	if err != nil {
 		RespondError(w, r, f.Log, err)
 		return
 	}
 	list := make([]feed, 0, len(found))
 	for _, one := range found {
-		list = append(list, f.told(one))
+		list = append(list, f.feedOf(one))
 	}
 	respondPrivate(w, r, f.Log, map[string]any{"feeds": list})
 }
@@ -129,7 +121,7 @@ func (f *Feeds) Add(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *Feeds) add(r *http.Request) (feed, error) {
-	ownerID, userID, err := f.authorize(r)
+	g, err := f.authorize(r)
 	if err != nil {
 		return feed{}, err
 	}
@@ -141,7 +133,7 @@ func (f *Feeds) add(r *http.Request) (feed, error) {
 	if err := readBody(r, &body, `{"detail":"busy","label":"Airbnb"}`); err != nil {
 		return feed{}, err
 	}
-	wanted := db.Feed{OwnerID: ownerID, CreatedBy: userID, Detail: body.Detail, Label: cleanText(body.Label)}
+	wanted := db.Feed{OwnerID: g.ownerID, CreatedBy: g.viewer.UserID, Detail: body.Detail, Label: cleanText(body.Label)}
 	if body.HangarID != nil {
 		wanted.HangarID = *body.HangarID
 	}
@@ -160,16 +152,16 @@ func (f *Feeds) add(r *http.Request) (feed, error) {
 	case err != nil:
 		return feed{}, err
 	}
-	out := f.told(made)
+	out := f.feedOf(made)
 	out.Address = FeedPath + secret + ".ics"
 	return out, nil
 }
 
 // Revoke ends a feed. Its address answers with an empty calendar for a week, then with 404.
 func (f *Feeds) Revoke(w http.ResponseWriter, r *http.Request) {
-	ownerID, _, err := f.authorize(r)
+	g, err := f.authorize(r)
 	if err == nil {
-		err = f.Register.RevokeFeed(r.Context(), ownerID, r.PathValue("feedId"))
+		err = f.Register.RevokeFeed(r.Context(), g.ownerID, r.PathValue("feedId"))
 	}
 	if errors.Is(err, db.ErrNotFound) {
 		err = notFound("there is no such feed")

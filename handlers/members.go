@@ -33,40 +33,9 @@ func memberOf(m db.Member) member {
 	return out
 }
 
-// grant is who asks about which account, and what they may do there.
-type grant struct {
-	viewer  Viewer
-	ownerID string
-	role    db.Role
-}
-
-// may reports whether they may give a role to another user, or take it away.
-func (g grant) may(role db.Role) bool {
-	return g.role == db.RoleOwner || g.role == db.RoleManager && role == db.RoleViewer
-}
-
-// authorize returns what the caller may do in the account in the path.
-func (m *Members) authorize(r *http.Request) (grant, error) {
-	viewer, err := RequireViewer(r.Context())
-	if err != nil {
-		return grant{}, err
-	}
-	id, role, err := ResolveRole(r.Context(), m.Directory, viewer, r.PathValue("ownerId"))
-	return grant{viewer, id, role}, err
-}
-
-// manage is authorize for what viewers may not do; forbidden says so to them.
-func (m *Members) manage(r *http.Request, forbidden string) (grant, error) {
-	g, err := m.authorize(r)
-	if err == nil && g.role == db.RoleViewer {
-		err = Forbidden(forbidden, "")
-	}
-	return g, err
-}
-
 // List answers with all members, the account's own user first.
 func (m *Members) List(w http.ResponseWriter, r *http.Request) {
-	g, err := m.manage(r, "only owners and managers may see who else sees this account")
+	g, err := authorizeManager(r, m.Directory, "only owners and managers may see who else sees this account")
 	if err != nil {
 		RespondError(w, r, m.Log, err)
 		return
@@ -94,7 +63,7 @@ func (m *Members) Change(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *Members) change(r *http.Request) (db.Member, error) {
-	g, err := m.authorize(r)
+	g, err := authorize(r, m.Directory)
 	if err != nil {
 		return db.Member{}, err
 	}
@@ -128,7 +97,7 @@ func (m *Members) Remove(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m *Members) remove(r *http.Request) error {
-	g, err := m.authorize(r)
+	g, err := authorize(r, m.Directory)
 	if err != nil {
 		return err
 	}
@@ -143,22 +112,6 @@ func (m *Members) remove(r *http.Request) error {
 		return Forbidden("only owners may remove owners and managers", "")
 	}
 	return missing(m.Register.RemoveMember(r.Context(), g.ownerID, found.UserID, found.Role, g.viewer.UserID))
-}
-
-// check refuses a role that does not exist, or that the caller may not give.
-func (g grant) check(role db.Role) error {
-	switch role {
-	case db.RoleOwner, db.RoleManager, db.RoleViewer:
-	default:
-		return Invalid("role", "role must be owner, manager or viewer")
-	}
-	switch {
-	case g.role == db.RoleViewer:
-		return Forbidden("only owners and managers may change who sees this account", "")
-	case !g.may(role):
-		return Forbidden("only owners may make others owners or managers", "")
-	}
-	return nil
 }
 
 // find returns the member in the path. The account's own user is none that could be changed.

@@ -31,11 +31,7 @@ type kindPreferences struct {
 // Preferences answers with what the caller is told of in an account, and how: all kinds and
 // channels, with the defaults of their role.
 func (n *Notifications) Preferences(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		return n.preferences(r, g)
 	})
 }
@@ -64,11 +60,7 @@ func (n *Notifications) preferences(r *http.Request, g grant) (any, error) {
 // ChangePreferences changes some of the caller's preferences in an account: one, or several in the
 // form in which they are told. null as a mode goes back to the default.
 func (n *Notifications) ChangePreferences(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		var body struct {
 			Kind    string
 			Channel db.Channel
@@ -138,11 +130,7 @@ type rule struct {
 
 // Rules answers with an account's rules.
 func (n *Notifications) Rules(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		return n.rules(r, g)
 	})
 }
@@ -173,7 +161,7 @@ func (n *Notifications) rules(r *http.Request, g grant) (any, error) {
 // ChangeRules changes one of an account's rules.
 func (n *Notifications) ChangeRules(w http.ResponseWriter, r *http.Request) {
 	n.serve(w, r, func() (any, error) {
-		g, err := n.manage(r, "only owners and managers may change rules")
+		g, err := authorizeManager(r, n.Directory, "only owners and managers may change rules")
 		if err != nil {
 			return nil, err
 		}
@@ -270,7 +258,7 @@ func textOrNull(text string) *string {
 // Settings answers with the caller's own settings.
 func (n *Notifications) Settings(w http.ResponseWriter, r *http.Request) {
 	n.serve(w, r, func() (any, error) {
-		viewer, err := n.caller(r)
+		viewer, err := signedIn(r.Context(), n.Directory)
 		if err != nil {
 			return nil, err
 		}
@@ -282,7 +270,7 @@ func (n *Notifications) Settings(w http.ResponseWriter, r *http.Request) {
 // ChangeSettings changes some of the caller's own settings.
 func (n *Notifications) ChangeSettings(w http.ResponseWriter, r *http.Request) {
 	n.serve(w, r, func() (any, error) {
-		viewer, err := n.caller(r)
+		viewer, err := signedIn(r.Context(), n.Directory)
 		if err != nil {
 			return nil, err
 		}

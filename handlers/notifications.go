@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -49,25 +48,6 @@ type Notifications struct {
 	Log       *slog.Logger
 }
 
-// authorize returns who asks about which account, and what they may do there.
-func (n *Notifications) authorize(r *http.Request) (grant, error) {
-	viewer, err := RequireViewer(r.Context())
-	if err != nil {
-		return grant{}, err
-	}
-	id, role, err := ResolveRole(r.Context(), n.Directory, viewer, r.PathValue("ownerId"))
-	return grant{viewer, id, role}, err
-}
-
-// manage is authorize for what viewers may not do.
-func (n *Notifications) manage(r *http.Request, forbidden string) (grant, error) {
-	g, err := n.authorize(r)
-	if err == nil && g.role == db.RoleViewer {
-		err = Forbidden(forbidden, "")
-	}
-	return g, err
-}
-
 // serve answers with what do returns.
 func (n *Notifications) serve(w http.ResponseWriter, r *http.Request, do func() (any, error)) {
 	answer, err := do()
@@ -80,6 +60,17 @@ func (n *Notifications) serve(w http.ResponseWriter, r *http.Request, do func() 
 		return
 	}
 	RespondJSON(w, http.StatusOK, answer)
+}
+
+// serveMember is serve for those who may see the account in the path.
+func (n *Notifications) serveMember(w http.ResponseWriter, r *http.Request, do func(grant) (any, error)) {
+	n.serve(w, r, func() (any, error) {
+		g, err := authorize(r, n.Directory)
+		if err != nil {
+			return nil, err
+		}
+		return do(g)
+	})
 }
 
 // notificationList is a page of notifications as clients get it.
@@ -122,12 +113,12 @@ func (n *Notifications) List(w http.ResponseWriter, r *http.Request) {
 }
 
 func (n *Notifications) list(r *http.Request) (list notificationList, position string, err error) {
-	g, err := n.authorize(r)
+	g, err := authorize(r, n.Directory)
 	if err != nil {
 		return list, "", err
 	}
 	query := r.URL.Query()
-	filter := db.NotificationFilter{State: query.Get("state"), Kind: query.Get("kind"), HangarID: query.Get("hangarId"), Limit: defaultPage}
+	filter := db.NotificationFilter{State: query.Get("state"), Kind: query.Get("kind"), HangarID: query.Get("hangarId")}
 	if filter.State == "" {
 		filter.State = "all"
 	}
@@ -142,10 +133,8 @@ func (n *Notifications) list(r *http.Request) (list notificationList, position s
 			}
 		}
 	}
-	if text := query.Get("limit"); text != "" {
-		if filter.Limit, err = strconv.Atoi(text); err != nil || filter.Limit < 1 || filter.Limit > db.NotificationsPage {
-			return list, "", Invalid("limit", fmt.Sprintf("limit must be a whole number from 1 to %d", db.NotificationsPage))
-		}
+	if filter.Limit, err = limitParam(query, defaultPage, db.NotificationsPage); err != nil {
+		return list, "", err
 	}
 	_, known := db.KindOf(filter.Kind)
 	switch {
@@ -175,11 +164,7 @@ func (n *Notifications) list(r *http.Request) (list notificationList, position s
 
 // Patch marks a notification as read or unread, or archives it or takes it back.
 func (n *Notifications) Patch(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		var body struct{ Read, Archived *bool }
 		if err := readBody(r, &body, `{"read":true} or {"archived":true}`); err != nil {
 			return nil, err
@@ -239,11 +224,7 @@ func readShown(r *http.Request) (s shown, err error) {
 
 // Read marks everything as read that was shown.
 func (n *Notifications) Read(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		s, err := readShown(r)
 		if err != nil {
 			return nil, err
@@ -255,11 +236,7 @@ func (n *Notifications) Read(w http.ResponseWriter, r *http.Request) {
 
 // See notes what the caller has seen.
 func (n *Notifications) See(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		s, err := readShown(r)
 		if err != nil {
 			return nil, err
@@ -270,11 +247,7 @@ func (n *Notifications) See(w http.ResponseWriter, r *http.Request) {
 
 // Clear notes up to when the caller cleared their own two lists; null takes it back.
 func (n *Notifications) Clear(w http.ResponseWriter, r *http.Request) {
-	n.serve(w, r, func() (any, error) {
-		g, err := n.authorize(r)
-		if err != nil {
-			return nil, err
-		}
+	n.serveMember(w, r, func(g grant) (any, error) {
 		var body struct{ Until json.RawMessage }
 		if err := readBody(r, &body, `{"until":1768977456006}`); err != nil {
 			return nil, err
@@ -294,7 +267,7 @@ func (n *Notifications) Clear(w http.ResponseWriter, r *http.Request) {
 // Counts answers with how many notifications are unread in each account of the caller, and in all.
 func (n *Notifications) Counts(w http.ResponseWriter, r *http.Request) {
 	n.serve(w, r, func() (any, error) {
-		viewer, err := n.caller(r)
+		viewer, err := signedIn(r.Context(), n.Directory)
 		if err != nil {
 			return nil, err
 		}
@@ -313,13 +286,4 @@ func (n *Notifications) Counts(w http.ResponseWriter, r *http.Request) {
 		}
 		return map[string]any{"accounts": counts, "unread": total.Unread, "unseen": total.Unseen}, err
 	})
-}
-
-// caller returns who asks about themselves.
-func (n *Notifications) caller(r *http.Request) (Viewer, error) {
-	viewer, err := RequireViewer(r.Context())
-	if err == nil {
-		err = n.Directory.SignedIn(r.Context(), viewer.Caller())
-	}
-	return viewer, err
 }

@@ -59,10 +59,7 @@ func (p *Push) deviceOf(d db.Device) device {
 
 // viewer returns who is asking, if their session has not ended and there is web push.
 func (p *Push) viewer(ctx context.Context) (Viewer, error) {
-	v, err := RequireViewer(ctx)
-	if err == nil {
-		err = p.Users.SignedIn(ctx, v.Caller())
-	}
+	v, err := signedIn(ctx, p.Users)
 	if err == nil && p.Sender == nil {
 		err = notFound("this server sends no web push: its operator can set VAPID_PRIVATE_KEY and VAPID_SUBJECT")
 	}

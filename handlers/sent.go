@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"strconv"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
@@ -59,15 +58,6 @@ func sentOf(d db.SentDelivery) sent {
 	return out
 }
 
-// viewer returns who is asking, if their session has not ended.
-func (s *Sent) viewer(r *http.Request) (Viewer, error) {
-	v, err := RequireViewer(r.Context())
-	if err == nil {
-		err = s.Users.SignedIn(r.Context(), v.Caller())
-	}
-	return v, err
-}
-
 // List answers with the caller's deliveries, the newest first.
 func (s *Sent) List(w http.ResponseWriter, r *http.Request) {
 	list, next, err := s.list(r)
@@ -83,15 +73,13 @@ func (s *Sent) List(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Sent) list(r *http.Request) (list []sent, next string, err error) {
-	v, err := s.viewer(r)
+	v, err := signedIn(r.Context(), s.Users)
 	if err != nil {
 		return nil, "", err
 	}
-	limit := maxSent
-	if text := r.URL.Query().Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxSent {
-			return nil, "", Invalid("limit", "limit must be between 1 and 100")
-		}
+	limit, err := limitParam(r.URL.Query(), maxSent, maxSent)
+	if err != nil {
+		return nil, "", err
 	}
 	before := r.URL.Query().Get("before")
 	if before != "" && !deliveryID.MatchString(before) {
@@ -114,7 +102,7 @@ func (s *Sent) list(r *http.Request) (list []sent, next string, err error) {
 
 // Open notes that the caller came by the link of a delivery.
 func (s *Sent) Open(w http.ResponseWriter, r *http.Request) {
-	v, err := s.viewer(r)
+	v, err := signedIn(r.Context(), s.Users)
 	var body struct{ Opened bool }
 	if err == nil {
 		err = readBody(r, &body, `{"opened":true}`)
