@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -140,60 +139,13 @@ func (s *Store) Calendar(ctx context.Context, ownerID string, q CalendarQuery) (
 	if err := checkText([]any{ownerID, q.HangarID, q.Changed}); err != nil {
 		return c, refusedText(err)
 	}
-	c, err = byEither(ctx, s, ownerID, func(w *written, stays staysQuestion) (BookingCalendar, error) {
-		return s.calendarBy(ctx, w, ownerID, q, stays)
+	c, err = withFallback(ctx, s, ownerID, func(w *written, kept bool) (BookingCalendar, error) {
+		return s.calendarBy(ctx, w, ownerID, q, kept)
 	})
 	if err != nil {
 		return c, fmt.Errorf("read calendar of owner %s: %w", ownerID, err)
 	}
 	return c, nil
-}
-
-// errNotProjected says that the projection does not answer.
-var errNotProjected = errors.New("the projection does not reach so far, or is not to be believed")
-
-// selector reads the rows of a query.
-type selector func(into any, query string, args ...any) error
-
-// inSnapshot answers several questions from one snapshot of the database.
-func inSnapshot[T any](ctx context.Context, s *Store, w *written, answer func(selector) (T, error)) (T, error) {
-	return Answer(ctx, s.guard, func() (none T, err error) {
-		tx, err := s.pool.BeginTxx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
-		if err != nil {
-			return none, err
-		}
-		defer tx.Rollback()
-		return answer(func(into any, query string, args ...any) error {
-			if statement := w.prepared[query]; statement != nil {
-				return tx.StmtxContext(ctx, statement).SelectContext(ctx, into, args...)
-			}
-			return tx.SelectContext(ctx, into, query, args...)
-		})
-	})
-}
-
-// staysQuestion picks the query for stays that are read from one place.
-type staysQuestion func(calendarQueries) string
-
-func staysOfProjection(q calendarQueries) string { return q.stays }
-func staysOfTables(q calendarQueries) string     { return q.tables }
-
-// byEither asks for stays: the projection, and the tables themselves when that does not answer, one
-// at a time for an owner.
-func byEither[T any](ctx context.Context, s *Store, ownerID string, ask func(*written, staysQuestion) (T, error)) (answer T, err error) {
-	err = s.asking(ctx, func(w *written) error {
-		answer, err = ask(w, staysOfProjection)
-		if errors.Is(err, errNotProjected) {
-			leave, busy := s.history.enter(ctx, ownerID)
-			if busy != nil {
-				return busy
-			}
-			defer leave()
-			answer, err = ask(w, staysOfTables)
-		}
-		return err
-	})
-	return answer, err
 }
 
 // selectStays reads the stays that a window concerns.
@@ -208,11 +160,11 @@ func (g dayGrid) selectStays(selecting selector, query, ownerID string, cancelle
 	return rows, nil
 }
 
-func (s *Store) calendarBy(ctx context.Context, w *written, ownerID string, q CalendarQuery, stays staysQuestion) (BookingCalendar, error) {
+func (s *Store) calendarBy(ctx context.Context, w *written, ownerID string, q CalendarQuery, kept bool) (BookingCalendar, error) {
 	queries := w.sql.projection.calendar
 	return inSnapshot(ctx, s, w, func(selecting selector) (c BookingCalendar, err error) {
 		grid := newDayGrid(q.From, q.To, s.loc, w.shape.checkIn == "date")
-		rows, err := grid.selectStays(selecting, stays(queries), ownerID, q.Cancelled)
+		rows, err := grid.selectStays(selecting, queries.staysOf(kept), ownerID, q.Cancelled)
 		if err != nil {
 			return c, err
 		}
@@ -286,7 +238,7 @@ func newPage(grid dayGrid, q CalendarQuery, hangars []CalendarHangar, rows []sta
 		assignLanes(drawn)
 		for _, one := range drawn {
 			if q.Changed == nil || changed[one.id] {
-				p.Stays = append(p.Stays, grid.told(one))
+				p.Stays = append(p.Stays, grid.calendarStay(one))
 				delete(changed, one.id)
 			}
 		}
@@ -353,7 +305,7 @@ func pageOf(q CalendarQuery, hangars []CalendarHangar) (first, last int, err err
 		return i, i + 1, nil
 	}
 	if q.Cursor != "" {
-		place, id, err := parseCursor(q.Cursor)
+		index, id, err := parseCursor(q.Cursor)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -362,7 +314,7 @@ func pageOf(q CalendarQuery, hangars []CalendarHangar) (first, last int, err err
 		if i := slices.IndexFunc(hangars, func(h CalendarHangar) bool { return h.HangarID == id }); i >= 0 {
 			first = i + 1
 		} else {
-			first = min(place, len(hangars))
+			first = min(index, len(hangars))
 		}
 	}
 	limit := q.Limit

@@ -31,12 +31,7 @@ const projectionStays = `, hangars AS MATERIALIZED (
 	SELECT l.id::text AS id FROM {listings} l WHERE l.owner_id {=} $1::text::{ownerType}
 		AND EXISTS (SELECT FROM valid WHERE {reaches})
 ),
-touched AS MATERIALIZED (
-	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id IN (SELECT id FROM hangars)
-),
-present AS MATERIALIZED (
-	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
-)
+` + projectionFresh + `
 SELECT trusted, coalesce(s.hangar_id, '') AS hangar_id, coalesce(s.booking_id, '') AS booking_id, coalesce(s.status, '') AS status,
 	s.stay_in, s.stay_out
 FROM (SELECT EXISTS (SELECT FROM valid WHERE {reaches}) AS trusted) v LEFT JOIN (
@@ -74,6 +69,14 @@ WHERE b.id {=} ANY (ARRAY(SELECT {detailKey} FROM pg_catalog.unnest($1::text[]) 
 
 // calendarQueries are the calendar's questions, written for the shape of one database.
 type calendarQueries struct{ hangars, stays, tables, details, feed string }
+
+// staysOf returns the question for stays to what is kept, or to the portal's tables.
+func (q calendarQueries) staysOf(kept bool) string {
+	if kept {
+		return q.stays
+	}
+	return q.tables
+}
 
 func newCalendarQueries(s shape, mark string, parts []string) calendarQueries {
 	_, _, paidJoin := s.paid()

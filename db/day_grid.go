@@ -117,10 +117,10 @@ func assignLanes(stays []stay) {
 		}
 		return 2
 	}
-	for turn := range 3 {
+	for wanted := range 3 {
 		for i := range stays {
 			s := &stays[i]
-			if rank(s) != turn {
+			if rank(s) != wanted {
 				continue
 			}
 			meets := func(other *stay) bool { return other.in.Before(s.out) && s.in.Before(other.out) }
@@ -134,7 +134,7 @@ func assignLanes(stays []stay) {
 	}
 }
 
-func (g dayGrid) told(s stay) CalendarStay {
+func (g dayGrid) calendarStay(s stay) CalendarStay {
 	return CalendarStay{
 		BookingID: s.id, HangarID: s.hangar, Status: s.status, Lane: s.lane, CheckIn: s.in, CheckOut: s.out,
 		CutLeft: s.in.Before(g.bounds[0]), CutRight: s.out.After(g.bounds[len(g.bounds)-1]),
@@ -226,8 +226,8 @@ func (g dayGrid) days(hangars []CalendarHangar) []CalendarDay {
 }
 
 // cursorOf names a hangar and its place in the list, opaque to clients.
-func cursorOf(place int, hangarID string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(place+1) + " " + hangarID))
+func cursorOf(index int, hangarID string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(index+1) + " " + hangarID))
 }
 
 // parseCursor reads what cursorOf wrote: how many hangars came before the page, and the last of

@@ -60,13 +60,13 @@ func CanonicalID(columnType, id string) (string, error) { return canonicalID(col
 // ErrNotProjected where that does not answer.
 func (s *Store) CalendarByProjection(ctx context.Context, ownerID string, q CalendarQuery) (BookingCalendar, error) {
 	w := s.now.Load()
-	return s.calendarBy(ctx, w, ownerID, q, staysOfProjection)
+	return s.calendarBy(ctx, w, ownerID, q, true)
 }
 
 // CalendarByTables returns what Calendar reads where the projection does not answer.
 func (s *Store) CalendarByTables(ctx context.Context, ownerID string, q CalendarQuery) (BookingCalendar, error) {
 	w := s.now.Load()
-	return s.calendarBy(ctx, w, ownerID, q, staysOfTables)
+	return s.calendarBy(ctx, w, ownerID, q, false)
 }
 
 // ErrNotProjected says that the projection does not answer.

@@ -150,7 +150,7 @@ func (s *Store) OpenFeed(ctx context.Context, secret, agent string, now time.Tim
 	if f.RevokedAt.Valid {
 		return f, c, nil
 	}
-	c, err = byEither(ctx, s, f.OwnerID, func(w *written, stays staysQuestion) (FeedContent, error) { return s.feedBy(ctx, w, f, now, stays) })
+	c, err = withFallback(ctx, s, f.OwnerID, func(w *written, kept bool) (FeedContent, error) { return s.feedBy(ctx, w, f, now, kept) })
 	if err != nil {
 		return f, c, fmt.Errorf("read a feed of owner %s: %w", f.OwnerID, err)
 	}
@@ -181,7 +181,7 @@ type feedDetail struct {
 	Changed   time.Time `db:"updated_at"`
 }
 
-func (s *Store) feedBy(ctx context.Context, w *written, f Feed, now time.Time, stays staysQuestion) (FeedContent, error) {
+func (s *Store) feedBy(ctx context.Context, w *written, f Feed, now time.Time, kept bool) (FeedContent, error) {
 	queries := w.sql.projection.calendar
 	return inSnapshot(ctx, s, w, func(selecting selector) (c FeedContent, err error) {
 		y, m, d := now.In(s.loc).Date()
@@ -193,7 +193,7 @@ func (s *Store) feedBy(ctx context.Context, w *written, f Feed, now time.Time, s
 			return c, err
 		}
 		c.Installation = names[0]
-		rows, err := grid.selectStays(selecting, stays(queries), f.OwnerID, false)
+		rows, err := grid.selectStays(selecting, queries.staysOf(kept), f.OwnerID, false)
 		if err != nil {
 			return c, err
 		}

@@ -91,6 +91,15 @@ FROM (
 // touchedRows is the condition for the bookings that fresh rows of the log are about.
 const touchedRows = `AND b.id {=} ANY (ARRAY(SELECT {key} FROM touched))`
 
+// projectionFresh has the bookings of some hangars that fresh rows are about, and what they count
+// for now.
+const projectionFresh = `touched AS MATERIALIZED (
+	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id IN (SELECT id FROM hangars)
+),
+present AS MATERIALIZED (
+	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
+)`
+
 // projectionMetrics is metricsQuery over the projection, with the same parameters, and whether the
 // projection is to be believed.
 //
@@ -111,12 +120,7 @@ const projectionMetrics = `, hangars AS MATERIALIZED (
 	FROM {listings} l WHERE l.owner_id {=} $1::text::{ownerType}
 		AND EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC'))
 ),
-touched AS MATERIALIZED (
-	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id IN (SELECT id FROM hangars)
-),
-present AS MATERIALIZED (
-	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
-),
+` + projectionFresh + `,
 counted AS MATERIALIZED (
 	SELECT h.*, s.* FROM hangars h CROSS JOIN LATERAL (
 		SELECT
@@ -165,12 +169,7 @@ const projectionListings = `, hangars AS MATERIALIZED (
 	SELECT l.id::text AS id FROM {listings} l WHERE l.owner_id {=} $1::text::{ownerType}
 		AND EXISTS (SELECT FROM valid WHERE floor <= ($2::timestamptz AT TIME ZONE 'UTC'))
 ),
-touched AS MATERIALIZED (
-	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id IN (SELECT id FROM hangars)
-),
-present AS MATERIALIZED (
-	SELECT r.* FROM ({touchedRows}) r WHERE r.hangar_id IN (SELECT id FROM hangars)
-),
+` + projectionFresh + `,
 staying AS MATERIALIZED (
 	SELECT h.id AS hangar_id, s.booking_id FROM hangars h CROSS JOIN LATERAL (
 		SELECT booking_id, check_in, check_out FROM realtime.ledger l

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -75,18 +74,7 @@ func (s *Store) Trends(ctx context.Context, ownerID string, q TrendQuery, now ti
 	if err := checkText([]any{ownerID, q.HangarID}); err != nil {
 		return t, refusedText(err)
 	}
-	err = s.asking(ctx, func(w *written) error {
-		t, err = s.trendsBy(ctx, w, ownerID, q, now, true)
-		if errors.Is(err, errNotProjected) {
-			leave, busy := s.history.enter(ctx, ownerID)
-			if busy != nil {
-				return busy
-			}
-			defer leave()
-			t, err = s.trendsBy(ctx, w, ownerID, q, now, false)
-		}
-		return err
-	})
+	t, err = withFallback(ctx, s, ownerID, func(w *written, kept bool) (Trends, error) { return s.trendsBy(ctx, w, ownerID, q, now, kept) })
 	if err != nil {
 		return t, fmt.Errorf("compute trends of owner %s: %w", ownerID, err)
 	}
