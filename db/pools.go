@@ -33,11 +33,8 @@ func (p Pools) Collect() []stats.Stat {
 
 // Collect implements stats.Collector.
 func (b Breaker) Collect() []stats.Stat {
-	open := 0.0
-	if b.circuit.State() != gobreaker.StateClosed {
-		open = 1
-	}
-	return []stats.Stat{stats.Gauge("hangarshare_breaker_open", "1 from when the database did not answer such questions until it answers one again, by purpose.", open).
+	open := b.circuit.State() != gobreaker.StateClosed
+	return []stats.Stat{stats.Flag("hangarshare_breaker_open", "1 from when the database did not answer such questions until it answers one again, by purpose.", open).
 		With("purpose", b.circuit.Name())}
 }
 

@@ -1,6 +1,9 @@
 package realtime
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Clock tells the time and waits for it, so that a test can be at midnight.
 type Clock interface {
@@ -17,3 +20,11 @@ func (SystemClock) Now() time.Time { return time.Now() }
 
 // After implements Clock.
 func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// sleep waits for a pause, or until ctx ends.
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+}

@@ -82,10 +82,7 @@ func (m *Metrics) Changed(ownerID string) {
 	}
 	m.due[ownerID] = &refresh{}
 	m.waiting = append(m.waiting, ownerID)
-	select {
-	case m.wake <- struct{}{}:
-	default:
-	}
+	signal(m.wake)
 }
 
 // ChangedAll says that everybody's numbers may have changed.
@@ -137,10 +134,7 @@ func (m *Metrics) refresh(ctx context.Context, ownerID string) {
 			r.again = true
 			m.mu.Unlock()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 		m.mu.Lock()
 		if ctx.Err() != nil || !r.again || !m.bus.IsWatched(ownerID) {
 			delete(m.due, ownerID)

@@ -122,10 +122,7 @@ func (n *Notifications) changed(ownerID string, read *db.NotificationRead) {
 	}
 	o.running = true
 	n.waiting = append(n.waiting, ownerID)
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
+	signal(n.wake)
 }
 
 // Run asks and tells until ctx ends.
@@ -160,10 +157,7 @@ func (n *Notifications) refresh(ctx context.Context, ownerID string) {
 			n.owners[ownerID].again = true
 			n.mu.Unlock()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 		watched := n.bus.IsWatched(ownerID)
 		n.mu.Lock()
 		o := n.owners[ownerID]

@@ -62,7 +62,7 @@ func (t *Occupancy) Start() {
 	t.mu.Lock()
 	t.active, t.full, t.readTo, t.coming = true, true, time.Time{}, nil
 	t.mu.Unlock()
-	t.note()
+	signal(t.notes)
 }
 
 // Stop says that another server reconciles from now on.
@@ -88,7 +88,7 @@ func (t *Occupancy) Changed(hangarID string, moments ...time.Time) {
 			heap.Push(&t.coming, db.Transition{HangarID: hangarID, At: at})
 		}
 	}
-	t.note()
+	signal(t.notes)
 }
 
 // ChangedAll says that anything about any hangar may have changed.
@@ -96,14 +96,7 @@ func (t *Occupancy) ChangedAll() {
 	t.mu.Lock()
 	t.full, t.readTo = true, time.Time{}
 	t.mu.Unlock()
-	t.note()
-}
-
-func (t *Occupancy) note() {
-	select {
-	case t.notes <- struct{}{}:
-	default:
-	}
+	signal(t.notes)
 }
 
 // Run reconciles until ctx ends.

@@ -35,10 +35,7 @@ func (r *Retention) Run(ctx context.Context) error {
 		} else if more {
 			pause = trimStepPause
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 	}
 	return nil
 }

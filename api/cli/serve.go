@@ -381,7 +381,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 		return err
 	}, Hidden: store.CheckRowSecurity}
 	rollups := &realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Log: log}
-	books := &realtime.Maintainer{Projection: db.NewProjection(store), Clock: clock, Log: log}
+	projection := &realtime.ProjectionMaintainer{Projection: db.NewProjection(store), Clock: clock, Log: log}
 	accessCache, metricsCache := handlers.NewAccessCache(store, invalidator), handlers.NewMetricsCache(invalidator)
 	calendarCache, trendsCache := handlers.NewCalendarCache(invalidator), handlers.NewTrendsCache(invalidator)
 	snapshot := &handlers.Snapshot{
@@ -396,7 +396,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 		Stream:        streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
 		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
 		Services: []api.Service{listener, exchange, feed, metrics, occupancy, notifier, notifications,
-			books, rollups, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
+			projection, rollups, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
 			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &realtime.Sweeper{Sessions: sessions, Log: log}},
 		Checks:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
 		Details: map[string]func() string{"notifications": notifier.Detail},

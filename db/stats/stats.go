@@ -33,6 +33,15 @@ func Gauge(name, help string, value float64) Stat {
 	return Stat{Name: name, Help: help, Value: value}
 }
 
+// Flag returns a gauge that is 1 for what is so at this moment, else 0.
+func Flag(name, help string, so bool) Stat {
+	flag := Gauge(name, help, 0)
+	if so {
+		flag.Value = 1
+	}
+	return flag
+}
+
 // With returns the figure with labels, given as name, value, name, value.
 func (s Stat) With(labels ...string) Stat {
 	s.Labels = nil

@@ -212,12 +212,8 @@ func (r *Relay) Stats() Stats {
 func (r *Relay) Collect() []stats.Stat {
 	const messages = "Messages between servers through Redis."
 	s := r.Stats()
-	proven := 0.0
-	if r.Proven() {
-		proven = 1
-	}
 	list := []stats.Stat{
-		stats.Gauge("hangarshare_redis_proven", "1 while what is published through Redis comes back.", proven),
+		stats.Flag("hangarshare_redis_proven", "1 while what is published through Redis comes back.", r.Proven()),
 		stats.Counter("hangarshare_redis_losses_total", "How often what was published did not come back in time.", int64(s.Losses)),
 		stats.Gauge("hangarshare_servers_heard", "Other servers that are heard through Redis.", float64(len(r.Members()))),
 	}
