@@ -23,7 +23,7 @@ import (
 // and how it is reached. Its keywords are libpq's (PostgreSQL manual, "Connection
 // Strings" and "Parameter Key Words").
 type address struct {
-	hosts []place // in the order in which they are tried
+	hosts []endpoint // in the order in which they are tried
 	words map[string]string
 	// session holds settings that are made once a connection stands. A pooler refuses
 	// many at its start.
@@ -32,18 +32,18 @@ type address struct {
 	left []string
 }
 
-// place is one server that a connection string names.
-type place struct {
+// endpoint is one server that a connection string names.
+type endpoint struct {
 	host string
 	addr netip.Addr // instead of looking host up
 	port uint16
 }
 
-// unix reports whether the place is a socket of this machine.
-func (p place) unix() bool { return filepath.IsAbs(p.host) || strings.HasPrefix(p.host, "@") }
+// unix reports whether the endpoint is a socket of this machine.
+func (p endpoint) unix() bool { return filepath.IsAbs(p.host) || strings.HasPrefix(p.host, "@") }
 
-// local reports whether the way to the place leaves this machine.
-func (p place) local() bool {
+// local reports whether the way to the endpoint leaves this machine.
+func (p endpoint) local() bool {
 	if p.addr.IsValid() {
 		return p.addr.IsLoopback()
 	}
@@ -158,7 +158,7 @@ func (a *address) readHosts() error {
 		return fmt.Errorf("it names %d hosts and %d ports: give one port for all or one for each", n, len(ports))
 	}
 	for i := range n {
-		p := place{host: "localhost", port: 5432}
+		p := endpoint{host: "localhost", port: 5432}
 		if i < len(hosts) && hosts[i] != "" {
 			p.host = hosts[i]
 		}
@@ -197,8 +197,8 @@ func list(words map[string]string, name string) []string {
 // chooseTLS settles sslmode. A wish that was said is never weakened; where nothing was said at all,
 // TLS goes to every machine but this one.
 func (a *address) chooseTLS() error {
-	unix := slices.ContainsFunc(a.hosts, place.unix)
-	if unix && !slices.ContainsFunc(a.hosts, func(p place) bool { return !p.unix() }) {
+	unix := slices.ContainsFunc(a.hosts, endpoint.unix)
+	if unix && !slices.ContainsFunc(a.hosts, func(p endpoint) bool { return !p.unix() }) {
 		// there is no TLS on a socket of this machine, and nobody between
 		a.words["sslmode"] = "disable"
 		delete(a.words, "sslnegotiation")
@@ -216,7 +216,7 @@ func (a *address) chooseTLS() error {
 	case said:
 	case a.words["sslrootcert"] == "system":
 		mode = "verify-full"
-	case wished || slices.ContainsFunc(a.hosts, func(p place) bool { return !p.local() }):
+	case wished || slices.ContainsFunc(a.hosts, func(p endpoint) bool { return !p.local() }):
 		mode = "require"
 	default:
 		mode = "disable"
@@ -403,7 +403,7 @@ func Redact(databaseURL string) string {
 // Local reports whether every host of a connection string is this machine.
 func Local(databaseURL string) bool {
 	a, err := parseAddress(databaseURL, nil)
-	return err == nil && !slices.ContainsFunc(a.hosts, func(p place) bool { return !p.local() })
+	return err == nil && !slices.ContainsFunc(a.hosts, func(p endpoint) bool { return !p.local() })
 }
 
 // readService returns what a connection service file says of a service (PostgreSQL manual, "The

@@ -34,12 +34,12 @@ var (
 // suffers, or is made to suffer, is no other's.
 type Breaker struct {
 	circuit *gobreaker.CircuitBreaker[struct{}]
-	places  chan struct{} // held by a question; nil: as many as the pool has
+	slots   chan struct{} // held by a question; nil: as many as the pool has
 }
 
-// NewBreaker returns the breaker of a purpose. places is how many of its questions may be
+// NewBreaker returns the breaker of a purpose. slots is how many of its questions may be
 // asked at once, 0 for any number.
-func NewBreaker(purpose string, places int) Breaker {
+func NewBreaker(purpose string, slots int) Breaker {
 	b := Breaker{circuit: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         purpose,
 		Timeout:      openFor,
@@ -48,20 +48,20 @@ func NewBreaker(purpose string, places int) Breaker {
 		// Who asked and left has learned nothing about the database.
 		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
 	})}
-	if places > 0 {
-		b.places = make(chan struct{}, places)
+	if slots > 0 {
+		b.slots = make(chan struct{}, slots)
 	}
 	return b
 }
 
-// enter waits for a place. leave gives it back.
+// enter waits for a slot. leave gives it back.
 func (b Breaker) enter(ctx context.Context) (leave func(), err error) {
-	if b.places == nil {
+	if b.slots == nil {
 		return func() {}, nil
 	}
 	select {
-	case b.places <- struct{}{}:
-		return func() { <-b.places }, nil
+	case b.slots <- struct{}{}:
+		return func() { <-b.slots }, nil
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, ctx.Err()
@@ -73,7 +73,7 @@ func (b Breaker) enter(ctx context.Context) (leave func(), err error) {
 // Answer returns the answer to a question, unless the breaker is open or ctx ends before
 // there is one. The question is then left to itself: lib/pq looks at its context only
 // while the network answers, and goes on waiting until the connection is cut. It keeps
-// its place until then, as it keeps its connection.
+// its slot until then, as it keeps its connection.
 func Answer[T any](ctx context.Context, b Breaker, ask func() (T, error)) (answer T, err error) {
 	leave, err := b.enter(ctx)
 	if err != nil {

@@ -12,11 +12,11 @@ type keyedLock struct {
 }
 
 type keyHolders struct {
-	place chan struct{} // holds one
-	count int           // who has the place, or waits for it
+	slot  chan struct{} // holds one
+	count int           // who has the slot, or waits for it
 }
 
-// enter waits for the key's place, until ctx ends: then too many ask for it. leave gives the place
+// enter waits for the key's slot, until ctx ends: then too many ask for it. leave gives the slot
 // back.
 func (l *keyedLock) enter(ctx context.Context, key string) (leave func(), err error) {
 	l.mu.Lock()
@@ -25,7 +25,7 @@ func (l *keyedLock) enter(ctx context.Context, key string) (leave func(), err er
 	}
 	h := l.holders[key]
 	if h == nil {
-		h = &keyHolders{place: make(chan struct{}, 1)}
+		h = &keyHolders{slot: make(chan struct{}, 1)}
 		l.holders[key] = h
 	}
 	h.count++
@@ -38,8 +38,8 @@ func (l *keyedLock) enter(ctx context.Context, key string) (leave func(), err er
 		}
 	}
 	select {
-	case h.place <- struct{}{}:
-		return func() { <-h.place; gone() }, nil
+	case h.slot <- struct{}{}:
+		return func() { <-h.slot; gone() }, nil
 	case <-ctx.Done():
 		gone()
 		return nil, ErrBusy

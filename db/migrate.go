@@ -41,7 +41,7 @@ func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 		if err := preflight(ctx, m.pool, log); err != nil {
 			return err
 		}
-		exists, installed, err := m.look(ctx)
+		exists, installed, err := m.inspect(ctx)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func Migrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 // as they were.
 func Unmigrate(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return withMigrator(ctx, databaseURL, log, func(ctx context.Context, m *migrator) error {
-		_, installed, err := m.look(ctx)
+		_, installed, err := m.inspect(ctx)
 		if err != nil {
 			return err
 		}
@@ -186,10 +186,10 @@ func (m *migrator) provider() (*goose.Provider, error) {
 	return p, nil
 }
 
-// look reports whether there is a schema of our name, and whether it holds what is ours. It returns
-// an error when our schema's name is that of a foreign one, as every Supabase database has one:
-// that is neither written to nor removed.
-func (m *migrator) look(ctx context.Context) (exists, installed bool, err error) {
+// inspect reports whether there is a schema of our name, and whether it holds what is ours. It
+// returns an error when our schema's name is that of a foreign one, as every Supabase database has
+// one: that is neither written to nor removed.
+func (m *migrator) inspect(ctx context.Context) (exists, installed bool, err error) {
 	var found struct{ Exists, Ours, Empty bool }
 	err = m.pool.GetContext(ctx, &found, `SELECT to_regnamespace('realtime') IS NOT NULL AS exists,
 		pg_catalog.to_regclass('realtime.goose_db_version') IS NOT NULL AS ours, NOT EXISTS (`+leftInSchema+`) AS empty`)

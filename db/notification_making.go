@@ -281,12 +281,12 @@ func openGroups(ctx context.Context, tx *sqlx.Tx, owners []string) (open []*open
 
 // group decides what becomes a notification of its own and what is counted into one.
 func group(happened []Happening, open []*openNotification) (fresh, grown []*openNotification, err error) {
-	type place struct{ owner, user, group string }
-	byGroup, recent := map[place]*openNotification{}, map[place]int{}
+	type groupKey struct{ owner, user, group string }
+	byGroup, recent := map[groupKey]*openNotification{}, map[groupKey]int{}
 	for _, o := range open {
-		byGroup[place{o.OwnerID, o.UserID, o.Group}] = o
+		byGroup[groupKey{o.OwnerID, o.UserID, o.Group}] = o
 		if o.Recent {
-			recent[place{o.OwnerID, o.UserID, o.Kind}]++
+			recent[groupKey{o.OwnerID, o.UserID, o.Kind}]++
 		}
 	}
 	isNew := map[*openNotification]bool{}
@@ -298,8 +298,8 @@ func group(happened []Happening, open []*openNotification) (fresh, grown []*open
 		if len(facts) > maxFacts {
 			facts = []byte(`{}`)
 		}
-		key, count := place{h.OwnerID, h.UserID, GroupOf(h.Kind, h.Subject)}, max(h.Count, 1)
-		all := place{h.OwnerID, h.UserID, h.Kind}
+		key, count := groupKey{h.OwnerID, h.UserID, GroupOf(h.Kind, h.Subject)}, max(h.Count, 1)
+		all := groupKey{h.OwnerID, h.UserID, h.Kind}
 		if h.Group && byGroup[key] == nil && recent[all] >= groupAbove {
 			key = all
 		}

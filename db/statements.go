@@ -107,7 +107,7 @@ func (s *Store) Reshape(ctx context.Context) (changed bool, err error) {
 // that of was.
 func (s *Store) awaitReshape(ctx context.Context, was *written) error {
 	s.reshaping.Lock()
-	pause := reshapePause - time.Since(s.looked)
+	pause := reshapePause - time.Since(s.checkedAt)
 	s.reshaping.Unlock()
 	if pause <= 0 || s.now.Load() != was {
 		return nil
@@ -128,10 +128,10 @@ func (s *Store) reshape(ctx context.Context, was *written, because error) (chang
 		return true, nil
 	}
 	failed := because != nil && !errors.Is(because, errOtherShape)
-	if failed && time.Since(s.looked) < reshapePause {
+	if failed && time.Since(s.checkedAt) < reshapePause {
 		return false, nil
 	}
-	s.looked = time.Now()
+	s.checkedAt = time.Now()
 	found, err := inspect(ctx, s.pool)
 	if err != nil {
 		return false, err

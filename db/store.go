@@ -110,7 +110,7 @@ type Store struct {
 
 	reshaping sync.Mutex // held while looking whether there is another shape; guards what follows
 	former    *written   // before now
-	looked    time.Time
+	checkedAt time.Time
 }
 
 // NewStore reads what the portal's tables look like and returns a Store over them; days begin and

@@ -17,9 +17,9 @@ type UserColumn struct {
 	// Unique says that an index keeps two users from having one value, and finds a user by it.
 	Unique bool
 
-	mu     sync.Mutex // guards what follows
-	query  string
-	looked time.Time // at the column, because a query failed
+	mu        sync.Mutex // guards what follows
+	query     string
+	checkedAt time.Time // the column, because a query failed
 }
 
 // userColumnQuery tells of a column of users its type, "" where there is no such column, and
@@ -86,7 +86,7 @@ func (c *UserColumn) UserID(ctx context.Context, value string) (string, error) {
 	var ids []string
 	err := c.store.listBy(ctx, c.store.now.Load(), c.store.guard, &ids, query, value)
 	if otherShape(err) {
-		if query = c.look(ctx, query); query != "" {
+		if query = c.refresh(ctx, query); query != "" {
 			err = c.store.listBy(ctx, c.store.now.Load(), c.store.guard, &ids, query, value)
 		}
 	}
@@ -105,13 +105,13 @@ func (c *UserColumn) UserID(ctx context.Context, value string) (string, error) {
 	return ids[0], nil
 }
 
-// look returns another query than was, if the column has got another type; "" otherwise. Anybody
-// may send a value that is none of the column's, so it looks seldom.
-func (c *UserColumn) look(ctx context.Context, was string) string {
+// refresh returns another query than was, if the column has got another type; "" otherwise. Anybody
+// may send a value that is none of the column's, so it does that seldom.
+func (c *UserColumn) refresh(ctx context.Context, was string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.query == was && time.Since(c.looked) >= reshapePause {
-		c.looked = time.Now()
+	if c.query == was && time.Since(c.checkedAt) >= reshapePause {
+		c.checkedAt = time.Now()
 		if query, _, err := c.store.userColumn(ctx, c.name); err == nil {
 			c.query = query
 		}

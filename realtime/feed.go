@@ -105,7 +105,7 @@ type Feed struct {
 	noted         eventlog.Cursor // the cursor when progress was noted
 	pending       []*Event
 	follower      follower
-	told          int64     // the newest batch that the other servers were told of
+	announced     int64     // the newest batch that the other servers were told of
 	polled        time.Time // when the log was last read, or numbered
 	stale         bool      // another server follows another history
 	ailing        bool      // the last round had an error, which was logged
@@ -129,12 +129,8 @@ func (f *Feed) Collect() []stats.Stat {
 	if c, ok := f.Sequencer.(stats.Collector); ok {
 		list = append(list, c.Collect()...)
 	}
-	held := 0.0
-	if f.held.Load() {
-		held = 1
-	}
 	return append(list,
-		stats.Gauge("hangarshare_numbering_held", "1 on the server that numbers the log.", held),
+		stats.Flag("hangarshare_numbering_held", "1 on the server that numbers the log.", f.held.Load()),
 		stats.Gauge("hangarshare_log_head", "The newest batch of the log that this server has told.", float64(f.Bus.Head())),
 		stats.Counter("hangarshare_trigger_faults_total", "Statements that our triggers could not log, on the server that numbers the log.", last.Faults),
 		stats.Gauge("hangarshare_notification_queue_usage", "Share of PostgreSQL's notification queue that is full.", last.QueueUsage))
@@ -479,7 +475,7 @@ func (f *Feed) begin(ctx context.Context) error {
 	f.epoch, f.cursor, f.pending, f.rolledBack = state.Epoch, cursor, nil, false
 	f.Bus.ResetTail(enc, cursor.Batch, tail)
 	f.begun.Store(true)
-	f.told, f.follower.early = 0, nil
+	f.announced, f.follower.early = 0, nil
 	if f.Exchange != nil {
 		f.follower.epoch = f.Exchange.Keys.EpochID(state.Epoch)
 	}

@@ -142,8 +142,8 @@ func (f *Feed) catchUp(ctx context.Context) {
 
 // tell tells the other servers of a batch that was numbered here.
 func (f *Feed) tell(p eventlog.Parcel) {
-	if f.Exchange != nil && p.Batch > f.told {
-		f.told = p.Batch
+	if f.Exchange != nil && p.Batch > f.announced {
+		f.announced = p.Batch
 		f.Exchange.tell(f.follower.epoch, p)
 	}
 }

@@ -97,13 +97,13 @@ type Notifier struct {
 	at      eventlog.Cursor   // how far the log was read
 	keptAt  time.Time
 	nights  time.Time // when nights were counted
-	looked  time.Time // when what time brings was looked for
+	checked time.Time // when what time brings was checked
 	tidied  time.Time
-	rests   time.Time           // until when these questions rest, after an error
+	retryAt time.Time           // when these questions are asked again, after an error
 	dirty   map[string]struct{} // hangars whose nights are to be counted
 	all     bool                // those of all hangars are
 	invited bool                // invitations are to be looked at
-	ailing  bool
+	failing bool
 
 	made, counted, ended, missed atomic.Int64
 	head                         atomic.Int64
@@ -121,7 +121,7 @@ func (n *Notifier) Start() {
 	n.active, n.fresh, n.offered = true, true, nil
 	n.head.Store(0) // the log is to be read first
 	n.mu.Unlock()
-	n.note()
+	signal(n.notes)
 }
 
 // Stop says that another server makes them from now on.
@@ -145,14 +145,7 @@ func (n *Notifier) Offer(p eventlog.Piece) {
 	}
 	n.head.Store(p.End.Batch)
 	n.mu.Unlock()
-	n.note()
-}
-
-func (n *Notifier) note() {
-	select {
-	case n.notes <- struct{}{}:
-	default:
-	}
+	signal(n.notes)
 }
 
 // Collect implements stats.Collector.
@@ -182,17 +175,17 @@ func (n *Notifier) Run(ctx context.Context) error {
 		wait, err := n.step(ctx)
 		switch {
 		case err == nil:
-			n.ailing = false
+			n.failing = false
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, db.ErrCursorMoved): // by another, or a commit whose answer was lost
 			n.reload()
 			wait = 0
 		default:
-			if !n.ailing {
+			if !n.failing {
 				n.Log.Warn("notifications could not be made; trying again", "error", err)
 			}
-			n.ailing = true
+			n.failing = true
 			n.reload()
 			wait = notifierRetry
 			select { // whatever is offered meanwhile
@@ -241,18 +234,18 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 	if more {
 		return 0, nil
 	}
-	if rest := n.rests.Sub(n.Clock.Now()); rest > 0 && rest <= rulePause {
-		return min(rest, notifierKeep), nil
+	if pause := n.retryAt.Sub(n.Clock.Now()); pause > 0 && pause <= rulePause {
+		return min(pause, notifierKeep), nil
 	}
-	if err := n.look(ctx); err != nil {
+	if err := n.evaluate(ctx); err != nil {
 		if errors.Is(err, db.ErrCursorMoved) || ctx.Err() != nil {
 			return 0, err
 		}
 		n.Log.Warn("what no row of the log says could not be looked for; trying again", "error", err)
-		n.rests = n.Clock.Now().Add(rulePause) // these questions are the large ones
+		n.retryAt = n.Clock.Now().Add(rulePause) // these questions are the large ones
 		return notifierKeep, nil
 	}
-	wait = max(0, n.looked.Add(rulePause).Sub(n.Clock.Now()))
+	wait = max(0, n.checked.Add(rulePause).Sub(n.Clock.Now()))
 	if n.at.Batch != n.stored.Batch {
 		wait = min(wait, notifierKeep)
 	}
@@ -283,7 +276,7 @@ func (n *Notifier) load(ctx context.Context) error {
 	}
 	n.at, n.keptAt = eventlog.Cursor{Batch: n.stored.Batch, Mark: n.stored.Mark}, time.Now()
 	n.all, n.invited = true, true
-	n.looked = time.Time{}
+	n.checked = time.Time{}
 	return err
 }
 
@@ -292,7 +285,7 @@ func (n *Notifier) load(ctx context.Context) error {
 func (n *Notifier) follow(ctx context.Context) (more bool, err error) {
 	reading := newReading(n.Location)
 	end := n.at
-	take := func(p eventlog.Piece) error {
+	readPiece := func(p eventlog.Piece) error {
 		reading.read(p.Changes)
 		if p.Large != nil {
 			if err := n.Source.LargeRows(ctx, p.Large, bookingTypes, func(rows []eventlog.Change) error {
@@ -307,12 +300,12 @@ func (n *Notifier) follow(ctx context.Context) (more bool, err error) {
 	}
 	offered, contiguous := n.takeOffered()
 	for _, p := range offered {
-		if err := take(p); err != nil {
+		if err := readPiece(p); err != nil {
 			return false, err
 		}
 	}
 	if !contiguous || len(offered) == 0 && n.head.Load() == 0 {
-		more, err = n.Source.Read(ctx, end, take)
+		more, err = n.Source.Read(ctx, end, readPiece)
 		if errors.Is(err, eventlog.ErrHistoryGone) || errors.Is(err, eventlog.ErrRolledBack) {
 			return true, n.skip(ctx)
 		}
@@ -321,7 +314,7 @@ func (n *Notifier) follow(ctx context.Context) (more bool, err error) {
 		}
 		if end.ID != 0 { // in the middle of a batch: its rest comes with the next read
 			for end.ID != 0 && err == nil {
-				_, err = n.Source.Read(ctx, end, take)
+				_, err = n.Source.Read(ctx, end, readPiece)
 			}
 			if err != nil {
 				return false, err
@@ -351,7 +344,7 @@ func (n *Notifier) takeOffered() (offered []eventlog.Piece, contiguous bool) {
 	switch {
 	case rows >= notifierStep: // the rest the next time
 		n.offered = n.offered[i:]
-		n.note()
+		signal(n.notes)
 		return offered, true
 	case i < len(n.offered): // a gap
 		n.offered = nil
@@ -457,9 +450,9 @@ func (n *Notifier) personal(ctx context.Context, r *reading) (happened []db.Happ
 	return happened, nil
 }
 
-// look makes what no row of the log says: hangars that have more stays than spaces, invitations,
-// and what time brings.
-func (n *Notifier) look(ctx context.Context) error {
+// evaluate makes what no row of the log says: hangars that have more stays than spaces,
+// invitations, and what time brings.
+func (n *Notifier) evaluate(ctx context.Context) error {
 	now := n.Clock.Now()
 	var happened []db.Happening
 	var ended []db.EndedGroup
@@ -487,14 +480,14 @@ func (n *Notifier) look(ctx context.Context) error {
 		}
 	}
 	ranAt := n.stored.RanAt
-	if due := now.Sub(n.looked); due >= rulePause || due < 0 {
+	if due := now.Sub(n.checked); due >= rulePause || due < 0 {
 		if from := later(ranAt, now.Add(-latest)); from.Before(now) {
 			if err := add(n.Maker.Due(ctx, from, now)); err != nil {
 				return err
 			}
 			ranAt = now.Truncate(time.Microsecond) // as the database keeps it
 		}
-		n.looked = now
+		n.checked = now
 	}
 	if len(happened)+len(ended) > 0 || !ranAt.Equal(n.stored.RanAt) {
 		if err := n.keep(ctx, ranAt, happened, ended); err != nil {

@@ -103,15 +103,15 @@ func (r *reading) booking(c eventlog.Change) {
 	}
 	facts := BookingFacts{BookingID: l.BookingID, HangarID: l.HangarID, HangarNumber: l.HangarNumber, Amount: l.Amount, Status: l.Status,
 		CheckInDate: r.date(l.CheckIn), CheckOutDate: r.date(l.CheckOut), PaymentMethod: l.PaymentMethod}
-	place := madeAt{l.BookingID, c.OwnerID, c.Batch, c.TxOrder}
+	key := madeAt{l.BookingID, c.OwnerID, c.Batch, c.TxOrder}
 	switch c.Type {
 	case BookingCreated:
-		r.created[place] = len(r.happened)
+		r.created[key] = len(r.happened)
 		r.add(c, db.KindBookingCreated, l.HangarID, facts)
 		return
 	case RevenueReceived:
 		r.end(c, db.KindUnpaid, l.BookingID)
-		if i, at := r.created[place]; at { // made and paid at once is one thing that happened
+		if i, at := r.created[key]; at { // made and paid at once is one thing that happened
 			made := r.happened[i].Facts.(BookingFacts)
 			made.Paid, made.PaymentMethod = true, l.PaymentMethod
 			r.happened[i].Facts = made

@@ -38,7 +38,7 @@ type Triggers struct {
 	Hidden func(context.Context) error
 	Log    *slog.Logger
 
-	looked  atomic.Bool // at least once
+	checked atomic.Bool // at least once
 	broken  atomic.Bool
 	last    db.TriggerHealth
 	shape   shape
@@ -56,7 +56,7 @@ type shape struct {
 
 // Ready reports whether all that the portal writes is logged, as far as is known: not before the
 // first look.
-func (t *Triggers) Ready() bool { return t.looked.Load() && !t.broken.Load() }
+func (t *Triggers) Ready() bool { return t.checked.Load() && !t.broken.Load() }
 
 // Run looks after the triggers until ctx ends.
 func (t *Triggers) Run(ctx context.Context) error {
@@ -69,7 +69,7 @@ func (t *Triggers) Run(ctx context.Context) error {
 		}
 		t.failing = err != nil
 		if !db.Unavailable(err) {
-			t.looked.Store(true)
+			t.checked.Store(true)
 		}
 		select {
 		case <-ctx.Done():

@@ -180,7 +180,7 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	// What has happened is noted also while the server stops.
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.QueryTimeout)
 	defer cancel()
-	return o.settle(noting, d, sender.Host(m), result)
+	return o.record(noting, d, sender.Host(m), result)
 }
 
 // prepare words a delivery, unless it has to wait: for a host that takes nothing at present, or for
@@ -209,8 +209,8 @@ func (o *Outbox) prepare(ctx context.Context, d db.OpenedDelivery, sender Sender
 	return m, v, nil
 }
 
-// settle notes how an attempt ended.
-func (o *Outbox) settle(ctx context.Context, d db.OpenedDelivery, host string, r Result) error {
+// record notes how an attempt ended.
+func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r Result) error {
 	now := o.Now()
 	switch r.Status {
 	case Sent:
