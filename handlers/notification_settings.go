@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
+	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 )
 
 // timeOfDay is the form of a time of day.
@@ -305,8 +307,8 @@ func changeSetting(u *db.UserSettings, name string, value json.RawMessage) error
 		}
 		u.Zone = text
 	case "lang":
-		if !isText || text != "" && !slices.Contains([]string{"pt-BR", "en", "es"}, text) {
-			return Invalid(name, "lang may be pt-BR, en or es, or null")
+		if !isText || text != "" && !slices.Contains(outbox.Languages, text) {
+			return Invalid(name, "lang may be "+strings.Join(outbox.Languages, ", ")+" or null")
 		}
 		u.Lang = text
 	case "quietFrom", "quietTo":

@@ -1,7 +1,7 @@
 /**
  * The words of the dashboard: the catalogue, and numbers, dates, states and events in the words of
- * one language. Another language is a file in words/ and a line in LANGUAGES below. The same facts
- * and time give the same words.
+ * one language. Another language is a file in words/ and a line in LANGUAGES below, and the same
+ * for each view; a test names them. The same facts and time give the same words.
  * @import * as T from '../shapes.js'
  */
 
