@@ -54,13 +54,24 @@ const STATES = {
   },
   live: {
     whole: true,
+    server: { notifications: true },
+    before({ server: { notes } }) {
+      notes.add('1', 'booking_created', { hangarId: '3', hangarNumber: 'A-03', bookingId: '1009', guestName: 'Carlos Eduardo Nogueira', amount: 1350 });
+      notes.add('1', 'payment_received', { hangarId: '2', hangarNumber: 'H-15', bookingId: '1001', guestName: 'Táxi Aéreo Vale', amount: 767.5 });
+      notes.add('1', 'to_confirm', { hangarId: '2', hangarNumber: 'H-15', bookingId: '1001', guestName: 'Táxi Aéreo Vale', amount: 767.5 }, { severity: 'attention' });
+    },
     async reach({ page, server }) {
       await live(page);
+      await page.locator('owner-notifications .bell').waitFor();
+      await page.locator('.spark').nth(2).waitFor();
+      await page.locator('[data-metric=growthPercentage]:not(.loading)').waitFor();
       server.push('1', 'booking_created', booking('1', { guestName: 'Carlos Eduardo Nogueira' }));
       server.push('1', 'revenue_received', { bookingId: '1001', hangarNumber: 'H-15', amount: 767.5, paymentMethod: 'pix' });
       server.push('1', 'occupancy_changed', { hangarId: '4', hangarNumber: 'B-07', isNowOccupied: true, newOccupant: 'Marina Lopes' });
       server.setMetrics('1', { revenueToday: 5117.5, bookingsToday: 8, occupancyRate: 75 });
-      await page.getByText('3 não lidas').waitFor();
+      await page.getByText('3 não lidas', { exact: true }).waitFor();
+      await page.getByText('Ficou ocupado').first().waitFor();
+      await page.locator('[data-metric=revenueToday]').getByText(/5\.117,50/).waitFor();
     },
   },
   reconnecting: {
