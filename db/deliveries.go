@@ -1,12 +1,15 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lib/pq"
@@ -39,6 +42,8 @@ var Outcomes = []Outcome{OutcomeSent, OutcomeMerged, OutcomeExpired, OutcomeRead
 const (
 	// deliveryLease is for how long a claimed delivery is nobody else's.
 	deliveryLease = time.Minute
+	// claimFront is how often a claim begins at the front of the queue, however long that is.
+	claimFront = 5 * time.Second
 	// digestsKept is for how long it is known that a digest was sent, and devicesKept for how long
 	// a disabled device, as SQL intervals.
 	digestsKept = `interval '90 days'`
@@ -55,6 +60,9 @@ type ClaimedDelivery struct {
 	Target   string    `db:"target"`
 	Attempts int       `db:"attempts"`
 	Until    time.Time `db:"claimed_until"`
+	// NotBefore and Number, which is the ID, are where it stood in the queue.
+	NotBefore time.Time `db:"not_before"`
+	Number    int64     `db:"number"`
 }
 
 // Deliveries is the outbox in a Store's database.
@@ -62,8 +70,9 @@ type Deliveries struct {
 	// KeyID names our key for push: devices that were added under another one get nothing.
 	KeyID string
 
-	store *Store
-	guard Breaker
+	store  *Store
+	guard  Breaker
+	cursor claimCursor
 }
 
 // NewDeliveries returns the Deliveries in a Store's database.
@@ -72,14 +81,56 @@ func NewDeliveries(s *Store) *Deliveries {
 }
 
 // claimQuery takes what is due: claim, lease and attempt in one statement. What another server is
-// taking at this moment is stepped over. Parameters: 1 how many, 2 seconds of lease.
-const claimQuery = `WITH due AS MATERIALIZED (
-		SELECT id FROM realtime.deliveries
-		WHERE done_at IS NULL AND not_before <= now() AND (claimed_until IS NULL OR claimed_until < now())
-		ORDER BY not_before LIMIT $1 FOR UPDATE SKIP LOCKED)
-	UPDATE realtime.deliveries d SET attempts = d.attempts + 1, claimed_until = now() + pg_catalog.make_interval(secs => $2), claim = gen_random_uuid()
-	FROM due WHERE d.id = due.id
-	RETURNING d.id::text AS id, d.claim::text AS claim, d.channel, d.target, d.attempts, d.claimed_until`
+// taking at this moment is stepped over. Rows are found by their place in the table, which needs no
+// second index and leaves the planner no choice. Parameters: 1 how many, 2 seconds of lease, 3 and 4
+// the place in the queue after which it begins: not_before and id.
+const claimQuery = `UPDATE realtime.deliveries d SET attempts = d.attempts + 1, claimed_until = now() + pg_catalog.make_interval(secs => $2), claim = gen_random_uuid()
+	WHERE d.ctid = ANY (ARRAY(
+		SELECT ctid FROM realtime.deliveries
+		WHERE done_at IS NULL AND not_before <= now() AND (not_before, id) > ($3, $4::bigint) AND (claimed_until IS NULL OR claimed_until < now())
+		ORDER BY not_before, id LIMIT $1 FOR UPDATE SKIP LOCKED))
+	RETURNING d.id::text AS id, d.claim::text AS claim, d.channel, d.target, d.attempts, d.claimed_until, d.not_before, d.id AS number`
+
+// claimCursor is where in the queue the next claim begins: while there is more than one claim
+// takes, where the former one ended. What was sent leaves dead entries at the front of the index
+// until the table is vacuumed, and as long as any transaction is older than they are: a claim that
+// begins at the front steps over all of them.
+type claimCursor struct {
+	mu    sync.Mutex // guards what follows
+	after queuePlace
+	// front is when a claim last began at the front.
+	front time.Time
+}
+
+// queuePlace is a place in the queue. The zero one is before all others.
+type queuePlace struct {
+	notBefore time.Time
+	id        int64
+}
+
+// next returns the place after which the next claim begins. Now and then it is the front of the
+// queue, where deliveries are whose lease has ended, and those that were stepped over.
+func (c *claimCursor) next(now time.Time) queuePlace {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.front) >= claimFront {
+		c.after = queuePlace{}
+	}
+	if c.after == (queuePlace{}) {
+		c.front = now
+	}
+	return c.after
+}
+
+// ended notes what a claim took. One that took fewer than it might has reached the end.
+func (c *claimCursor) ended(claimed []ClaimedDelivery, limit int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.after = (queuePlace{}); len(claimed) >= limit {
+		last := claimed[len(claimed)-1]
+		c.after = queuePlace{last.NotBefore, last.Number}
+	}
+}
 
 // Claim takes up to limit deliveries that are due, the longest waiting ones first. Each is the
 // caller's for a minute. One that is not finished by then is due again.
@@ -88,9 +139,14 @@ func (o *Deliveries) Claim(ctx context.Context, limit int) ([]ClaimedDelivery, e
 	defer cancel()
 	var claimed []ClaimedDelivery
 	began := time.Now()
-	if err := o.store.listFor(ctx, o.guard, &claimed, always(claimQuery), limit, deliveryLease.Seconds()); err != nil {
+	after := o.cursor.next(began)
+	if err := o.store.listFor(ctx, o.guard, &claimed, always(claimQuery), limit, deliveryLease.Seconds(), after.notBefore, after.id); err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
+	slices.SortFunc(claimed, func(a, b ClaimedDelivery) int {
+		return cmp.Or(a.NotBefore.Compare(b.NotBefore), cmp.Compare(a.Number, b.Number))
+	})
+	o.cursor.ended(claimed, limit)
 	for i := range claimed { // by this machine's clock, which may differ from the database's
 		claimed[i].Until = began.Add(deliveryLease)
 	}

@@ -122,3 +122,11 @@ func (s *Store) NotificationLists() map[string]string {
 	q := s.now.Load().sql.notifications
 	return map[string]string{"all": q.listed, "unread": q.unread, "archived": q.archived, "news": q.news}
 }
+
+// ExplainClaim claims as Claim does after its last one, at the front if there was none, and returns
+// how PostgreSQL did it, in JSON.
+func (o *Deliveries) ExplainClaim(ctx context.Context, limit int) (plan string, err error) {
+	after := o.cursor.after
+	err = o.store.pool.GetContext(ctx, &plan, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+claimQuery, limit, deliveryLease.Seconds(), after.notBefore, after.id)
+	return plan, err
+}
