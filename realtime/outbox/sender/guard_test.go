@@ -22,7 +22,7 @@ func TestEndpointsAreOfPushServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, good := range []string{
-		"https://fcm.googleapis.com/fcm/send/abc:def", "https://updates.push.services.mozilla.com/wpush/v2/gAAA", "https://web.push.apple.com/QGuQ",
+		"https://fcm.googleapis.com/fcm/send/abc:def", "https://jmt17.google.com/fcm/send/abc:def", "https://updates.push.services.mozilla.com/wpush/v2/gAAA", "https://web.push.apple.com/QGuQ",
 		"https://wns2-by3p.notify.windows.com/w/?token=AwYAAA", "https://FCM.googleapis.com:443/x", "https://push.portal.example:8443/up?token=1",
 	} {
 		if _, err := hosts.Check(good); err != nil {
