@@ -49,7 +49,7 @@ func (o *Deliveries) AddDevice(ctx context.Context, d Device) (added Device, isN
 		INSERT INTO realtime.push_subscriptions AS p (user_id, session_id, endpoint_hash, endpoint, p256dh, auth, key_id, label)
 		VALUES ($1, nullif($2, ''), $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (endpoint_hash) DO UPDATE SET session_id = excluded.session_id, p256dh = excluded.p256dh, auth = excluded.auth,
-			key_id = excluded.key_id, label = excluded.label, created_at = now(), failures = 0, disabled_at = NULL
+			key_id = excluded.key_id, label = coalesce(nullif(excluded.label, ''), p.label), created_at = now(), failures = 0, disabled_at = NULL
 			WHERE p.user_id = excluded.user_id
 		RETURNING `+deviceColumns+`, p.xmax = 0 AS is_new`),
 		d.UserID, d.SessionID, hash[:], d.Endpoint, d.P256dh, d.Auth, d.KeyID, d.Label)

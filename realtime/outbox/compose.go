@@ -24,7 +24,7 @@ func (o *Outbox) compose(ctx context.Context, d db.OpenedDelivery) (Message, err
 	m := Message{
 		ID: d.ID, UserID: d.UserID, OwnerID: d.OwnerID, Kind: d.Kind, Language: w.language, Urgent: d.Severity >= urgent,
 		Topic: topicOf(d), Expires: d.ExpiresAt, Unread: details.Unread, Device: d.Device,
-		Address: details.Email, Name: line(details.Name), Link: o.link(d.NotificationID, d.ID),
+		Address: details.Email, Name: line(details.Name), Link: o.link(d.NotificationID, d.ID, d.OwnerID),
 	}
 	switch {
 	case d.IsDigest():
@@ -72,7 +72,7 @@ func (o *Outbox) composeDigest(ctx context.Context, d db.OpenedDelivery, w *word
 	}
 	for _, l := range lines {
 		title, body, _ := o.say(w, l.Kind, l.Count, d.Settings.Private, l.NotificationDetails)
-		m.Lines = append(m.Lines, Line{title, body, o.link(l.NotificationID, d.ID)})
+		m.Lines = append(m.Lines, Line{title, body, o.link(l.NotificationID, d.ID, d.OwnerID)})
 	}
 	m.Kind = "digest"
 	m.Title = fmt.Sprintf(w.digestTitle, len(lines)+more)
@@ -80,19 +80,21 @@ func (o *Outbox) composeDigest(ctx context.Context, d db.OpenedDelivery, w *word
 	if more > 0 {
 		m.Body = fmt.Sprintf(w.more, more)
 	}
-	m.Link = o.link("", "")
+	m.Link = o.link("", "", "")
 	return nil
 }
 
-// link returns the page's address, at a notification; "" where nobody said what it is.
-func (o *Outbox) link(notification, delivery string) string {
-	if o.PublicURL == "" {
-		return ""
-	}
+// link returns the page's address, at a notification of an account, "" for none. Where nobody said
+// what it is, which only push can do without, it is a path: the worker is on the same server.
+func (o *Outbox) link(notification, delivery, ownerID string) string {
 	if notification == "" {
 		return o.PublicURL + "/"
 	}
-	return o.PublicURL + "/?" + url.Values{"n": {notification}, "d": {delivery}}.Encode()
+	to := url.Values{"n": {notification}, "d": {delivery}}
+	if ownerID != "" {
+		to.Set("o", ownerID)
+	}
+	return o.PublicURL + "/?" + to.Encode()
 }
 
 // unsubscribe returns the address where these mails end, "" where nobody said what ours is.

@@ -59,8 +59,8 @@ type Store interface {
 type Outbox struct {
 	Store   Store
 	Senders map[db.Channel]Sender // without an entry the channel is not set up
-	// PublicURL is this server as its users reach it, without a slash at its end; "" leaves links
-	// out.
+	// PublicURL is this server as its users reach it, without a slash at its end; "" where nobody
+	// said: only push can do without.
 	PublicURL string
 	Location  *time.Location
 	Now       func() time.Time
@@ -269,7 +269,7 @@ func (o *Outbox) Test(ctx context.Context, device db.PushEndpoint, language stri
 	}
 	w := wordsOf(language)
 	m := Message{
-		ID: "test", Language: w.language, Title: w.testTitle, Body: w.testBody, Short: w.testTitle, Link: o.link("", ""), Topic: "test",
+		ID: "test", Language: w.language, Title: w.testTitle, Body: w.testBody, Short: w.testTitle, Link: o.link("", "", ""), Topic: "test",
 		Urgent: true, Expires: o.Now().Add(time.Minute), Device: device,
 	}
 	r := sender.Send(ctx, m)

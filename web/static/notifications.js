@@ -67,6 +67,11 @@ class Notifications extends Base {
     this.#view?.reload();
   }
 
+  /** Opens a booking, or the list where it is empty. @param {string} bookingId */
+  show(bookingId) {
+    this.#view?.show(bookingId);
+  }
+
   connectedCallback() {
     this.#start();
   }

@@ -1,18 +1,15 @@
 /**
- * Push messages on this device: asked for only after a click, given up at sign-out, told anew to
- * the server each time the page is opened. Loaded when it is used.
+ * Push messages on this device: told anew to the server each time the page is opened, given up at
+ * sign-out, and followed to what they tell. Loaded with the bell's first counts;
+ * `push/section.js` asks for them.
  */
-import { h, setText, show } from './dom.js';
 
 /** @typedef {(path: string, method?: string, body?: object) => Promise<any>} Ask */
-/** @typedef {{ask: Ask, server: string, wording: import('./shapes.js').Wording, zone: () => import('./shapes.js').Zone}} Around */
-/** @typedef {{around: Around, tell: (text: string) => void, fail: (error: unknown) => void}} Tools */
-/** @typedef {typeof import('./push/words/pt.js').default} Words */
+/** @typedef {import('./entries/notifications.js').OwnerNotifications} Bell */
 
 const WORKER = '/sw.js';
-/** @type {Record<string, () => Promise<{default: any}>>} */
-const WORDS = { en: () => import('./push/words/en.js'), es: () => import('./push/words/es.js') };
-const SENT_SHOWN = 20;
+/** The name by which the server knows this device, while it is to get messages. */
+const DEVICE_KEY = 'hangarshare:device';
 
 /** The one policy that there is: it passes the worker's address, and nothing else. @type {any} */
 let policy;
@@ -25,9 +22,28 @@ const workerURL = () => {
   return policy ? policy.createScriptURL(WORKER) : WORKER;
 };
 
-const supported = () => 'serviceWorker' in navigator && 'PushManager' in globalThis && 'Notification' in globalThis;
-/** On iPhones only a page on the home screen gets push. */
-const isPhoneOfApple = () => /iPhone|iPad|iPod/.test(navigator.userAgent) || (/Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+export const supported = () => 'serviceWorker' in navigator && 'PushManager' in globalThis && 'Notification' in globalThis;
+
+/** Storage may be forbidden. Then the browser's subscription alone says what was wanted. */
+const storedId = () => {
+  try {
+    return localStorage.getItem(DEVICE_KEY) ?? '';
+  } catch {
+    return '';
+  }
+};
+/** @param {string} id */
+const storeId = (id) => {
+  try {
+    if (id) localStorage.setItem(DEVICE_KEY, id);
+    else localStorage.removeItem(DEVICE_KEY);
+  } catch {
+    // As above.
+  }
+};
+
+/** One tab at a time: two that renew a subscription side by side would each end the other's. @param {() => Promise<string>} use @returns {Promise<string>} */
+const alone = async (use) => (navigator.locks ? navigator.locks.request('hangarshare:push', use) : use());
 
 /** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
 function bytesOf(text) {
@@ -47,11 +63,16 @@ function label() {
   return [browser, system].filter(Boolean).join(' · ') || 'Web';
 }
 
+const subscriptionHere = async () => {
+  const registration = supported() ? await navigator.serviceWorker.getRegistration('/') : undefined;
+  return registration ? registration.pushManager.getSubscription() : null;
+};
+
 /**
  * Subscribes this device, or tells the server again of what it is: both may have forgotten.
- * @param {Ask} ask @param {string} key the server's
+ * @param {Ask} ask @param {string} key the server's @returns {Promise<string>} its name
  */
-async function subscribe(ask, key) {
+export const subscribe = (ask, key) => alone(async () => {
   const registration = await navigator.serviceWorker.register(workerURL(), { scope: '/', updateViaCache: 'none' });
   await navigator.serviceWorker.ready;
   const applicationServerKey = bytesOf(key);
@@ -61,148 +82,113 @@ async function subscribe(ask, key) {
     subscription = null;
   }
   subscription ??= await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
-  return ask('/api/push/subscriptions', 'POST', { ...subscription.toJSON(), label: label() });
-}
-
-const subscriptionHere = async () => {
-  const registration = supported() ? await navigator.serviceWorker.getRegistration('/') : undefined;
-  return registration ? registration.pushManager.getSubscription() : null;
-};
+  const { id } = await ask('/api/push/subscriptions', 'POST', { ...subscription.toJSON(), label: label() });
+  storeId(id);
+  return id;
+});
 
 /**
- * What the page does when a user is signed in: the device is told anew, and a message's link that
- * led here is noted.
- * @param {Ask} ask
+ * What the user wanted of this device, once more: whatever was lost on the way is made anew without
+ * a question, and where they have withdrawn the permission it is forgotten.
+ * @param {Ask} ask @param {string} [key] @returns {Promise<string>} its name; empty where it gets nothing
  */
-export async function arrive(ask) {
-  const note = async (/** @type {string} */ search) => {
-    const delivery = new URLSearchParams(search).get('d');
-    if (delivery) await ask(`/api/me/notifications/deliveries/${encodeURIComponent(delivery)}`, 'PATCH', { opened: true });
-  };
-  try {
-    const parameters = new URLSearchParams(location.search);
-    if (parameters.has('d')) {
-      await note(location.search).catch(() => {}); // it may be another user's
-      parameters.delete('d');
-      history.replaceState(history.state, '', `${location.pathname}${parameters.size ? `?${parameters}` : ''}${location.hash}`);
-    }
-    if (!supported()) return;
-    navigator.serviceWorker.addEventListener('message', ({ data }) => {
-      if (data?.type === 'hangarshare:notification') note(data.search).catch(() => {});
+export async function renew(ask, key) {
+  if (!supported()) return '';
+  const id = storedId();
+  if (!id && !(await subscriptionHere())) return '';
+  if (Notification.permission === 'granted') return subscribe(ask, key ?? (await ask('/api/push/key')).key);
+  await forget(ask, id);
+  return '';
+}
+
+/** Has this device get nothing any more. @param {Ask} ask @param {string} id */
+export async function forget(ask, id) {
+  await leave();
+  if (id) {
+    await ask(`/api/push/subscriptions/${encodeURIComponent(id)}`, 'DELETE').catch((error) => {
+      if (error?.status !== 404) throw error;
     });
-    if (Notification.permission === 'granted' && (await subscriptionHere())) await subscribe(ask, (await ask('/api/push/key')).key);
+  }
+  storeId('');
+}
+
+/** Gives the device up, with what it still shows. */
+async function leave() {
+  const registration = await navigator.serviceWorker?.getRegistration('/');
+  for (const shown of (await registration?.getNotifications?.()) ?? []) shown.close();
+  await (await subscriptionHere())?.unsubscribe();
+}
+
+/** The bells whose counts are here: they can show what a message leads to. @type {WeakSet<Element>} */
+const bells = new WeakSet();
+const bell = () => {
+  const element = /** @type {Bell | null} */ (document.querySelector('owner-notifications'));
+  return element && bells.has(element) ? element : null;
+};
+
+/** Where a message leads: a query, until it was followed. */
+let wanted = '';
+
+/**
+ * Follows a message: to the account that it is of, then to the booking, or to the list. It is read
+ * and opened by that.
+ */
+async function follow() {
+  const to = new URLSearchParams(wanted);
+  const [id, delivery, ownerId] = ['n', 'd', 'o'].map((name) => to.get(name) ?? '');
+  const element = bell();
+  if (!element || !(id || delivery)) return;
+  const { ask } = element;
+  const choice = /** @type {HTMLSelectElement | null} */ (document.getElementById('owner'));
+  const isHere = !ownerId || ownerId === element.getAttribute('owner-id');
+  if (!isHere && choice && [...choice.options].some(({ value }) => value === ownerId)) {
+    to.delete('o'); // that account's bell goes on, once
+    wanted = String(to);
+    choice.value = ownerId;
+    return void choice.dispatchEvent(new Event('change'));
+  }
+  wanted = '';
+  // Each may be another user's, or gone.
+  if (delivery) ask(`/api/me/notifications/deliveries/${encodeURIComponent(delivery)}`, 'PATCH', { opened: true }).catch(() => {});
+  if (!id || !isHere) return;
+  const told = await ask(`notifications/${encodeURIComponent(id)}`, 'PATCH', { read: true }).catch(() => null);
+  element.show(String(told?.facts?.bookingId ?? ''));
+}
+
+/**
+ * A bell has counted. For a new one a link that led here is followed, and the device told anew.
+ * @param {Bell} element @param {number} unread
+ */
+export async function arrive(element, unread) {
+  /** @type {any} */ (navigator).setAppBadge?.(unread).catch(() => {});
+  if (bells.has(element)) return;
+  bells.add(element);
+  const parameters = new URLSearchParams(location.search);
+  if (['n', 'd'].some((name) => parameters.has(name))) {
+    wanted = location.search;
+    for (const name of ['n', 'd', 'o']) parameters.delete(name);
+    history.replaceState(history.state, '', `${location.pathname}${parameters.size ? `?${parameters}` : ''}${location.hash}`);
+  }
+  try {
+    await follow();
+    await renew(element.ask);
   } catch {
     // The next time the page is opened does it again.
   }
 }
 
-/** Gives this device up. */
-async function leave() {
-  await (await subscriptionHere())?.unsubscribe();
-}
+globalThis.navigator?.serviceWorker?.addEventListener('message', ({ data, ports: [port] }) => {
+  const element = bell();
+  if (!element) return; // the worker loads the page anew
+  if (data?.type === 'hangarshare:notification') wanted = data.search;
+  else if (data?.type !== 'hangarshare:subscription') return;
+  port?.postMessage('taken');
+  (wanted ? follow() : renew(element.ask)).catch(() => {});
+});
 
 /** At sign-out: the next user of this browser gets nothing of the former one. */
-globalThis.addEventListener?.('signout', () => void leave().catch(() => {}));
-
-/**
- * Fills the section of the preferences that is about this device.
- * @param {HTMLElement} section @param {Tools} tools
- */
-export async function newPush(section, { around, tell, fail }) {
-  const { ask, wording } = around;
-  if (new URL(around.server, location.href).origin !== location.origin) return void section.remove();
-  const load = WORDS[wording.words.language] ?? (() => import('./push/words/pt.js'));
-  /** @type {Words} */
-  const words = (await load()).default;
-  /** @type {{key: string} | null} */
-  const server = await ask('/api/push/key').catch((error) => {
-    if (error?.status === 404) return null;
-    throw error;
-  });
-  const state = h('p', { role: 'status' });
-  const activate = h('button', { class: 'tool', type: 'button', onclick: () => void turnOn() }, words.activate);
-  const devices = h('ul', { class: 'devices' });
-  const sent = h('details', { class: 'sent', ontoggle: () => void (sent.open && showSent()) }, h('summary', null, words.sent), h('ul'));
-  let here = '';
-
-  const drawState = () => {
-    const denied = supported() && Notification.permission === 'denied';
-    setText(state, !server ? words.off : !supported() ? (isPhoneOfApple() ? words.install : words.unsupported)
-      : denied ? words.denied : here ? words.on : words.notYet);
-    show(activate, Boolean(server) && supported() && !denied && !here);
-  };
-
-  async function turnOn() {
-    activate.disabled = true;
-    try {
-      // Browsers answer this only within a click.
-      if (server && (await Notification.requestPermission()) === 'granted') here = (await subscribe(ask, server.key)).id;
-      await drawDevices();
-    } catch (error) {
-      fail(error);
-    }
-    activate.disabled = false;
-    drawState();
-  }
-
-  /** @param {any} device */
-  const drawDevice = ({ id, label: name, lastOkAt, works }) => h('li', { 'data-device': id },
-    h('strong', { dir: 'auto' }, name || words.nameless), id === here ? ` ${words.thisOne}` : '',
-    h('small', null, !works ? words.broken : lastOkAt ? words.lastOk.replace('{time}', moment(lastOkAt)) : ''),
-    h('span', { class: 'pauses' },
-      h('button', { class: 'tool', type: 'button', 'aria-label': `${words.test}: ${name}`, onclick: () => void test(id) }, words.test),
-      h('button', { class: 'tool', type: 'button', 'aria-label': `${words.remove}: ${name}`, onclick: () => void remove(id) }, words.remove)));
-  const drawDevices = async () => {
-    const { subscriptions } = server ? await ask('/api/push/subscriptions') : { subscriptions: [] };
-    devices.replaceChildren(...subscriptions.map(drawDevice));
-  };
-  /** @param {number} ms */
-  const moment = (ms) => wording.formatMoment(ms, around.zone());
-
-  /** @param {string} id */
-  async function test(id) {
-    try {
-      const { result } = await ask('/api/push/test', 'POST', { id, language: words.language });
-      tell(words.results[/** @type {keyof Words['results']} */ (result)] ?? result);
-      if (result === 'gone') await drawDevices();
-    } catch (error) {
-      if (/** @type {any} */ (error)?.status === 429) tell(words.tooSoon);
-      else fail(error);
-    }
-  }
-
-  /** @param {string} id */
-  async function remove(id) {
-    try {
-      await ask(`/api/push/subscriptions/${encodeURIComponent(id)}`, 'DELETE');
-      if (id === here) {
-        here = '';
-        await leave();
-      }
-      await drawDevices();
-    } catch (error) {
-      fail(error);
-    }
-    drawState();
-  }
-
-  async function showSent() {
-    try {
-      const { deliveries } = await ask(`/api/me/notifications/deliveries?limit=${SENT_SHOWN}`);
-      sent.lastElementChild?.replaceChildren(...(deliveries.length > 0 ? deliveries.map(drawSent) : [h('li', null, words.nothingSent)]));
-    } catch (error) {
-      fail(error);
-    }
-  }
-  /** @param {any} one */
-  const drawSent = ({ kind, channel, device, outcome, doneAt, dueAt, openedAt }) => h('li', null,
-    `${words.channels[/** @type {'push'} */ (channel)] ?? channel}${device ? ` · ${device}` : ''} · ${words.outcomes[/** @type {keyof Words['outcomes']} */ (outcome)] ?? outcome} `,
-    h('time', { datetime: new Date(doneAt ?? dueAt).toISOString() }, moment(doneAt ?? dueAt)),
-    openedAt ? `, ${words.opened} ${moment(openedAt)}` : '', h('small', null, ` ${kind}`));
-
-  if (server && supported() && Notification.permission === 'granted' && (await subscriptionHere())) here = (await subscribe(ask, server.key)).id;
-  await drawDevices();
-  drawState();
-  section.replaceChildren(h('h3', null, words.title), state, activate, devices, sent);
-  show(section, true);
-}
+globalThis.addEventListener?.('signout', () => {
+  storeId('');
+  /** @type {any} */ (navigator).clearAppBadge?.().catch(() => {});
+  leave().catch(() => {});
+});

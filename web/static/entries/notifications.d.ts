@@ -32,6 +32,8 @@ export class OwnerNotifications extends HTMLElement {
   ask(path: string, method?: string, body?: object): Promise<any>;
   /** Asks again for the user's invitations. */
   reload(): void;
+  /** Opens a booking, or the list where `bookingId` is empty; nothing before `unreadchange`. */
+  show(bookingId: string): void;
   addEventListener<K extends keyof OwnerNotificationsEventMap>(
     type: K, listener: (this: OwnerNotifications, event: OwnerNotificationsEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions,
   ): void;

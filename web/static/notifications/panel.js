@@ -21,6 +21,8 @@ export const newPanel = ({ around, words, sayMany, store, bell, me, changed }) =
   let opened = inline;
   let hadFocus = false;
   let loading = false;
+  /** What is read is to be in the list when it opens, too. */
+  let inFull = false;
   /** @type {any} */
   let undoTimer = null;
   /** @type {any} */
@@ -212,7 +214,8 @@ export const newPanel = ({ around, words, sayMany, store, bell, me, changed }) =
   };
   const filled = async () => {
     void fillHangars();
-    await choose({ state: (store.getState().unread ?? 0) > 0 ? 'unread' : 'all' });
+    await choose({ state: (store.getState().unread ?? 0) > 0 && !inFull ? 'unread' : 'all' });
+    inFull = false;
   };
   const fillHangars = async () => {
     const body = await ask('listings').catch(() => null);
@@ -252,6 +255,11 @@ export const newPanel = ({ around, words, sayMany, store, bell, me, changed }) =
     node: panel,
     update,
     toggle: () => panel.togglePopover(),
+    list() {
+      if (opened) return void choose({ state: 'all' });
+      inFull = true;
+      panel.showPopover();
+    },
     tick: () => opened && list.age(),
     stop() {
       stopped = true;

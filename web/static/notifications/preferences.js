@@ -138,7 +138,7 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
   // What concerns this device, on our own page: no other has the worker that shows messages.
   const push = h('section', { class: 'push', hidden: true });
   if ('tree' in document.documentElement.dataset) {
-    import('../push.js').then(({ newPush }) => newPush(push, { around, tell, fail })).catch(() => push.remove());
+    import('../push/section.js').then(({ newPush }) => newPush(push, { around, kinds, tell, fail })).catch(() => push.remove());
   }
 
   return h('div', { class: 'preferences-in' }, push, matrix, when, ...(Array.isArray(rules?.rules) ? [rulesOf(rules.rules)] : []));

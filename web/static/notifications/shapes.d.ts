@@ -78,6 +78,8 @@ export interface Panel {
   node: HTMLElement;
   update(): void;
   toggle(): void;
+  /** Opens the list, with all that is in it. */
+  list(): void;
   tick(): void;
   stop(): void;
 }
@@ -93,6 +95,8 @@ export interface View {
   follow(manager: WebSocketManager): () => void;
   /** Asks again for invitations. */
   reload(): void;
+  /** Opens a booking, or the list where it is empty. */
+  show(bookingId: string): void;
   tick(): void;
   stop(): void;
 }

@@ -76,6 +76,7 @@ export async function newNotifications(around) {
   return {
     node, store, reload,
     follow: (manager) => manager.on('notifications_updated', ({ data }) => store.apply(data)),
+    show: (bookingId) => (bookingId ? around.open(bookingId) : void open().then((opened) => opened?.list())),
     tick: () => panel?.tick(),
     stop() {
       stopped = true;

@@ -15,7 +15,6 @@ export function showBell(area, { session, display, latest, token, wording: { wor
   if (session.carrier) bell.carrier = session.carrier;
   bell.manager = display.manager;
   bell.latest = latest;
-  if (location.search || globalThis.Notification?.permission === 'granted') void import('../push.js').then(({ arrive }) => arrive(bell.ask));
   bell.token = token;
   bell.addEventListener('invitationanswered', async ({ detail }) => {
     document.querySelector(`[data-invitation="${CSS.escape(detail.id)}"]`)?.remove();
@@ -51,6 +50,7 @@ export function showBell(area, { session, display, latest, token, wording: { wor
     delete counts[session.ownerId]; // the bell tells of its own
     draw();
   };
+  bell.addEventListener('unreadchange', ({ detail }) => import('../push.js').then(({ arrive }) => arrive(bell, detail.unread)));
   const timer = setInterval(load, COUNT_MS);
   const shown = () => void load();
   const stop = () => {

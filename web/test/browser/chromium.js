@@ -8,11 +8,27 @@ const FLAGS = [
   '--disable-component-update', '--disable-sync',
 ];
 
-export async function launch() {
+/** @returns {string} */
+function findChromium() {
   const found = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
     .find((path) => path && existsSync(path));
   if (!found) throw new Error('no Chromium found: install it, or set CHROMIUM to its path');
-  return chromium.launch({ executablePath: found, args: FLAGS });
+  return found;
+}
+
+export const launch = async () => chromium.launch({ executablePath: findChromium(), args: FLAGS });
+
+/**
+ * A browser whose one context is a usual window, with a profile in a directory: in others, which
+ * are private windows, Chromium has no push.
+ * @param {string} directory @param {string[]} flags @param {object} [options]
+ */
+export async function launchUsual(directory, flags, options = {}) {
+  const context = await chromium.launchPersistentContext(directory, {
+    executablePath: findChromium(), args: [...FLAGS, ...flags], viewport: { width: 1280, height: 900 }, locale: 'pt-BR', timezoneId: 'America/Sao_Paulo', ...options,
+  });
+  context.setDefaultTimeout(TIMEOUT_MS);
+  return context;
 }
 
 /**

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { FakeNotifications } from './fake-notifications.js';
+import { FakePush } from './fake-push.js';
 import { csvOf, sparklinesOf, trendsOf } from './fake-trends.js';
 
 const webFolder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
@@ -100,6 +101,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   const notes = notifications ? new FakeNotifications(now, (ownerId, dataOf) => {
     for (const client of clients) if (client.owner.ownerId === ownerId) client.control('notifications_updated', dataOf(client.user));
   }) : null;
+  const push = notifications ? new FakePush() : null;
   /** A token that names its user, as real ones do, where tabs are to share a connection. */
   const newToken = (user) => {
     const name = notifications ? `h.${Buffer.from(JSON.stringify({ sub: user })).toString('base64url')}.${++token}` : `t${++token}`;
@@ -215,7 +217,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       notes.invitations.set(user, (notes.invitations.get(user) ?? []).filter((one) => one.id !== invitation));
       return json(response, 200, {});
     }
-    const [status, answer] = notes.answer(request.method, url, user, body) ?? [404, {}];
+    const [status, answer] = push.answer(request.method, url.pathname, user, body) ?? notes.answer(request.method, url, user, body) ?? [404, {}];
     return status === 204 ? response.writeHead(204).end() : json(response, status, answer);
   }
 
@@ -224,7 +226,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     if (faults.unavailable) return json(response, 503, { title: 'unavailable' }, { 'Retry-After': '1' });
     if (url.pathname.startsWith('/api/auth/')) return authenticate(request, response, url.pathname.slice(10));
     if (!request.headers.authorization) return json(response, 401, {});
-    if (notes && /\/notifications|\/me\//.test(url.pathname)) return answerNotes(request, response, url);
+    if (notes && /\/notifications|\/me\/|\/push\//.test(url.pathname)) return answerNotes(request, response, url);
     if (notes && /\/events$/.test(url.pathname)) {
       const owner = owners.get(url.pathname.split('/')[3]);
       return json(response, 200, { events: owner.events, lastEventId: lastId(owner), hasMore: false, resync: false });
@@ -268,6 +270,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     seen.urls.push(request.url);
     if (files[url.pathname]) return void response.writeHead(200, { 'Content-Type': TYPES[path.extname(url.pathname)] }).end(files[url.pathname]);
     if (url.pathname === '/') return void serveFile('index.html', response);
+    if (/^\/(sw\.js|manifest\.webmanifest|[\w-]+\.png)$/.test(url.pathname)) return void serveFile(`../root${url.pathname}`, response);
     if (url.pathname.startsWith('/client/')) return void serveFile(url.pathname.slice(8).replace(/^[0-9a-f]{16}\//, ''), response);
     if (url.pathname === '/api/sse') return void sse(request, response, url);
     // A page that is closed aborts its questions.
@@ -302,6 +305,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     seen,
     owners,
     notes,
+    devices: push,
     clients,
     /** Commits an event; `lose` keeps it from the open streams. */
     push(ownerId, type, data, { lose = false } = {}) {

@@ -287,6 +287,53 @@ describe('notifications', () => {
     }
   });
 
+  test('a finger archives to the left and reads to the right, as the keys do; a short way or a scroll does nothing', async () => {
+    fresh();
+    const ids = Array.from({ length: 4 }, (_, i) => server.notes.add('1', 'booking_created', ofHangar({ bookingId: `${1000 + i}` })).id);
+    const { page, close } = await open('ana', { viewport: { width: 360, height: 800 }, hasTouch: true, isMobile: true });
+    const devtools = await page.context().newCDPSession(page);
+    const row = (/** @type {string} */ id) => page.locator(`owner-notifications .note[data-id="${id}"]`);
+    /** A finger's way over a row. @param {string} id @param {number} dx @param {number} dy */
+    const swipe = async (id, dx, dy) => {
+      const box = await row(id).boundingBox();
+      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      const touch = (/** @type {string} */ type, /** @type {number} */ part) => devtools.send('Input.dispatchTouchEvent', {
+        type, touchPoints: type === 'touchEnd' ? [] : [{ x: x + dx * part, y: y + dy * part }],
+      });
+      await touch('touchStart', 0);
+      for (let step = 1; step <= 8; step++) await touch('touchMove', step / 8);
+      await touch('touchEnd', 1);
+      await drawn(page);
+    };
+    const sent = () => server.notes.asked.filter(({ method }) => method === 'PATCH').map(({ path, body }) => `${path.split('/').at(-1)} ${JSON.stringify(body)}`);
+    try {
+      await bell(page).tap();
+      await notes(page).nth(3).waitFor();
+      await page.locator('owner-notifications [data-state=all]').tap();
+      await notes(page).nth(3).waitFor();
+      server.notes.asked.length = 0;
+      await swipe(ids[3], -40, 0);
+      await swipe(ids[3], 6, -120);
+      assert.deepEqual(sent(), []);
+      await swipe(ids[3], 130, 0);
+      await page.locator(`owner-notifications .note[data-id="${ids[3]}"]:not(.unread)`).waitFor();
+      await swipe(ids[2], -130, 0);
+      await row(ids[2]).waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'Desfazer' }).waitFor();
+      // The same by keys.
+      await row(ids[1]).locator('.open').focus();
+      await page.keyboard.press('u');
+      await page.locator(`owner-notifications .note[data-id="${ids[1]}"]:not(.unread)`).waitFor();
+      await page.keyboard.press('e');
+      await row(ids[1]).waitFor({ state: 'detached' });
+      assert.deepEqual(sent(), [`${ids[3]} {"read":true}`, `${ids[2]} {"archived":true}`, `${ids[1]} {"read":true}`, `${ids[1]} {"archived":true}`]);
+      assert.equal(await page.getByRole('dialog', { name: 'Detalhes da reserva' }).count(), 0, 'a swipe is no tap');
+      assert.equal(await row(ids[3]).evaluate((/** @type {HTMLElement} */ one) => one.style.getPropertyValue('--swipe')), '', 'nothing stays beside its place');
+    } finally {
+      await close();
+    }
+  });
+
   for (const width of [1280, 768, 360]) {
     for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       test(`axe finds nothing at ${width} px, ${colorScheme}`, async () => {

@@ -1,7 +1,7 @@
 /**
- * The service worker and the section about this device, in a real Chromium with the real program.
- * Chromium's own push service is on the internet: what that would hand over is handed over by
- * DevTools, and the device is one that the test adds.
+ * The service worker and the section about this device, in private windows of a real Chromium with
+ * the real program. There is no push there: the device is one that the test adds, and messages are
+ * handed over by DevTools. `push-device.test.js` is about usual windows.
  */
 import assert from 'node:assert/strict';
 import { createECDH, randomBytes } from 'node:crypto';
@@ -37,7 +37,7 @@ async function pageWithSection(permissions) {
       if (!answer.ok) throw Object.assign(new Error(`${path}: ${answer.status}`), { status: answer.status });
       return answer.status === 204 ? {} : answer.json();
     };
-    const [{ newPush }, { wording }] = await Promise.all([import('/client/push.js'), import('/client/state/wording.js')]);
+    const [{ newPush }, { wording }] = await Promise.all([import('/client/push/section.js'), import('/client/state/wording.js')]);
     const section = document.createElement('section');
     section.id = 'device';
     section.hidden = true;
@@ -81,10 +81,10 @@ test('only the worker may be registered, by the one policy that there is', async
   });
   assert.deepEqual(attempts, { text: 'TypeError', other: 'TypeError' });
 
-  // Chromium reaches no push service here: the worker is there all the same, and the page says so.
+  // Chromium has no push in a private window: the worker is there, and the page says so.
   await section.getByRole('button', { name: 'Ativar avisos neste aparelho' }).click();
   await page.waitForFunction(() => globalThis.told.length > 0);
-  assert.match((await page.evaluate(() => globalThis.told))[0], /^failed: /);
+  assert.match((await page.evaluate(() => globalThis.told))[0], /^(failed: |O navegador não alcançou)/);
   const second = await page.evaluate(() => {
     try {
       globalThis.trustedTypes.createPolicy('sw', { createScriptURL: (url) => url });
@@ -133,7 +133,7 @@ test('devices are listed, tested and removed, and what was sent is told', async 
   const keys = { p256dh: key.getPublicKey('base64url'), auth: randomBytes(16).toString('base64url') };
   await page.evaluate(async ({ keys: given }) => {
     await globalThis.askAs('/api/push/subscriptions', 'POST', { endpoint: `https://127.0.0.1:9/${crypto.randomUUID()}`, keys: given, label: 'Firefox · <b>Linux</b>' });
-    await import('/client/push.js').then(async ({ newPush }) => {
+    await import('/client/push/section.js').then(async ({ newPush }) => {
       const { wording } = await import('/client/state/wording.js');
       await newPush(document.getElementById('device'), {
         around: { ask: globalThis.askAs, server: location.origin, wording, zone: () => 'America/Sao_Paulo' },

@@ -1,10 +1,17 @@
 /** The words about this device in Portuguese. */
 export default {
   language: 'pt-BR', title: 'Neste aparelho', activate: 'Ativar avisos neste aparelho',
-  off: 'Este servidor não envia avisos a aparelhos.', unsupported: 'Este navegador não recebe avisos.',
-  install: 'No iPhone e no iPad, primeiro adicione esta página à Tela de Início e abra-a de lá.',
-  denied: 'Os avisos estão bloqueados: permita-os para esta página nas configurações do navegador.',
-  on: 'Os avisos chegam a este aparelho.', notYet: 'Este aparelho ainda não recebe avisos.',
+  states: {
+    off: 'Este servidor não envia avisos a aparelhos. Quem o opera pode ligá-los: VAPID_PRIVATE_KEY e VAPID_SUBJECT.',
+    insecure: 'Avisos só funcionam por https: abra esta página por um endereço que comece assim.',
+    unsupported: 'Este navegador não recebe avisos. Numa janela anônima nenhum recebe: abra uma janela comum.',
+    install: 'No iPhone e no iPad, primeiro adicione esta página à Tela de Início e abra-a de lá.',
+    denied: 'Os avisos estão bloqueados: permita-os para esta página nas configurações do navegador. Numa janela anônima não há como.',
+    on: 'Os avisos chegam a este aparelho.', notYet: 'Este aparelho ainda não recebe avisos.',
+  },
+  dismissed: 'A pergunta do navegador ficou sem resposta: ative de novo e permita.',
+  noService: 'O navegador não alcançou o serviço de avisos dele. Veja a conexão; no Brave, permita “serviços do Google para mensagens push”.',
+  devices: 'Aparelhos que recebem avisos', never: 'Nenhum aviso ainda.', digest: 'Resumo',
   nameless: 'Aparelho', thisOne: '(este)', broken: 'Não recebe mais: abra esta página nele.', lastOk: 'Último aviso: {time}',
   test: 'Testar', remove: 'Remover', tooSoon: 'Um teste a cada dez segundos: espere um pouco.',
   results: {
