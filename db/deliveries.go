@@ -82,8 +82,8 @@ func NewDeliveries(s *Store) *Deliveries {
 
 // claimQuery takes what is due: claim, lease and attempt in one statement. What another server is
 // taking at this moment is stepped over. Rows are found by their place in the table, which needs no
-// second index and leaves the planner no choice. Parameters: 1 how many, 2 seconds of lease, 3 and 4
-// the place in the queue after which it begins: not_before and id.
+// second index and leaves the planner no choice. Parameters: 1 how many, 2 seconds of lease, 3 and
+// 4 the place in the queue after which it begins: not_before and id.
 const claimQuery = `UPDATE realtime.deliveries d SET attempts = d.attempts + 1, claimed_until = now() + pg_catalog.make_interval(secs => $2), claim = gen_random_uuid()
 	WHERE d.ctid = ANY (ARRAY(
 		SELECT ctid FROM realtime.deliveries

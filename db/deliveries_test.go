@@ -49,7 +49,7 @@ func TestClaimsUseTheIndex(t *testing.T) {
 			if err := p.Pool.SelectContext(t.Context(), &lines, "EXPLAIN (COSTS OFF) "+plan); err != nil {
 				t.Fatal(err)
 			}
-			// Both partial indexes hold what waits alone. Of few the planner may take the smaller one.
+			// Both partial indexes hold what waits alone: of few the smaller one will do.
 			text := strings.Join(lines, "\n")
 			if !strings.Contains(text, "deliveries_queue") && (name == "claim" || !strings.Contains(text, "deliveries_open")) || strings.Contains(text, "Seq Scan") {
 				t.Errorf("%s, %s:\n%s", name, when, text)

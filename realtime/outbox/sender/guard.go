@@ -23,9 +23,9 @@ const (
 	maxIdle = 4
 )
 
-// PushHosts are the push services of the browsers that there are: Chromium's, twice, since those that
-// distributions build and early versions have another one, Firefox's, Safari's and that of Windows.
-// A name that begins with a dot is all below it.
+// PushHosts are the push services of the browsers that there are: Chromium's, twice, since those
+// that distributions build and early versions have another one, Firefox's, Safari's and that of
+// Windows. A name that begins with a dot is all below it.
 var PushHosts = []string{"fcm.googleapis.com", "jmt17.google.com", ".push.services.mozilla.com", ".push.apple.com", ".notify.windows.com"}
 
 // Errors of an endpoint that a user gave.
