@@ -18,14 +18,20 @@ func (s *Store) CheckRowSecurity(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var tables string
-	if err := s.pool.GetContext(ctx, &tables, hiddenQuery); err != nil {
+	var err error
+	if prepared := s.now.Load().prepared[hiddenQuery]; prepared != nil {
+		err = prepared.GetContext(ctx, &tables)
+	} else {
+		err = s.pool.GetContext(ctx, &tables, hiddenQuery)
+	}
+	if err != nil {
 		return fmt.Errorf("look for hidden rows: %w", Explain(err))
 	}
 	if tables == "" {
 		s.hidden.Store(nil)
 		return nil
 	}
-	var err error = misconfigured{text: "row-level security hides rows of " + tables + " from the role in DATABASE_URL, so that its numbers " +
+	err = misconfigured{text: "row-level security hides rows of " + tables + " from the role in DATABASE_URL, so that its numbers " +
 		"would be wrong: it needs BYPASSRLS (ALTER ROLE … BYPASSRLS), or must own the tables without FORCE ROW LEVEL SECURITY"}
 	s.hidden.Store(&err)
 	return err

@@ -183,7 +183,7 @@ func (s *Store) prepare(ctx context.Context, q queries) (map[string]*sqlx.Stmt, 
 	for _, query := range []string{q.projection.changes, q.projection.metrics, q.projection.listings, q.metrics, q.access,
 		q.projection.calendar.hangars, q.projection.calendar.stays, q.projection.calendar.details,
 		q.trends.hangars, q.trends.touched, q.trends.kept.sums, q.trends.kept.first, q.trends.kept.nights, q.trends.kept.parts, q.trends.kept.stays,
-		q.notifications.listed, q.notifications.unread, q.notifications.news} {
+		q.notifications.listed, q.notifications.unread, q.notifications.news, hiddenQuery, claimQuery} {
 		statement, err := s.pool.PreparexContext(ctx, query)
 		if err != nil {
 			return nil, fmt.Errorf("prepare queries: %w", Explain(err))

@@ -57,8 +57,9 @@ END $$;
 -- Conditions are written as PostgreSQL writes them, so that a trigger which is there is
 -- known again.
 CREATE OR REPLACE FUNCTION realtime.account_triggers() RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT t.rel::regclass, t.name, t.clause, t.function FROM (VALUES
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT t.rel::regclass, t.name, t.clause, t.function FROM (VALUES
         ('realtime.members', 'member_changed', 'AFTER INSERT OR DELETE OR UPDATE ON {table} FOR EACH ROW', 'member_changed'),
         ('realtime.members', 'members_emptied', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'access_emptied'),
         ('realtime.sessions', 'session_ended', 'AFTER UPDATE OF ended_at ON {table} FOR EACH ROW '
@@ -68,4 +69,4 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         ('realtime.sessions', 'sessions_emptied', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'access_emptied'),
         ('realtime.revocations', 'tokens_revoked', 'AFTER INSERT OR UPDATE ON {table} FOR EACH ROW', 'user_signed_out'))
         t(rel, name, clause, function);
-$$;
+END $$;

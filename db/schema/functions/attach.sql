@@ -60,30 +60,34 @@ END $$;
 
 -- A table of the portal, by the name that we have for it.
 CREATE OR REPLACE FUNCTION realtime.portal_table(wanted text) RETURNS regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT to_regclass(rel) FROM realtime.portal_tables WHERE name = wanted;
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT to_regclass(rel) FROM realtime.portal_tables WHERE name = wanted);
+END $$;
 
 -- Every trigger that has to stand. It locks nothing.
 CREATE OR REPLACE FUNCTION realtime.wanted_triggers() RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM realtime.booking_triggers(realtime.portal_table('bookings'))
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM realtime.booking_triggers(realtime.portal_table('bookings'))
     UNION ALL SELECT * FROM realtime.listing_triggers(realtime.portal_table('hangar_listings'))
     UNION ALL SELECT * FROM realtime.owner_triggers(realtime.portal_table('hangar_owners'))
     UNION ALL SELECT * FROM realtime.user_triggers(realtime.portal_table('users'))
     UNION ALL SELECT * FROM realtime.payout_triggers()
     UNION ALL SELECT * FROM realtime.account_triggers();
-$$;
+END $$;
 
 -- The columns that we read and their types, in one text.
 CREATE OR REPLACE FUNCTION realtime.columns_read() RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT string_agg(format('%s.%s %s%s', t.name, a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated), ', ' ORDER BY t.name, a.attname)
-    FROM realtime.portal_tables t JOIN pg_attribute a ON a.attrelid = to_regclass(t.rel) AND a.attnum > 0 AND NOT a.attisdropped
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT string_agg(format('%s.%s %s%s', t.name, a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated), ', ' ORDER BY t.name, a.attname)
+    FROM realtime.portal_tables t CROSS JOIN LATERAL (
+        SELECT * FROM pg_attribute WHERE attrelid = to_regclass(t.rel) AND attnum > 0 AND NOT attisdropped OFFSET 0) a
     WHERE a.attname IN ('id', 'user_id', 'company_name', 'owner_id', 'hangar_number', 'icao_code', 'aerodrome_name', 'city', 'status',
         'is_available', 'daily_rate', 'total_spaces', 'hangar_id', 'check_in', 'check_out', 'nights', 'subtotal', 'fees', 'total_price',
-        'payment_method', 'payment_date', 'created_at', 'updated_at', 'first_name', 'last_name', 'email', 'password_hash', 'role');
-$$;
+        'payment_method', 'payment_date', 'created_at', 'updated_at', 'first_name', 'last_name', 'email', 'password_hash', 'role'));
+END $$;
 
 -- The tables that carry our triggers.
 CREATE OR REPLACE FUNCTION realtime.family() RETURNS oid[]

@@ -189,10 +189,11 @@ END $define$;
 
 -- The triggers themselves, on the table and its family.
 CREATE OR REPLACE FUNCTION realtime.booking_triggers(bookings regclass) RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f, 'realtime_' || t.name, t.clause, t.function FROM realtime.family(bookings) f, (VALUES
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT f, 'realtime_' || t.name, t.clause, t.function FROM realtime.family(bookings) f, (VALUES
         ('inserted', 'AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', 'bookings_inserted'),
         ('updated', 'AFTER UPDATE ON {table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', 'bookings_updated'),
         ('deleted', 'AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', 'bookings_deleted'),
         ('truncated', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'bookings_truncated')) t(name, clause, function);
-$$;
+END $$;

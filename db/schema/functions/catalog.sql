@@ -101,16 +101,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- A table with its partitions and the tables that inherit from it, as far as statements
--- can name them and be seen there.
+-- can name them and be seen there. It is asked each second: OFFSET 0 has PostgreSQL look each up by
+-- its index, and not read the catalog to its end.
 CREATE OR REPLACE FUNCTION realtime.family(rel regclass) RETURNS SETOF regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE member AS (
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY WITH RECURSIVE member AS (
         SELECT rel::oid AS oid
         UNION
-        SELECT inhrelid FROM member JOIN pg_inherits ON inhparent = member.oid
+        SELECT i.inhrelid FROM member CROSS JOIN LATERAL (SELECT inhrelid FROM pg_inherits WHERE inhparent = member.oid OFFSET 0) i
     )
-    SELECT c.oid::regclass FROM member JOIN pg_class c USING (oid) WHERE relkind IN ('r', 'p') AND relpersistence <> 't';
-$$;
+    SELECT c.oid::regclass FROM member
+    CROSS JOIN LATERAL (SELECT p.oid, relkind, relpersistence FROM pg_class p WHERE p.oid = member.oid OFFSET 0) c
+    WHERE relkind IN ('r', 'p') AND relpersistence <> 't';
+END $$;
 
 -- A text as a value to compare with the table's id; null where the text cannot be one.
 CREATE OR REPLACE FUNCTION realtime.key_sql(rel regclass, value text) RETURNS text

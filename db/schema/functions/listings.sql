@@ -52,12 +52,14 @@ END $define$;
 
 -- A row trigger on a partitioned table is its partitions' too.
 CREATE OR REPLACE FUNCTION realtime.listing_triggers(listings regclass) RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f, 'realtime_' || t.name, t.clause, t.function FROM realtime.family(listings) f JOIN pg_class c ON c.oid = f, (VALUES
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT f, 'realtime_' || t.name, t.clause, t.function FROM realtime.family(listings) f
+    CROSS JOIN LATERAL (SELECT relispartition FROM pg_class WHERE oid = f OFFSET 0) c, (VALUES
         ('inserted', 'AFTER INSERT ON {table} REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT', 'listings_inserted'),
         ('updated', 'AFTER UPDATE ON {table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', 'listings_updated'),
         ('deleted', 'AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', 'listings_deleted'),
         ('departs', 'BEFORE DELETE ON {table} FOR EACH ROW', 'listing_departs'),
         ('truncated', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'truncated')) t(name, clause, function)
     WHERE t.name <> 'departs' OR NOT c.relispartition;
-$$;
+END $$;

@@ -18,9 +18,10 @@ BEGIN
 END $define$;
 
 CREATE OR REPLACE FUNCTION realtime.owner_triggers(owners regclass) RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f, 'realtime_' || t.name, t.clause, t.function FROM realtime.family(owners) f, (VALUES
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT f, 'realtime_' || t.name, t.clause, t.function FROM realtime.family(owners) f, (VALUES
         ('updated', 'AFTER UPDATE ON {table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', 'owners_updated'),
         ('deleted', 'AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', 'owners_deleted'),
         ('truncated', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'truncated')) t(name, clause, function);
-$$;
+END $$;

@@ -22,10 +22,11 @@ BEGIN
 END $define$;
 
 CREATE OR REPLACE FUNCTION realtime.payout_triggers() RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT 'realtime.payouts'::regclass, 'realtime_' || t.name, t.clause, t.function FROM (VALUES
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT 'realtime.payouts'::regclass, 'realtime_' || t.name, t.clause, t.function FROM (VALUES
         ('inserted', 'AFTER INSERT ON {table} REFERENCING NEW TABLE AS touched FOR EACH STATEMENT', 'payouts_written'),
         ('updated', 'AFTER UPDATE ON {table} REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT', 'payouts_updated'),
         ('deleted', 'AFTER DELETE ON {table} REFERENCING OLD TABLE AS touched FOR EACH STATEMENT', 'payouts_written'),
         ('truncated', 'AFTER TRUNCATE ON {table} FOR EACH STATEMENT', 'truncated')) t(name, clause, function);
-$$;
+END $$;

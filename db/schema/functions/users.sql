@@ -12,7 +12,8 @@ BEGIN
 END $define$;
 
 CREATE OR REPLACE FUNCTION realtime.user_triggers(users regclass) RETURNS TABLE (rel regclass, name text, clause text, function text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT f, 'realtime_deleted', 'AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', 'users_deleted'
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT f, 'realtime_deleted', 'AFTER DELETE ON {table} REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT', 'users_deleted'
     FROM realtime.family(users) f;
-$$;
+END $$;

@@ -1,4 +1,5 @@
--- Looking after the triggers while servers run.
+-- Looking after the triggers while servers run. Every server does so each second: what this calls is
+-- in PL/pgSQL, which plans a query once for a session. An SQL function is planned at each call.
 
 -- What stands between the portal's writers and the log: triggers that are missing, or disabled, and
 -- whether attach() has something to do. shape is the number of the shape that the portal's tables
@@ -20,7 +21,8 @@ BEGIN
            coalesce(array_agg(format('%s on %s', w.name, w.rel) ORDER BY w.rel, w.name) FILTER (WHERE t.tgenabled NOT IN ('O', 'A')), '{}'),
            coalesce(array_agg(DISTINCT w.rel::oid ORDER BY w.rel::oid), '{}') -- as family() says, which would ask once more
     INTO missing, disabled, present
-    FROM realtime.wanted_triggers() w LEFT JOIN pg_trigger t ON t.tgrelid = w.rel AND t.tgname = w.name;
+    FROM realtime.wanted_triggers() w
+    LEFT JOIN LATERAL (SELECT g.oid, tgenabled FROM pg_trigger g WHERE tgrelid = w.rel AND tgname = w.name OFFSET 0) t ON true;
     missing := missing || ARRAY(SELECT format('the table %s', rel) FROM realtime.portal_tables WHERE to_regclass(rel) IS NULL ORDER BY rel);
     outdated := known.family <> present OR known.columns <> read;
     IF pg_is_in_recovery() THEN
