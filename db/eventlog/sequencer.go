@@ -64,6 +64,7 @@ type Sequencer struct {
 	vague         bool      // the server does not say which one it is, which was logged
 	backlogged    bool      // something was there to be numbered when last looked
 
+	looking               *sqlx.Stmt // lookQuery
 	conn                  *sqlx.Conn // nil while another server numbers
 	number                *sqlx.Stmt // numberBatch on conn
 	last                  batch
@@ -127,20 +128,21 @@ func (n *Sequencer) Acquire(ctx context.Context, told Published) (fresh bool, er
 	}
 	acquiring, cancel := context.WithTimeout(ctx, sequencerTimeout)
 	defer cancel()
+	found, err := n.look(acquiring)
+	if err != nil {
+		return false, err
+	}
+	if found.Held && found.Ended == 0 {
+		return false, ErrNotLeader
+	}
 	conn, err := n.pool.Connx(acquiring)
 	if err != nil {
 		return false, fmt.Errorf("connect for numbering: %w", db.Explain(err))
 	}
 	err = n.tryLock(acquiring, conn)
-	if errors.Is(err, sql.ErrNoRows) {
-		var ended bool
-		if ended, err = n.terminateSilentHolder(acquiring, conn); err == nil {
-			err = sql.ErrNoRows
-		}
-		for try := 0; ended && try < holderTries && errors.Is(err, sql.ErrNoRows); try++ {
-			pause(acquiring, holderPause)
-			err = n.tryLock(acquiring, conn)
-		}
+	for try := 0; found.Ended > 0 && try < holderTries && errors.Is(err, sql.ErrNoRows); try++ {
+		pause(acquiring, holderPause)
+		err = n.tryLock(acquiring, conn)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		conn.Close()
@@ -180,63 +182,74 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// relieveQuery ends the session that holds the lock and is ours, if it is silent: idle for too
+// lookQuery looks who holds the lock, and ends that session if it is ours and silent: idle for too
 // long, or, because its client does not read, unable to send (PostgreSQL ends such a session only
-// by this), and as it was at former looks, which $3 says. It returns how many it ended, how many
-// strangers hold the lock, and how the session was found.
-const relieveQuery = `
-SELECT count(*) FILTER (WHERE CASE WHEN own AND silent AND session = $3 THEN pg_terminate_backend(pid) ELSE false END) AS ended,
-	count(*) FILTER (WHERE NOT own) AS strangers, coalesce(max(session) FILTER (WHERE own), '') AS session
-FROM (
+// by this), and as it was at former looks, which $3 says. It returns whether the lock is held, how
+// many sessions it ended, how many strangers hold the lock, how the session was found, and whether
+// something was committed that is in no batch. Each server that does not number asks it each
+// second, so it is prepared, and only the holder's session is looked up.
+var lookQuery = db.Fill(`
+WITH holders AS MATERIALIZED (
 	SELECT a.pid, a.pid = i.holder_pid AND a.backend_start = i.holder_since AS own,
 		(a.state LIKE 'idle%' OR a.state = 'active' AND a.wait_event = 'ClientWrite')
 			AND a.state_change < clock_timestamp() - make_interval(secs => $2) AS silent,
 		pg_catalog.concat_ws(' ', a.pid, a.backend_start, a.state_change) AS session
-	FROM realtime.installation i, pg_locks l JOIN pg_stat_activity a USING (pid)
+	FROM realtime.installation i, pg_locks l CROSS JOIN LATERAL pg_stat_get_activity(l.pid) a
 	WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 		AND l.classid::bigint << 32 | l.objid::bigint = $1::bigint AND l.objsubid = 1
-) holders`
+),
+head AS (SELECT after FROM realtime.batches ORDER BY number DESC LIMIT 1),`+xid.Gaps+`
+SELECT count(*) > 0 AS held, count(*) FILTER (WHERE CASE WHEN own AND silent AND session = $3 THEN pg_terminate_backend(pid) ELSE false END) AS ended,
+	count(*) FILTER (WHERE NOT own) AS strangers, coalesce(max(session) FILTER (WHERE own), '') AS session,
+	EXISTS (SELECT FROM (`+xid.Fresh+`) fresh) AS backlogged
+FROM holders`, "{columns}", "xid", "{which}", "true", "{upper}", "(SELECT pg_snapshot_xmax(after) FROM head)",
+	"{open}", "ARRAY(SELECT pg_snapshot_xip(after) FROM head)", "{limit}", "1")
+
+// lookout is what lookQuery found.
+type lookout struct {
+	Held             bool
+	Ended, Strangers int
+	Session          string
+	Backlogged       bool
+}
 
 // lock is the key of the sequencer's advisory lock.
 func (n *Sequencer) lock() int64 { return db.LockKey(db.SequencerLock, db.SchemaOf(n.pool)) }
 
-// terminateSilentHolder ends the session of a holder that has fallen silent: the next
-// that asks gets the numbering. Should the holder live after all, it finds out before it
-// writes anything more.
-func (n *Sequencer) terminateSilentHolder(ctx context.Context, conn *sqlx.Conn) (terminated bool, err error) {
-	if time.Since(n.holderChecked) < holderCheckInterval {
-		return false, nil
+// look finds out who holds the lock. It ends the session of a holder that has fallen silent: the
+// next that asks gets the numbering. Should the holder live after all, it finds out before it
+// writes anything more. Looks that follow each other too soon end nobody.
+func (n *Sequencer) look(ctx context.Context) (found lookout, err error) {
+	if n.looking == nil {
+		if n.looking, err = n.pool.PreparexContext(ctx, lookQuery); err != nil {
+			return found, fmt.Errorf("prepare looking after the holder of the numbering: %w", db.Explain(err))
+		}
 	}
-	n.holderChecked = time.Now()
-	var ended, strangers int
-	var session string
-	row := conn.QueryRowxContext(ctx, relieveQuery, n.lock(), holderSilence.Seconds(), n.holder.unchanged())
-	if err := row.Scan(&ended, &strangers, &session); err != nil {
-		return false, fmt.Errorf("look after the holder of the numbering: %w", err)
+	due := time.Since(n.holderChecked) >= holderCheckInterval
+	unchanged := ""
+	if due {
+		n.holderChecked, unchanged = time.Now(), n.holder.unchanged()
 	}
-	n.holder.add(session)
-	if ended > 0 {
+	if err := n.looking.GetContext(ctx, &found, n.lock(), holderSilence.Seconds(), unchanged); err != nil {
+		return found, fmt.Errorf("look after the holder of the numbering: %w", db.Explain(err))
+	}
+	n.backlogged = found.Backlogged
+	if due {
+		n.holder.add(found.Session)
+	}
+	if found.Ended > 0 {
 		n.ended.Add(1)
 		n.log.Warn("the holder of the numbering fell silent; its session was ended", "after", holderSilence)
 	}
-	if strangers > 0 && !n.foreign {
+	if found.Strangers > 0 && !n.foreign {
 		n.log.Error("a session that is not ours holds the advisory lock of the numbering: nothing is told until it lets go", "key", n.lock())
 	}
-	n.foreign = strangers > 0
-	if err := conn.GetContext(ctx, &n.backlogged, waitingQuery); err != nil {
-		return ended > 0, fmt.Errorf("look whether anything waits to be numbered: %w", err)
-	}
-	return ended > 0, nil
+	n.foreign = found.Strangers > 0
+	return found, nil
 }
 
-// waitingQuery asks whether something was committed that is in no batch.
-var waitingQuery = db.Fill(`
-WITH head AS (SELECT after FROM realtime.batches ORDER BY number DESC LIMIT 1),`+xid.Gaps+`
-SELECT EXISTS (SELECT FROM (`+xid.Fresh+`) fresh)`, "{columns}", "xid", "{which}", "true", "{upper}", "(SELECT pg_snapshot_xmax(after) FROM head)",
-	"{open}", "ARRAY(SELECT pg_snapshot_xip(after) FROM head)", "{limit}", "1")
-
-// Waiting reports whether, while another server numbers or nobody does, something was there to be
-// numbered at the last look.
+// Backlogged reports whether, while another server numbers or nobody does, something was there to
+// be numbered at the last look.
 func (n *Sequencer) Backlogged() bool { return n.conn == nil && n.backlogged }
 
 // begin reads the last batch, and opens a new history where this log is not the one that
