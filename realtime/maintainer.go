@@ -15,6 +15,9 @@ const (
 	applyPause = time.Second
 	busyPause  = 100 * time.Millisecond
 	busyRows   = 20
+	// restPause is how often a server does so that does not number the log. The one that does is
+	// there before: otherwise each server would plan and ask the same, and find nothing.
+	restPause = 30 * time.Second
 	// checkPause is how often a view is compared with the tables for one owner.
 	checkPause = 10 * time.Second
 	// firstBuildPause and longestBuildPause bound the pauses between two times that a view is built
@@ -38,6 +41,8 @@ type maintainer struct {
 	view  View
 	clock Clock
 	log   *slog.Logger
+	// leading reports whether this server numbers the log. The others look seldom. nil: it does.
+	leading func() bool
 	// unkept and built are what is logged when the view cannot be kept, and when it was built.
 	unkept, built string
 	// check compares one owner's numbers, and reports whether the view gave them and they passed.
@@ -47,6 +52,7 @@ type maintainer struct {
 	// valid is where it is told whether the view is to be believed.
 	valid *atomic.Bool
 
+	turn                 turn
 	failing              bool   // the last step had an error, which was logged
 	checked              string // the owner who was compared last
 	nextCheck, nextBuild time.Time
@@ -58,18 +64,37 @@ func (m *maintainer) run(ctx context.Context) error {
 	// a start is busy enough
 	m.buildPause, m.nextCheck = firstBuildPause, m.clock.Now().Add(checkPause)
 	for ctx.Err() == nil {
-		busy, err := m.step(ctx)
-		if err != nil && ctx.Err() == nil && !m.failing {
-			m.log.Warn(m.unkept, "error", err)
-		}
-		m.failing = err != nil
 		pause := applyPause
-		if busy && err == nil {
-			pause = busyPause
+		if m.turn.is(m.leading) {
+			busy, err := m.step(ctx)
+			if err != nil && ctx.Err() == nil && !m.failing {
+				m.log.Warn(m.unkept, "error", err)
+			}
+			m.failing = err != nil
+			if m.turn.again = busy && err == nil; m.turn.again {
+				pause = busyPause
+			}
 		}
 		sleep(ctx, pause)
 	}
 	return nil
+}
+
+// turn decides which server keeps a view. None has to: each that does takes a lock, and answers are
+// exact however late it is. Who numbers the log does at once, so the others only see to it that it
+// is done at all.
+type turn struct {
+	last  time.Time // when this server looked
+	again bool      // it found much to do
+}
+
+// is reports whether it is this server's turn.
+func (t *turn) is(leading func() bool) bool {
+	if !t.again && leading != nil && !leading() && !t.last.IsZero() && time.Since(t.last) < restPause {
+		return false
+	}
+	t.last = time.Now()
+	return true
 }
 
 // step does what is due, and reports whether there will be more to do soon.

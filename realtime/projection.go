@@ -28,7 +28,9 @@ type Projection interface {
 type ProjectionMaintainer struct {
 	Projection Projection
 	Clock      Clock
-	Log        *slog.Logger
+	// Leading reports whether this server numbers the log. The others look seldom. nil: it does.
+	Leading func() bool
+	Log     *slog.Logger
 
 	valid   atomic.Bool
 	pruned  time.Time
@@ -56,7 +58,7 @@ func (m *ProjectionMaintainer) lastLeftOut() map[string]int64 {
 // Run keeps the projection until ctx ends.
 func (m *ProjectionMaintainer) Run(ctx context.Context) error {
 	keeping := maintainer{
-		view: m.Projection, clock: m.Clock, log: m.Log, check: m.check, prune: m.prune, valid: &m.valid,
+		view: m.Projection, clock: m.Clock, log: m.Log, leading: m.Leading, check: m.check, prune: m.prune, valid: &m.valid,
 		unkept: "the projection is not kept; snapshots are computed from the tables; trying again", built: "the projection was built",
 	}
 	return keeping.run(ctx)

@@ -20,7 +20,9 @@ type TrendKeeper interface {
 type TrendMaintainer struct {
 	Keeper TrendKeeper
 	Clock  Clock
-	Log    *slog.Logger
+	// Leading reports whether this server numbers the log. The others look seldom. nil: it does.
+	Leading func() bool
+	Log     *slog.Logger
 
 	valid atomic.Bool
 }
@@ -33,7 +35,7 @@ func (m *TrendMaintainer) Collect() []stats.Stat {
 // Run keeps the trends until ctx ends.
 func (m *TrendMaintainer) Run(ctx context.Context) error {
 	keeping := maintainer{
-		view: m.Keeper, clock: m.Clock, log: m.Log, check: m.check, valid: &m.valid,
+		view: m.Keeper, clock: m.Clock, log: m.Log, leading: m.Leading, check: m.check, valid: &m.valid,
 		unkept: "trends are not kept; they are computed from the tables; trying again", built: "the trends were built",
 	}
 	return keeping.run(ctx)
