@@ -390,6 +390,20 @@ func (b *Bus) IsWatched(ownerID string) bool {
 	return len(o.readers) > 0
 }
 
+// hasState reports whether the newest message of each type of state is at hand for those who watch
+// an owner.
+func (b *Bus) hasState(ownerID string) bool {
+	b.mu.RLock()
+	o := b.owners[ownerID]
+	b.mu.RUnlock()
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.complete()
+}
+
 // Encoder returns what turns changes into messages in the present epoch.
 func (b *Bus) Encoder() Encoder {
 	b.mu.RLock()

@@ -58,8 +58,9 @@ type Metrics struct {
 	waiting []string
 }
 
-// refresh is an owner's running computation; again asks for another after it.
-type refresh struct{ again bool }
+// refresh is an owner's running computation; again asks for another after it. While it is
+// computing, whoever watches by then will be told.
+type refresh struct{ again, computing bool }
 
 // NewMetrics returns a Metrics that computes while Run runs.
 func NewMetrics(source MetricsSource, bus *Bus, loc *time.Location, clock Clock, log *slog.Logger) *Metrics {
@@ -71,16 +72,39 @@ func NewMetrics(source MetricsSource, bus *Bus, loc *time.Location, clock Clock,
 
 // Changed says that an owner's numbers may have changed. It does not block.
 func (m *Metrics) Changed(ownerID string) {
-	if ownerID == CanaryOwner || !m.bus.IsWatched(ownerID) {
+	watched := ownerID != CanaryOwner && m.bus.IsWatched(ownerID)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.due[ownerID]; r != nil {
+		// Also where nobody watches just now: who comes before its end waits for its numbers.
+		r.again = true
+		return
+	}
+	if watched {
+		m.begin(ownerID)
+	}
+}
+
+// Demanded says that somebody begins to watch an owner whose numbers are not at hand. A computation
+// that goes on is theirs too: when thousands come back at once, each owner is asked about once. It
+// does not block.
+func (m *Metrics) Demanded(ownerID string) {
+	if ownerID == CanaryOwner {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.due[ownerID]; r != nil {
+	switch r := m.due[ownerID]; {
+	case r == nil:
+		m.begin(ownerID)
+	case !r.computing:
 		r.again = true
-		return
 	}
-	m.due[ownerID] = &refresh{}
+}
+
+// begin has an owner's numbers computed. The caller holds the lock.
+func (m *Metrics) begin(ownerID string) {
+	m.due[ownerID] = &refresh{computing: true}
 	m.waiting = append(m.waiting, ownerID)
 	signal(m.wake)
 }
@@ -174,8 +198,16 @@ func (m *Metrics) ask(ctx context.Context, ownerIDs []string) (map[string]dashbo
 
 func (m *Metrics) compute(ctx context.Context, ownerID string, r *refresh) error {
 	m.mu.Lock()
-	r.again = false // what changed up to here will be seen by the query
+	r.again, r.computing = false, true // what changed up to here will be seen by the query
 	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		r.computing = false
+		if !m.bus.hasState(ownerID) { // nobody watched then: who came meanwhile lacks it
+			r.again = true
+		}
+	}()
 	d, err := m.loader.Load(ctx, ownerID)
 	if err = cmp.Or(err, d.err); err != nil {
 		return err

@@ -81,6 +81,56 @@ func TestMetricsPace(t *testing.T) {
 		})
 	})
 
+	t.Run("who comes while numbers are computed waits for them", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r, source := newRig(), &numbers{takes: 50 * time.Millisecond}
+			m := NewMetrics(source, r.Bus, time.UTC, SystemClock{}, quiet)
+			r.OnDemand(m.Demanded)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); m.Run(ctx) }()
+			defer func() { cancel(); <-done }()
+			told := func(who string, s *Subscription) {
+				t.Helper()
+				if events, err := s.Next(nil, 10); err != nil || len(events) != len(stateTypes) {
+					t.Errorf("%s: told of %d states (%v)", who, len(events), err)
+				}
+			}
+			crowd := make([]*Subscription, 40)
+			for i := range crowd {
+				crowd[i], _ = r.subscribe(t, "1", "")
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(time.Second)
+			for _, s := range crowd {
+				told("one of the crowd", s)
+			}
+			if asked, _ := source.told(); len(asked) != 1 {
+				t.Errorf("asked %d times for all of them", len(asked))
+			}
+
+			alone, _ := r.subscribe(t, "2", "")
+			time.Sleep(10 * time.Millisecond) // it is being computed
+			alone.Close()
+			m.Changed("2")
+			late, _ := r.subscribe(t, "2", "")
+			time.Sleep(time.Second)
+			told("who came after a change that nobody watched", late)
+			if asked, _ := source.told(); len(asked) != 3 {
+				t.Errorf("asked %d times in all: the change is in no answer", len(asked))
+			}
+
+			alone, _ = r.subscribe(t, "3", "")
+			time.Sleep(10 * time.Millisecond)
+			alone.Close()
+			time.Sleep(source.takes) // nobody is told
+			late, _ = r.subscribe(t, "3", "")
+			time.Sleep(time.Second)
+			told("who came after nobody was told", late)
+		})
+	})
+
 	t.Run("in a rush the numbers take half of two connections, for all owners who wait together", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
