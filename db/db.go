@@ -62,6 +62,9 @@ const (
 	// StatementTimeout bounds a query of ours on the server side, so that nothing of ours
 	// runs on after its caller left.
 	StatementTimeout = 30 * time.Second
+	// AnswerTime bounds the wait for an answer to such a query: the database has answered by then,
+	// were it that it gave up.
+	AnswerTime = StatementTimeout + 5*time.Second
 	// poolSize bounds a pool that nobody gave another size.
 	poolSize = 12
 )

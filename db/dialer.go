@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -18,7 +19,14 @@ type Dialer struct {
 	conns  map[*dialed]time.Time
 	shares []*share // of the pools that dial through it
 	closed bool
+
+	within atomic.Int64 // see Expect
 }
+
+// Expect bounds how long each connection waits for an answer from the next question on; 0 is for
+// ever. In a network that swallows what is sent lib/pq waits on, whatever its caller's context
+// says. Who serves finds that out by a Listener. This is for those who have none yet.
+func (d *Dialer) Expect(within time.Duration) { d.within.Store(int64(within)) }
 
 // resize sets how many connections a pool has at most.
 func (d *Dialer) resize(pool *sqlx.DB, n int) {
@@ -47,6 +55,48 @@ type dialed struct {
 	net.Conn
 	dialer *Dialer
 	cancel context.CancelFunc
+
+	limit atomic.Pointer[time.Time] // what lib/pq has set
+	bound atomic.Bool               // an answer is expected in time
+}
+
+// Write implements net.Conn: an answer is expected from now on.
+func (c *dialed) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.expect()
+	return n, err
+}
+
+// Read implements net.Conn: there may be more of an answer.
+func (c *dialed) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil {
+		c.expect()
+	}
+	return n, err
+}
+
+// SetDeadline implements net.Conn.
+func (c *dialed) SetDeadline(t time.Time) error {
+	c.limit.Store(&t)
+	return c.Conn.SetDeadline(t)
+}
+
+// expect bounds the next reads as the dialer says. Where that fails, the connection has ended.
+func (c *dialed) expect() {
+	within := time.Duration(c.dialer.within.Load())
+	if within <= 0 && !c.bound.Load() {
+		return
+	}
+	var until time.Time
+	if limit := c.limit.Load(); limit != nil {
+		until = *limit
+	}
+	if end := time.Now().Add(within); within > 0 && (until.IsZero() || end.Before(until)) {
+		until = end
+	}
+	c.bound.Store(within > 0)
+	c.Conn.SetReadDeadline(until) //nolint:errcheck // the next read tells
 }
 
 // Close implements net.Conn.

@@ -22,7 +22,7 @@ var logIndexes = []logIndex{
 // ensureLogIndexes builds what the log lacks of its indexes while its writers go on. What cannot be
 // built now (the role does not own the log, a transaction stays open for long) is left to the next
 // start: the log is read without it, only slower.
-func ensureLogIndexes(ctx context.Context, pool *sqlx.DB, log *slog.Logger) {
+func ensureLogIndexes(ctx context.Context, pool *sqlx.DB, dialer *Dialer, log *slog.Logger) {
 	conn, err := pool.Connx(ctx)
 	if err == nil {
 		defer Discard(conn)
@@ -33,13 +33,13 @@ func ensureLogIndexes(ctx context.Context, pool *sqlx.DB, log *slog.Logger) {
 		return
 	}
 	for _, index := range logIndexes {
-		if err := index.ensure(ctx, conn); err != nil {
+		if err := index.ensure(ctx, conn, dialer); err != nil {
 			log.Warn("an index of the log could not be built; the next start tries again", "index", index.name, "error", err)
 		}
 	}
 }
 
-func (i logIndex) ensure(ctx context.Context, conn *sqlx.Conn) error {
+func (i logIndex) ensure(ctx context.Context, conn *sqlx.Conn, dialer *Dialer) error {
 	var stands, superfluous bool
 	err := conn.QueryRowxContext(ctx, `SELECT coalesce((SELECT indisvalid FROM pg_catalog.pg_index
 			WHERE indexrelid = pg_catalog.to_regclass('realtime.' || $1)::oid), false),
@@ -55,6 +55,9 @@ func (i logIndex) ensure(ctx context.Context, conn *sqlx.Conn) error {
 	}
 	if superfluous {
 		steps = append(steps, `DROP INDEX CONCURRENTLY IF EXISTS realtime.`+i.replaces)
+	}
+	if len(steps) > 0 {
+		dialer.Expect(0) // a large log takes its time
 	}
 	for _, step := range steps {
 		if _, err := conn.ExecContext(ctx, step); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -23,14 +24,21 @@ const (
 )
 
 // migrateTimeout bounds all of a migration: up to a minute for another one to end, and for each
-// table its writers. It is there for networks that swallow what is sent, where nothing else ends.
+// table its writers. A network that swallows what is sent is found out by AnswerTime before, except
+// while an index is built.
 const migrateTimeout = 3 * time.Minute
+
+// lockTries is how often the lock of migrations is waited for, and lockPatience for how long each
+// time.
+const (
+	lockTries    = 3
+	lockPatience = 20 * time.Second
+)
 
 // migrateConnections is how many connections a migration has: one holds the lock, and one works.
 const migrateConnections = 3
 
-var errMigrationHangs = fmt.Errorf("the database was there and then did not answer for %v: check the network on the way to it, and try again",
-	migrateTimeout)
+var errHangs = errors.New("the database was there and then did not answer: check the network on the way to it, and try again")
 
 // Migrate installs or updates all that is ours in the database: the schema realtime and the
 // triggers on the portal's tables, adapted to the columns they have. It is safe to call at every
@@ -135,7 +143,7 @@ type migrator struct {
 
 // withMigrator gives a migrator to do, whose context ends in time.
 func withMigrator(ctx context.Context, databaseURL string, log *slog.Logger, do func(context.Context, *migrator) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, migrateTimeout, errMigrationHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, migrateTimeout, errHangs)
 	defer cancel()
 	m := migrator{log: log}
 	m.spare = m.dialer.cutAfter(ctx, connectTimeout)
@@ -148,6 +156,9 @@ func withMigrator(ctx context.Context, databaseURL string, log *slog.Logger, do 
 			defer unlock()
 			err = do(ctx, &m)
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errHangs
+		}
 	}
 	if err != nil && ctx.Err() != nil { // what the connections say is only that they were cut
 		return context.Cause(ctx)
@@ -156,6 +167,13 @@ func withMigrator(ctx context.Context, databaseURL string, log *slog.Logger, do 
 }
 
 func (m *migrator) open(ctx context.Context, databaseURL string) error {
+	a, err := parseAddress(databaseURL, nil)
+	if err != nil {
+		return err
+	}
+	if a.session["statement_timeout"] == "" && !a.pooled() { // else statements may take any time
+		m.dialer.Expect(AnswerTime)
+	}
 	check, err := OpenDirect(ctx, databaseURL, &m.dialer)
 	if err != nil {
 		return err
@@ -247,7 +265,7 @@ func (m *migrator) install(ctx context.Context) error {
 			return fmt.Errorf("grant rights: %w", hint(err))
 		}
 	}
-	ensureLogIndexes(ctx, m.pool, m.log)
+	ensureLogIndexes(ctx, m.pool, &m.dialer, m.log)
 	return nil
 }
 
@@ -332,11 +350,16 @@ func lockMigration(ctx context.Context, pool *sqlx.DB) (unlock func(), err error
 	if err != nil {
 		return nil, fmt.Errorf("connect to migrate: %w", Explain(err))
 	}
-	if _, err := conn.ExecContext(ctx, `SET lock_timeout = '60s'; SET statement_timeout = 0`); err != nil {
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf(`SET lock_timeout = %d; SET statement_timeout = 0`, lockPatience.Milliseconds())); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("prepare to migrate: %w", err)
 	}
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, LockKey(migrationLock, SchemaOf(pool))); err != nil {
+	for range lockTries {
+		if _, err = conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, LockKey(migrationLock, SchemaOf(pool))); !gaveWay(err) {
+			break
+		}
+	}
+	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("wait for another migration of this database: %w", err)
 	}

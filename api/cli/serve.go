@@ -180,6 +180,7 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 		fmt.Fprintf(out, "Its PostgreSQL: psql '%s'\n", private.URL())
 		ctx = untilDone(ctx, private, log)
 	}
+	base.dialer.Expect(0) // from now on the listener finds out what does not answer
 	return server.Serve(ctx, public, admin)
 }
 
@@ -244,6 +245,7 @@ func (s *Settings) database(ctx context.Context, log *slog.Logger) (*database, *
 // open connects to the database.
 func (s *serverSettings) open(ctx context.Context, base *database, log *slog.Logger, listeners ...net.Listener) (*database, error) {
 	base.dialer = &db.Dialer{}
+	base.dialer.Expect(db.AnswerTime)
 	open := db.OpenThrough
 	if base.direct == base.url {
 		open = db.OpenDirect
@@ -340,7 +342,7 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 	history, sessions, clock := eventlog.NewLog(pool, db.Consumers()...), db.NewSessions(store), realtime.SystemClock{}
 	bus := realtime.NewBus(history)
 	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
-	bus.OnDemand(metrics.Changed)
+	bus.OnDemand(metrics.Demanded)
 	notifications := realtime.NewNotifications(store, bus, loc, log)
 	bus.OnPersonalDemand(notifications.Changed)
 	notifier := &realtime.Notifier{Source: history, Maker: db.NewNotices(store, channels.inUse()...), Location: loc, Clock: clock, Ring: listener.Ring, Log: log}
@@ -380,8 +382,8 @@ func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, se
 		}
 		return err
 	}, Hidden: store.CheckRowSecurity}
-	rollups := &realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Log: log}
-	projection := &realtime.ProjectionMaintainer{Projection: db.NewProjection(store), Clock: clock, Log: log}
+	rollups := &realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Leading: feed.Leading, Log: log}
+	projection := &realtime.ProjectionMaintainer{Projection: db.NewProjection(store), Clock: clock, Leading: feed.Leading, Log: log}
 	accessCache, metricsCache := handlers.NewAccessCache(store, invalidator), handlers.NewMetricsCache(invalidator)
 	calendarCache, trendsCache := handlers.NewCalendarCache(invalidator), handlers.NewTrendsCache(invalidator)
 	snapshot := &handlers.Snapshot{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/api"
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
@@ -320,6 +321,42 @@ func TestStopWhileNetworkSwallows(t *testing.T) {
 		}
 	case <-time.After(api.DefaultDrainTime + api.StopTime + harness.Timeout):
 		t.Fatal("it does not end")
+	}
+}
+
+// TestStartWhileNetworkSwallows has the network swallow everything while a server that starts puts
+// its triggers on a table: it gives up, and says why.
+func TestStartWhileNetworkSwallows(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	portal.Exec(t, `DROP TRIGGER realtime_updated ON bookings`)
+	writer, err := portal.Pool.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Rollback() //nolint:errcheck // it holds a lock, and no more
+	writer.MustExec(`LOCK TABLE bookings IN ROW EXCLUSIVE MODE`)
+	p, through := harness.BeforeDatabase(t, portal.URL)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	out, code := harness.NewOutput(), make(chan int, 1)
+	go func() {
+		code <- harness.Run(ctx, []string{"serve", "--no-demo", "--addr", "127.0.0.1:0",
+			"--database-url", through, "--jwt-secret", harness.Secret}, out, out)
+	}()
+	harness.Eventually(t, "waiting for the table", func() bool {
+		return portal.ID(t, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'bookings'::regclass`) != "0"
+	})
+	p.Set(harness.Blackhole)
+	select {
+	case exit := <-code:
+		if exit == 0 || !strings.Contains(out.String(), "did not answer") {
+			t.Errorf("exit code %d:\n%s", exit, out)
+		}
+	case <-time.After(db.AnswerTime + harness.Timeout):
+		cancel()
+		<-code
+		t.Fatal("it goes on waiting")
 	}
 }
 
