@@ -81,11 +81,12 @@ type Log struct {
 	consumers []db.Consumer
 	lasts     db.Loader[string, lastAnswer]
 	prepared  atomic.Pointer[sqlx.Stmt] // catchUp, where statements may be prepared
+	pageTime  time.Duration             // how long a page may take to fill
 }
 
 // NewLog returns the log in the database behind pool, from which consumers derive something.
 func NewLog(pool *sqlx.DB, consumers ...db.Consumer) *Log {
-	l := &Log{pool: pool, consumers: consumers, guard: db.NewBreaker("log", 0), slots: make(chan struct{}, max(1, min(logSlots, pool.Stats().MaxOpenConnections/2)))}
+	l := &Log{pool: pool, consumers: consumers, pageTime: pageTime, guard: db.NewBreaker("log", 0), slots: make(chan struct{}, max(1, min(logSlots, pool.Stats().MaxOpenConnections/2)))}
 	l.lasts.Ask, l.lasts.Most, l.lasts.Parallel, l.lasts.Gather = l.lastOfOwners, mostLasts, 2, gatherLasts
 	return l
 }

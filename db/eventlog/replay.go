@@ -19,7 +19,8 @@ const (
 	firstSpan  = 32
 	spanGrowth = 8
 	spanRows   = wholeBatch
-	// pageTime is how long a page may take to fill: what there is by then is a page too.
+	// pageTime is how long a page may take to fill: what there is by then is a page too, if it
+	// comes any further.
 	pageTime = time.Second
 )
 
@@ -85,7 +86,7 @@ func (l *Log) owner(ctx context.Context, ownerID string, after Position, limit i
 		if done {
 			first, err = l.batchAt(ctx, p.End)
 		}
-		if err == nil && first != nil && (len(p.Changes) == limit || time.Since(begun) > pageTime) {
+		if err == nil && first != nil && (len(p.Changes) == limit || p.End.Compare(from) > 0 && time.Since(begun) > l.pageTime) {
 			p.More = true
 			break
 		}
