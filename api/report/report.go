@@ -78,6 +78,9 @@ func CheckDSN(dsn string) error {
 
 // New returns a Reporter. It sends nothing until there is something to report.
 func New(o Options) (*Reporter, error) {
+	if o.DSN == "" { // for which the library makes a client that goes on for ever
+		return nil, errDSN
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	off := &sentry.KeyValueCollectionBehavior{Mode: sentry.CollectionOff}
 	transport := &http.Transport{
@@ -95,7 +98,7 @@ func New(o Options) (*Reporter, error) {
 		Integrations: func([]sentry.Integration) []sentry.Integration { return nil },
 		HTTPClient:   &http.Client{Timeout: sendTimeout, Transport: &cancelable{transport, ctx}},
 	})
-	if err != nil || o.DSN == "" {
+	if err != nil {
 		cancel()
 		return nil, errDSN
 	}

@@ -6,24 +6,43 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"go.uber.org/goleak"
+	"github.com/hangarshare/hangarshare-realtime/test/freeport"
+	"github.com/hangarshare/hangarshare-realtime/test/leaktest"
 )
 
 // ingest is a fake of Sentry's: it keeps all bytes that reach it.
 type ingest struct {
 	answer func(w http.ResponseWriter, r *http.Request)
+	came   chan struct{} // has a value when more has come than was looked at
 
 	mu    sync.Mutex // guards what follows
 	bytes bytes.Buffer
 	count int
+}
+
+func newIngest(answer func(w http.ResponseWriter, r *http.Request)) *ingest {
+	return &ingest{answer: answer, came: make(chan struct{}, 1)}
+}
+
+// await waits until what has come is enough: a stop waits for it a moment only.
+func (i *ingest) await(t *testing.T, enough func(sent string, events int) bool) {
+	t.Helper()
+	for late := time.After(time.Minute); !enough(i.text()); {
+		select {
+		case <-i.came:
+		case <-late:
+			sent, events := i.text()
+			t.Fatalf("only %d events have come: %s", events, sent)
+		}
+	}
 }
 
 func (i *ingest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,6 +53,10 @@ func (i *ingest) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Header.Write(&i.bytes)
 	i.bytes.Write(body)
 	i.mu.Unlock()
+	select {
+	case i.came <- struct{}{}:
+	default:
+	}
 	if i.answer != nil {
 		i.answer(w, r)
 	}
@@ -74,8 +97,8 @@ var secrets = map[string]string{
 }
 
 func TestSecretsStay(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	fake := &ingest{}
+	defer leaktest.None(t)
+	fake := newIngest(nil)
 	web := httptest.NewServer(fake)
 	defer web.Close()
 	r := start(t, web.URL)
@@ -99,6 +122,7 @@ func TestSecretsStay(t *testing.T) {
 			panic(text)
 		}()
 	}
+	fake.await(t, func(_ string, events int) bool { return events >= 16 })
 	r.Close()
 	sent, count := fake.text()
 	if count != 16 {
@@ -131,8 +155,8 @@ func lineWith(text, part string) string {
 }
 
 func TestKindsAreBounded(t *testing.T) {
-	defer goleak.VerifyNone(t)
-	fake := &ingest{}
+	defer leaktest.None(t)
+	fake := newIngest(nil)
 	web := httptest.NewServer(fake)
 	defer web.Close()
 	r := start(t, web.URL)
@@ -142,6 +166,7 @@ func TestKindsAreBounded(t *testing.T) {
 	}
 	log.Error("something else")
 	log.Warn("no error")
+	fake.await(t, func(sent string, _ int) bool { return strings.Contains(sent, "something else") })
 	r.Close()
 	sent, count := fake.text()
 	if same := strings.Count(sent, `"fingerprint":["the database is away"]`); same < 1 || same > 10 {
@@ -154,11 +179,7 @@ func TestKindsAreBounded(t *testing.T) {
 
 // TestIngestMayBeAway has logging never wait for an ingest, and a stop neither.
 func TestIngestMayBeAway(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
+	closed := freeport.Address(t)
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"answers": func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"id":"1"}`)) },
 		"refuses": func(w http.ResponseWriter, _ *http.Request) {
@@ -170,9 +191,9 @@ func TestIngestMayBeAway(t *testing.T) {
 		"closed": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer goleak.VerifyNone(t)
-			fake := &ingest{answer: answer}
-			address := "http://" + closed.Addr().String()
+			defer leaktest.None(t)
+			fake := newIngest(answer)
+			address := "http://" + closed
 			if answer != nil {
 				web := httptest.NewServer(fake)
 				defer web.Close()
@@ -192,15 +213,16 @@ func TestIngestMayBeAway(t *testing.T) {
 			if kept.records != 3001 {
 				t.Errorf("the log has %d records", kept.records)
 			}
-			r.Close()
-			if _, count := fake.text(); answer != nil && count == 0 {
-				t.Error("nothing was sent")
+			if answer != nil {
+				fake.await(t, func(_ string, events int) bool { return events > 0 })
 			}
+			r.Close()
 		})
 	}
 }
 
 func TestBadDSN(t *testing.T) {
+	defer leaktest.None(t)
 	for _, text := range []string{"", "sentry", "https://secret-key@", "ftp://k@h/1"} {
 		if _, err := New(Options{DSN: text}); err == nil || strings.Contains(err.Error(), "secret-key") || !strings.Contains(err.Error(), "SENTRY_DSN") {
 			t.Errorf("%q: %v", text, err)

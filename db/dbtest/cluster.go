@@ -24,6 +24,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
+	"github.com/hangarshare/hangarshare-realtime/test/leaktest"
 )
 
 // limit bounds every single thing that is done to a cluster.
@@ -79,7 +80,7 @@ func Main(m *testing.M, options ...goleak.Option) {
 		}
 	}
 	if code == 0 {
-		if err := goleak.Find(options...); err != nil {
+		if err := leaktest.Find(options...); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines survived the tests:", err)
 			code = 1
 		}

@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
-	"go.uber.org/goleak"
+
+	"github.com/hangarshare/hangarshare-realtime/test/leaktest"
 )
 
 func TestMain(m *testing.M) {
@@ -29,12 +30,11 @@ func TestMain(m *testing.M) {
 	if err := errors.Join(os.Chmod(temporary, 0o711), os.Setenv("TMPDIR", temporary)); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if err := os.RemoveAll(temporary); err != nil {
-			panic(err)
-		}
-		os.Exit(code)
-	}))
+	code := leaktest.Run(m)
+	if err := os.RemoveAll(temporary); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
 }
 
 // quick are settings for data that nobody will miss.
