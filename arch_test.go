@@ -42,16 +42,18 @@ var tools = map[string][]string{
 // helpers are for tests alone, which import whatever they need; what the helpers themselves may
 // import of ours stands here. Those with nothing are folders of tests.
 var helpers = map[string][]string{
-	"db/dbtest":                  {"db", "db/devdb", "db/demo"},
+	"db/dbtest":                  {"db", "db/devdb", "db/demo", "test/leaktest"},
 	"handlers/frametest":         {},
-	"realtime/relay/redistest":   {},
+	"realtime/relay/redistest":   {"test/freeport"},
 	"realtime/outbox/outboxtest": {},
 	"api/issuertest":             {},
-	"test/harness":               {"api", "api/cli", "db", "db/dbtest", "db/demo", "db/devdb"},
+	"test/harness":               {"api", "api/cli", "db", "db/dbtest", "db/demo", "db/devdb", "test/freeport"},
 	"test/attack":                {},
 	"test/bench":                 {},
 	"test/clients":               {},
 	"test/e2e":                   {},
+	"test/freeport":              {},
+	"test/leaktest":              {},
 	"test/release":               {},
 	"test/soak":                  {},
 	"test/versions":              {},

@@ -291,13 +291,12 @@ func TestSentinel(t *testing.T) {
 	master := redistest.Start(t)
 	host, port, _ := net.SplitHostPort(master.Addr)
 	replica := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
-	var sentinels []string
-	var first *redistest.Server
+	var sentinels []*redistest.Server
 	for range 3 {
-		s := redistest.StartSentinel(t, "hangars", master)
-		first, sentinels = s, append(sentinels, s.Addr)
+		sentinels = append(sentinels, redistest.StartSentinel(t, "hangars", master))
 	}
-	url := "redis://" + sentinels[0] + "?master_set=hangars&addr=" + sentinels[1] + "&addr=" + sentinels[2]
+	first := sentinels[2]
+	url := "redis://" + sentinels[0].Addr + "?master_set=hangars&addr=" + sentinels[1].Addr + "&addr=" + first.Addr
 	a, b := start(t, url, nodeOptions{}), start(t, url, nodeOptions{})
 	a.awaitProven()
 	passes(a, 1, b)
@@ -306,6 +305,9 @@ func TestSentinel(t *testing.T) {
 	})
 	a.await("the sentinels know the replica", func() bool { return strings.HasPrefix(first.Ask("SENTINEL REPLICAS hangars"), "*1") })
 	master.Kill()
+	for _, s := range sentinels {
+		s.Impatient("hangars")
+	}
 	a.awaitUnproven()
 	began := time.Now()
 	a.awaitProven()

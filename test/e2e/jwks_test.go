@@ -108,12 +108,7 @@ func TestForeignTokens(t *testing.T) {
 func TestIssuerComesAndGoes(t *testing.T) {
 	t.Parallel()
 	_, e, d := issuertest.Signers(t)
-	reserved, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := reserved.Addr().String()
-	reserved.Close()
+	address := harness.FreeAddress(t)
 	s := harness.NewSetup(t, "--jwks-url", "http://"+address+"/keys?tenant=hidden", "--jwt-secret", "")
 	s.Output.Await(t, "the issuer at JWKS_URL does not answer: its tokens are refused until it does")
 	claims := map[string]any{"userId": json.Number(s.Owner.UserID), "exp": time.Now().Add(time.Hour).Unix()}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,10 +16,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/test/freeport"
 )
 
 // patience bounds the wait for a server to begin or to answer.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Server is a redis-server or a sentinel.
 type Server struct {
@@ -46,8 +47,8 @@ func Start(t testing.TB, lines ...string) *Server {
 	return s
 }
 
-// StartSentinel starts a sentinel that watches over a master by a name, quorum 2, and holds it for
-// dead after half a second.
+// StartSentinel starts a sentinel that watches over a master by a name, quorum 2. It holds a master
+// for dead after a time that no slow machine takes to answer: see Impatient.
 func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	t.Helper()
 	host, port, err := net.SplitHostPort(master.Addr)
@@ -57,10 +58,16 @@ func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	s := &Server{t: t, program: "redis-sentinel"}
 	s.begin([]string{
 		fmt.Sprintf("sentinel monitor %s %s %s 2", name, host, port),
-		fmt.Sprintf("sentinel down-after-milliseconds %s 500", name),
+		fmt.Sprintf("sentinel down-after-milliseconds %s 60000", name),
 		fmt.Sprintf("sentinel failover-timeout %s 3000", name),
 	})
 	return s
+}
+
+// Impatient has a sentinel hold a master for dead after half a second from now on.
+func (s *Server) Impatient(name string) {
+	s.t.Helper()
+	s.Do("SENTINEL SET " + name + " down-after-milliseconds 500")
 }
 
 func (s *Server) begin(lines []string) {
@@ -227,19 +234,11 @@ func (s *Server) ask(command string) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
-// FreeAddress returns an address of this machine at which nobody listens now. Its port is none that
-// the system gives to outgoing connections, so it stays free until a server starts there again.
+// FreeAddress returns an address of this machine at which nobody listens now, and which no other
+// test is given, so it stays free until a server starts there again.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20000+rand.IntN(10000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free port")
-	return ""
+	return freeport.Address(t)
 }
 
 // find returns a program and the folder of libraries that came with it.

@@ -1,11 +1,10 @@
 /** The pages beside the dashboard, from the real program: for developers, and for operators. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { launch, openPage } from './chromium.js';
 import { accessible, fits } from './dashboard.js';
 import { startProgram } from './program.js';
+import { freePort } from '../freeport.js';
 
 /** @type {Awaited<ReturnType<typeof startProgram>>} */
 let program;
@@ -15,10 +14,7 @@ let browser;
 let operators = '';
 const TOKEN = 'a token of operators';
 before(async () => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  operators = `127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (probe.address()).port}`;
-  await new Promise((resolve) => probe.close(resolve));
+  operators = `127.0.0.1:${await freePort()}`;
   [program, browser] = await Promise.all([startProgram(['--admin-addr', operators, '--admin-token', TOKEN]), launch()]);
 });
 after(async () => {

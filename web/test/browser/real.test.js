@@ -5,26 +5,18 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { launch, openPage } from './chromium.js';
 import { startProgram } from './program.js';
 import { addOwner, agrees, change, randomOf, expectedPicture } from './oracle.js';
+import { freePort } from '../freeport.js';
 import { TIMEOUT_MS } from '../timeout.js';
 
 const GUEST = 'Zuleica Bandeirante';
 const SECRET = 'a secret of this test, which is long enough';
 /** Of a portal, in all; compared after every few. */
 const STATEMENTS = 250;
-
-/** A port that was free a moment ago. @returns {Promise<number>} */
-const freePort = () => new Promise((resolve, reject) => {
-  const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
-    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-    server.close(() => resolve(port));
-  });
-});
 
 describe('the real program', () => {
   /** @type {Awaited<ReturnType<typeof startProgram>>} */

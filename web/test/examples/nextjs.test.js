@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +14,7 @@ import pg from 'pg';
 import { launch } from '../browser/chromium.js';
 import { startProgram } from '../browser/program.js';
 import { insert, signIn } from '../browser/client-page.js';
+import { freePort } from '../freeport.js';
 
 const run = promisify(execFile);
 const web = fileURLToPath(new URL('../../', import.meta.url));
@@ -22,14 +22,6 @@ const example = fileURLToPath(new URL('../../../examples/nextjs/', import.meta.u
 const next = join(example, 'node_modules/next/dist/bin/next');
 const SECRET = 'a secret of the tests, long enough to sign';
 const LIVE = 60_000; // ms, for a machine that has other things to do
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** The package as it is now, in the place of the one that npm packed when it was installed. */
 async function bringPackage() {
