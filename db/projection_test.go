@@ -28,7 +28,7 @@ func openBooks(t *testing.T) books {
 
 func openBooksOn(t *testing.T, p *dbtest.Portal) books {
 	t.Helper()
-	store, err := db.NewStore(t.Context(), p.Pool, time.UTC)
+	store, err := db.NewStore(t.Context(), p.Pool, dbtest.Noon())
 	must(t, err)
 	b := books{Portal: p, store: store, projection: db.NewProjection(store), owner: p.AddOwner(t, 2), guest: p.AddGuest(t, "Caio", "Brandão"), now: time.Now()}
 	b.pay(t)

@@ -28,6 +28,11 @@ func newTide(t *testing.T) *tide {
 	t.Helper()
 	loc, err := time.LoadLocation("America/Sao_Paulo")
 	must(t, err)
+	return newTideIn(t, loc)
+}
+
+func newTideIn(t *testing.T, loc *time.Location) *tide {
+	t.Helper()
 	p := dbtest.New(t)
 	p.Exec(t, `ALTER TABLE bookings DROP CONSTRAINT bookings_dates_check; ALTER TABLE bookings ALTER total_price TYPE numeric;
 		ALTER TABLE hangar_listings DROP CONSTRAINT hangar_listings_total_spaces_check`)
@@ -128,14 +133,15 @@ func TestTrendsFollow(t *testing.T) {
 		}
 	}
 	// When a booking became cancelled is noted, and stays so.
-	d.Exec(t, `UPDATE bookings SET status = 'cancelled', updated_at = '2026-03-01' WHERE id = `+one)
+	day := d.ID(t, `UPDATE bookings SET status = 'cancelled', updated_at = '2026-03-01' WHERE id = `+one+`
+		RETURNING (now() AT TIME ZONE 'America/Sao_Paulo')::date::text`)
 	for _, interval := range []string{"not taken in", "taken in", "built anew"} {
 		today := d.now
 		d.now = time.Now()
-		got := d.ask(t, db.TrendDay, d.now.In(d.loc).Format(time.DateOnly), next(date(d.now.In(d.loc).Format(time.DateOnly))).Format(time.DateOnly), db.CompareNone)
+		got := d.ask(t, db.TrendDay, day, next(date(day)).Format(time.DateOnly), db.CompareNone)
 		d.now = today
 		if !got.Kept || texts(got.Series.Cancelled) != "1" {
-			t.Errorf("a cancellation that was %s: %s today", interval, texts(got.Series.Cancelled))
+			t.Errorf("a cancellation that was %s: %s on its day", interval, texts(got.Series.Cancelled))
 		}
 		_, err := d.keeper.Apply(t.Context())
 		must(t, err)
@@ -196,7 +202,7 @@ func TestTrendsOfAnotherZone(t *testing.T) {
 // TestTrendsCapacity: nights of the past are of what was offered then.
 func TestTrendsCapacity(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTideIn(t, dbtest.Noon())
 	today := date(time.Now().In(d.loc).Format(time.DateOnly))
 	d.now = time.Now()
 	day := func(n int) string { return today.AddDate(0, 0, n).Format(time.DateOnly) }

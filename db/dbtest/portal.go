@@ -6,13 +6,26 @@ import (
 	"log/slog"
 	"net/url"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/demo"
 )
+
+// Noon returns a zone in which it is about noon. A test that speaks of today does so there: the day
+// does not end meanwhile.
+var Noon = sync.OnceValue(func() *time.Location {
+	behind := time.Now().UTC().Hour() - 12 // so many hours west of UTC; the name has the sign
+	zone, err := time.LoadLocation(fmt.Sprintf("Etc/GMT%+d", behind))
+	if err != nil {
+		panic(err)
+	}
+	return zone
+})
 
 // Portal is a test's own database: the portal's tables, empty, with everything of ours installed.
 type Portal struct {

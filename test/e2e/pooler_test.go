@@ -30,7 +30,7 @@ func refused(t *testing.T, arguments ...string) string {
 // serveURL runs a server on an address that need not be the portal's own.
 func serveURL(t *testing.T, portal *dbtest.Portal, address string, more ...string) *harness.Program {
 	t.Helper()
-	return harness.Serve(t, &dbtest.Portal{URL: address, Pool: portal.Pool}, more...)
+	return harness.Serve(t, &dbtest.Portal{URL: address, Pool: portal.Pool}, append(harness.AtNoon(), more...)...)
 }
 
 // TestPoolers runs the program behind a real PgBouncer.

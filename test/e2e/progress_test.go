@@ -18,7 +18,7 @@ func TestReadyByProgress(t *testing.T) {
 		t.Parallel()
 		portal := dbtest.New(t)
 		o, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Ana", "Reis")
-		former := harness.Serve(t, portal) // tells all that there is
+		former := harness.Serve(t, portal, harness.AtNoon()...) // tells all that there is
 		former.Ready(t)
 		former.Stop()
 		stranger, err := portal.Pool.Connx(t.Context())
@@ -26,7 +26,7 @@ func TestReadyByProgress(t *testing.T) {
 		defer stranger.Close()
 		_, err = stranger.ExecContext(t.Context(), `SELECT pg_advisory_lock(x'48520002'::bigint)`)
 		harness.Must(t, err)
-		p := harness.Serve(t, portal)
+		p := harness.Serve(t, portal, harness.AtNoon()...)
 		p.Ready(t) // nothing is to be told
 		changes := readiness(t, p)
 		ws := p.Connect(t, harness.TokenFor(t, o.UserID, time.Hour), o.ID, "")
@@ -43,7 +43,7 @@ func TestReadyByProgress(t *testing.T) {
 	t.Run("the log cannot be read", func(t *testing.T) {
 		t.Parallel()
 		portal := dbtest.New(t)
-		p := harness.Serve(t, portal)
+		p := harness.Serve(t, portal, harness.AtNoon()...)
 		p.Ready(t)
 		changes := readiness(t, p)
 		portal.Exec(t, `ALTER TABLE realtime.batches RENAME TO batches_away`)
@@ -59,7 +59,7 @@ func TestProjectionDifferenceIsTold(t *testing.T) {
 	t.Parallel()
 	portal := dbtest.New(t)
 	wronged, other, guest := portal.AddOwner(t, 1), portal.AddOwner(t, 1), portal.AddGuest(t, "Ana", "Reis")
-	p := harness.Serve(t, portal)
+	p := harness.Serve(t, portal, harness.AtNoon()...)
 	p.Ready(t)
 	token, otherToken := harness.TokenFor(t, wronged.UserID, time.Hour), harness.TokenFor(t, other.UserID, time.Hour)
 	id := portal.Book(t, wronged.Hangars[0], guest)

@@ -33,7 +33,7 @@ func TestPortalGetsPaymentDate(t *testing.T) {
 	}
 	o, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Caio", "Brandão")
 	token := harness.TokenFor(t, o.UserID, time.Hour)
-	servers := []*harness.Program{harness.Serve(t, portal), harness.Serve(t, &dbtest.Portal{URL: asRole(t, portal, "realtime"), Pool: portal.Pool})}
+	servers := []*harness.Program{harness.Serve(t, portal, harness.AtNoon()...), harness.Serve(t, &dbtest.Portal{URL: asRole(t, portal, "realtime"), Pool: portal.Pool}, harness.AtNoon()...)}
 	var streams []*harness.Stream
 	for _, p := range servers {
 		streams = append(streams, p.Connect(t, token, o.ID, ""))
@@ -105,7 +105,7 @@ func TestPortalGetsLargeIDs(t *testing.T) {
 			if !test.own {
 				address = asRole(t, portal, "realtime")
 			}
-			p := harness.Serve(t, &dbtest.Portal{URL: address, Pool: portal.Pool})
+			p := harness.Serve(t, &dbtest.Portal{URL: address, Pool: portal.Pool}, harness.AtNoon()...)
 			tokens := []string{harness.TokenFor(t, a.UserID, time.Hour), harness.TokenFor(t, b.UserID, time.Hour)}
 			streams := []*harness.Stream{p.Connect(t, tokens[0], a.ID, ""), p.Connect(t, tokens[1], b.ID, "")}
 			for _, s := range streams {

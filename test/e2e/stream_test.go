@@ -384,7 +384,7 @@ func TestMetricsAreExactlyTheSeeds(t *testing.T) {
 // are told to load again.
 func TestFaultsBecomeResync(t *testing.T) {
 	t.Parallel()
-	s := harness.NewSetup(t)
+	s := harness.NewSetup(t, harness.AtNoon()...)
 	ws := s.Connect(t, s.Token, s.Owner.ID, "")
 	ws.Next(harness.OfType("connection_established"))
 	s.Portal.Exec(t, `ALTER TABLE realtime.events ADD CONSTRAINT broken CHECK (type <> 'booking_created') NOT VALID`)

@@ -10,16 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
 // TestTrendsRefuse: what is wrong with a range is said with the field's name.
 func TestTrendsRefuse(t *testing.T) {
 	t.Parallel()
-	s := harness.NewSetup(t)
-	loc, err := time.LoadLocation("America/Sao_Paulo")
-	harness.Must(t, err)
-	date := func(days int) string { return time.Now().In(loc).AddDate(0, 0, days).Format(time.DateOnly) }
+	s := harness.NewSetup(t, harness.AtNoon()...)
+	date := func(days int) string { return time.Now().In(dbtest.Noon()).AddDate(0, 0, days).Format(time.DateOnly) }
 	for query, field := range map[string]string{
 		"from=2026-02-30": "from", "from=x": "from", "from=9999-01-01": "to", "from=0001-01-01": "from", "to=9999-12-31": "to", "to=" + date(2): "to",
 		"from=" + date(0) + "&to=" + date(0): "to", "from=" + date(0) + "&to=" + date(-1): "to",
@@ -47,7 +46,7 @@ func TestTrendsRefuse(t *testing.T) {
 // the cards say, the hours of today are it, and the overview's small charts end with it.
 func TestTrendsAreTheCards(t *testing.T) {
 	t.Parallel()
-	s := harness.NewSetup(t)
+	s := harness.NewSetup(t, harness.AtNoon()...)
 	s.Portal.Exec(t, `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, created_at)
 		VALUES ($1, $2, now(), now() + interval '1 hour', 1, 1, 1, 1, 'pending', now() - interval '40 days')`, s.Owner.Hangars[0], s.Guest)
 	booking := s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
@@ -84,7 +83,7 @@ func TestTrendsAreTheCards(t *testing.T) {
 			day := get("/trends")
 			series := day["series"].(map[string]any)
 			hours := get("/trends?interval=hour")["series"].(map[string]any)
-			month := get("/trends?interval=month&from=" + time.Now().AddDate(0, -2, 0).Format("2006-01-02"))["series"].(map[string]any)
+			month := get("/trends?interval=month&from=" + time.Now().In(dbtest.Noon()).AddDate(0, -2, 0).Format("2006-01-02"))["series"].(map[string]any)
 			lines := get("/overview")["sparklines"].(map[string]any)
 			if text, err := json.Marshal(lines); err != nil || len(text) > 1024 {
 				t.Errorf("the overview's small charts are %d bytes, %v", len(text), err)

@@ -34,8 +34,8 @@ func TestTwoSchemas(t *testing.T) {
 	portal.Exec(t, `CREATE FUNCTION public.confirm() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 			UPDATE bookings SET status = 'confirmed', payment_date = now() WHERE id = NEW.id; RETURN NULL; END $$;
 		CREATE TRIGGER confirm AFTER INSERT ON bookings FOR EACH ROW EXECUTE FUNCTION public.confirm()`)
-	one := harness.Serve(t, portal)
-	other := harness.Serve(t, &dbtest.Portal{URL: asRole(t, portal, "live"), Pool: portal.Pool}, "--schema", "live")
+	one := harness.Serve(t, portal, harness.AtNoon()...)
+	other := harness.Serve(t, &dbtest.Portal{URL: asRole(t, portal, "live"), Pool: portal.Pool}, append(harness.AtNoon(), "--schema", "live")...)
 	streams := []*harness.Stream{one.Connect(t, token, o.ID, ""), other.Connect(t, token, o.ID, "")}
 	var begins []string
 	for _, s := range streams {

@@ -74,6 +74,9 @@ type Program struct {
 	Output      *Output
 }
 
+// AtNoon are flags by which a server's day does not end while a test speaks of today.
+func AtNoon() []string { return []string{"--timezone", dbtest.Noon().String()} }
+
 // Serve starts the program in this process on the portal's database.
 func Serve(t testing.TB, portal *dbtest.Portal, flags ...string) *Program {
 	t.Helper()
