@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,9 +75,10 @@ func TestPushIsAsTheStandardsSay(t *testing.T) {
 	device := outboxtest.NewDevice(t, service.URL+"/one")
 	sizes := map[int]bool{}
 	for _, length := range []int{1, 100, 300, 500, 1000, 3000, MaxText - 200} {
+		expires := time.Now().Add(time.Hour)
 		m := outbox.Message{
 			ID: "7", Language: "pt-BR", Title: strings.Repeat("é", length/2) + "x", Short: "x", Topic: "0123456789abcdef0123456789abcdef",
-			Link: "https://live.portal.example/?n=7", Expires: time.Now().Add(time.Hour), Device: endpointOf(device), Unread: 3, Urgent: length == 100,
+			Link: "https://live.portal.example/?n=7", Expires: expires, Device: endpointOf(device), Unread: 3, Urgent: length == 100,
 		}
 		if r := push.Send(t.Context(), m); r.Status != outbox.Sent || r.Code != 201 {
 			t.Fatalf("%d: %+v", length, r)
@@ -90,7 +92,11 @@ func TestPushIsAsTheStandardsSay(t *testing.T) {
 			t.Errorf("%d: %v %.200s", length, err, plain)
 		}
 		urgency := map[bool]string{false: "normal", true: "high"}[m.Urgent]
-		if h := last.Header; h.Get("Urgency") != urgency || h.Get("Topic") != m.Topic || h.Get("TTL") != "3599" || h.Get("Content-Encoding") != "aes128gcm" {
+		ttl, err := strconv.Atoi(last.Header.Get("TTL"))
+		if least := int(time.Until(expires).Seconds()); err != nil || ttl < least || ttl >= 3600 {
+			t.Errorf("%d: TTL %q, %d s before it is over", length, last.Header.Get("TTL"), least)
+		}
+		if h := last.Header; h.Get("Urgency") != urgency || h.Get("Topic") != m.Topic || h.Get("Content-Encoding") != "aes128gcm" {
 			t.Errorf("%d: %v", length, h)
 		}
 		if last.Claims["sub"] != "mailto:ops@hangarshare.example.com" {
@@ -184,25 +190,30 @@ func TestSubjects(t *testing.T) {
 func TestAnswersOfPushServices(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
+	// what is closed when a request has come that is not answered
+	came := map[string]chan struct{}{"hang": make(chan struct{}), "slow loris": make(chan struct{})}
 	answers := map[string]struct {
 		answer func(w http.ResponseWriter, r *http.Request, n int)
 		want   outbox.Result
 	}{
-		"201":        {status(201), outbox.Result{Status: outbox.Sent, Code: 201}},
-		"200":        {status(200), outbox.Result{Status: outbox.Sent, Code: 200}},
-		"404":        {status(404), outbox.Result{Status: outbox.Gone, Code: 404}},
-		"410":        {status(410), outbox.Result{Status: outbox.Gone, Code: 410}},
-		"400":        {status(400), outbox.Result{Status: outbox.Refused, Code: 400}},
-		"401":        {status(401), outbox.Result{Status: outbox.Ours, Code: 401}},
-		"403":        {status(403), outbox.Result{Status: outbox.Ours, Code: 403}},
-		"413 twice":  {status(413), outbox.Result{Status: outbox.Refused, Code: 413}},
-		"413 once":   {tooLargeFirst, outbox.Result{Status: outbox.Sent, Code: 201}},
-		"429":        {status(429, "Retry-After", "120"), outbox.Result{Status: outbox.Again, Code: 429, RetryAfter: 2 * time.Minute}},
-		"503":        {status(503), outbox.Result{Status: outbox.Again, Code: 503}},
-		"redirect":   {status(301, "Location", "https://127.0.0.1/"), outbox.Result{Status: outbox.Refused, Code: 301}},
-		"hang":       {func(_ http.ResponseWriter, r *http.Request, _ int) { waitFor(r, release) }, outbox.Result{Status: outbox.Again}},
+		"201":       {status(201), outbox.Result{Status: outbox.Sent, Code: 201}},
+		"200":       {status(200), outbox.Result{Status: outbox.Sent, Code: 200}},
+		"404":       {status(404), outbox.Result{Status: outbox.Gone, Code: 404}},
+		"410":       {status(410), outbox.Result{Status: outbox.Gone, Code: 410}},
+		"400":       {status(400), outbox.Result{Status: outbox.Refused, Code: 400}},
+		"401":       {status(401), outbox.Result{Status: outbox.Ours, Code: 401}},
+		"403":       {status(403), outbox.Result{Status: outbox.Ours, Code: 403}},
+		"413 twice": {status(413), outbox.Result{Status: outbox.Refused, Code: 413}},
+		"413 once":  {tooLargeFirst, outbox.Result{Status: outbox.Sent, Code: 201}},
+		"429":       {status(429, "Retry-After", "120"), outbox.Result{Status: outbox.Again, Code: 429, RetryAfter: 2 * time.Minute}},
+		"503":       {status(503), outbox.Result{Status: outbox.Again, Code: 503}},
+		"redirect":  {status(301, "Location", "https://127.0.0.1/"), outbox.Result{Status: outbox.Refused, Code: 301}},
+		"hang": {func(_ http.ResponseWriter, r *http.Request, _ int) {
+			close(came["hang"])
+			waitFor(r, release)
+		}, outbox.Result{Status: outbox.Again}},
 		"half":       {halfAnswer, outbox.Result{Status: outbox.Again}},
-		"slow loris": {func(w http.ResponseWriter, r *http.Request, _ int) { drip(w, r, release) }, outbox.Result{Status: outbox.Again}},
+		"slow loris": {func(w http.ResponseWriter, _ *http.Request, _ int) { drip(w, came["slow loris"], release) }, outbox.Result{Status: outbox.Again}},
 	}
 	service := outboxtest.NewService(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		answers[strings.ReplaceAll(strings.TrimPrefix(r.URL.Path, "/"), "_", " ")].answer(w, r, n)
@@ -213,10 +224,14 @@ func TestAnswersOfPushServices(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				ctx := t.Context()
-				if name == "hang" || name == "slow loris" {
+				if silent := came[name]; silent != nil {
 					// as the time limit of a request does, and sooner
-					limited, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+					limited, cancel := context.WithTimeout(ctx, time.Minute)
 					defer cancel()
+					go func() {
+						<-silent
+						cancel()
+					}()
 					ctx = limited
 				}
 				device := outboxtest.NewDevice(t, service.URL+"/"+strings.ReplaceAll(name, " ", "_"))
@@ -279,14 +294,16 @@ func halfAnswer(w http.ResponseWriter, _ *http.Request, _ int) {
 	conn.Close()
 }
 
-// drip sends a head that never ends.
-func drip(w http.ResponseWriter, r *http.Request, release chan struct{}) {
+// drip sends a head that never ends, and says when it has begun.
+func drip(w http.ResponseWriter, begun, release chan struct{}) {
 	conn, out, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		return
 	}
 	defer conn.Close()
 	out.WriteString("HTTP/1.1 201 Created\r\n")
+	out.Flush()
+	close(begun)
 	for {
 		if _, err := out.WriteString("X: y\r\n"); err != nil || out.Flush() != nil {
 			return
