@@ -36,7 +36,8 @@ func TestQuestionsGiveWay(t *testing.T) {
 			tool, err := portal.Beginx()
 			must(t, err)
 			defer tool.Rollback()
-			_, err = tool.Exec(`LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE`)
+			// The portal looks for a deadlock later than a question gives way on a slow machine.
+			_, err = tool.Exec(`SET LOCAL deadlock_timeout = '30s'; LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE`)
 			must(t, err)
 			answered := make(chan error, 1)
 			go func() {

@@ -91,7 +91,7 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("counted %s an hour later", got)
 	}
 	// Nobody passes by coming at the same time.
-	passed := make(chan bool)
+	passed, began := make(chan bool), time.Now()
 	for range 20 {
 		go func() {
 			wait, err := sessions.Attempt(t.Context(), db.Count{Key: "crowd", Free: 3}, many)
@@ -104,7 +104,8 @@ func TestAttempts(t *testing.T) {
 			n++
 		}
 	}
-	if n == 0 || n > 4 {
-		t.Errorf("%d of a crowd pass, want 4", n)
+	// On a machine that is slow the wait of a second is over before all have come.
+	if most := 4 + int(time.Since(began)/time.Second); n == 0 || n > most {
+		t.Errorf("%d of a crowd pass, want 1 to %d", n, most)
 	}
 }
