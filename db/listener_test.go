@@ -17,22 +17,22 @@ import (
 )
 
 // patience is how long these tests wait for a signal that must come.
-const patience = 15 * time.Second
+const patience = time.Minute
 
-// listen runs a listener until stop is called or the test ends; stop returns how long the end took.
-func listen(t *testing.T, databaseURL string) (listener *db.Listener, stop func() time.Duration) {
+// listen runs a listener until stop is called or the test ends; stop waits for the end.
+func listen(t *testing.T, databaseURL string) (listener *db.Listener, stop func()) {
 	t.Helper()
 	return listenThrough(t, databaseURL, databaseURL, &db.Dialer{})
 }
 
-func listenThrough(t *testing.T, listenURL, databaseURL string, shared *db.Dialer) (listener *db.Listener, stop func() time.Duration) {
+func listenThrough(t *testing.T, listenURL, databaseURL string, shared *db.Dialer) (listener *db.Listener, stop func()) {
 	t.Helper()
 	listener, err := db.NewListener(listenURL, databaseURL, shared, quiet)
 	must(t, err)
 	return listener, runListener(t, listener)
 }
 
-func runListener(t *testing.T, listener *db.Listener) (stop func() time.Duration) {
+func runListener(t *testing.T, listener *db.Listener) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -42,13 +42,15 @@ func runListener(t *testing.T, listener *db.Listener) (stop func() time.Duration
 			t.Error(err)
 		}
 	}()
-	stop = func() time.Duration {
-		begun := time.Now()
+	stop = func() {
 		cancel()
-		<-ended
-		return time.Since(begun)
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Error("the listener does not end")
+		}
 	}
-	t.Cleanup(func() { stop() })
+	t.Cleanup(stop)
 	return stop
 }
 
@@ -196,9 +198,7 @@ func TestListenerWhileAway(t *testing.T) {
 	}
 	must(t, server.Halt(t.Context(), devdb.Fast))
 	proven(t, listener, false)
-	if took := stop(); took > time.Second {
-		t.Errorf("the listener took %v to end while PostgreSQL was away", took)
-	}
+	stop()
 }
 
 // swallower is a TCP proxy before a PostgreSQL's socket that passes everything on until it is told
@@ -419,9 +419,7 @@ func TestListenerEnds(t *testing.T) {
 			}
 			listener, stop := listen(t, s.url)
 			until(t, s, listener)
-			if took := stop(); took > time.Second {
-				t.Errorf("the listener took %v to end", took)
-			}
+			stop()
 		})
 	}
 }

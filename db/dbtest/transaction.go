@@ -7,8 +7,8 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-// patience is how long Eventually waits.
-const patience = 15 * time.Second
+// patience is how long Eventually waits: it is never reached unless something is broken.
+const patience = time.Minute
 
 // Must ends a test that an error has spoiled.
 func Must(t testing.TB, err error) {
@@ -18,7 +18,7 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// Eventually waits for what another process does without a signal, for 15 seconds at most.
+// Eventually waits for what another process does without a signal, for a minute at most.
 func Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)

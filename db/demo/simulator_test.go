@@ -124,7 +124,7 @@ func (l lines) wait(t *testing.T, message string) {
 		if !strings.Contains(line, message) {
 			t.Fatalf("logged %q, want %q", line, message)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("nothing was logged, want %q", message)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// patience bounds each wait for the server.
-const patience = 20 * time.Second
+// patience bounds each wait for the server: it is never reached unless something is broken.
+const patience = time.Minute
 
 // Opcodes (RFC 6455, section 5.2).
 const (

@@ -206,7 +206,7 @@ func TestStrayBytesEndAnEventStream(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			conn := newTestServer(t, kind, fakeStore{realtime.NewEpoch("stray")}.open(t)).dial(t)
-			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			conn.SetDeadline(time.Now().Add(time.Minute))
 			conn.Write([]byte("GET /sse?ownerId=42 HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 			go conn.Write(make([]byte, 6<<10))
 			response, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -131,11 +131,11 @@ func (o fakeStore) logged(t testing.TB, bus *realtime.Bus, log *slog.Logger) *st
 		bus = realtime.NewBus(o)
 		bus.Reset(realtime.Encoder{Epoch: o.epoch, Location: time.UTC}, 3)
 	}
-	streams := &stream.Server{Bus: bus, Accounts: o, Authority: o, Heartbeat: time.Minute, Stall: time.Second,
+	streams := &stream.Server{Bus: bus, Accounts: o, Authority: o, Heartbeat: time.Hour, Stall: time.Second,
 		Location: time.UTC, Log: log}
 	streams.Start()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		streams.Drain(ctx, 0)
 		if err := streams.Shutdown(ctx); err != nil {
@@ -184,7 +184,7 @@ func FuzzClientMessage(f *testing.F) {
 	f.Cleanup(server.Close)
 	address := "ws" + strings.TrimPrefix(server.URL, "http") + "/ws?ownerId=42"
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		conn, _, err := websocket.Dial(ctx, address, nil)
 		if err != nil {
@@ -264,7 +264,7 @@ func FuzzRequest(f *testing.F) {
 	routes := fakeStore{epoch}.open(f)
 	f.Fuzz(func(t *testing.T, endpoint uint8, query, lastEventID string) {
 		path := []string{"/sse", "/owners/42/events", "/owners/42/bookings"}[endpoint%3]
-		ctx, leave := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
 		defer leave()
 		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path, RawQuery: query}, Host: "localhost",
 			Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}}

@@ -65,7 +65,7 @@ func TestWhoComesWhileTheServerStopsIsToldSo(t *testing.T) {
 // told returns all that a stream says until it ends, its close code included.
 func told(t *testing.T, address string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if strings.Contains(address, "/sse") {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)

@@ -108,7 +108,7 @@ func TestHeadOpensNoStream(t *testing.T) {
 	t.Cleanup(s.Close)
 	for query, want := range map[string]int{"?ownerId=42": http.StatusOK, "?ownerId=43": http.StatusForbidden} {
 		conn := testServer{s, "TLS"}.dial(t)
-		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		fmt.Fprintf(conn, "HEAD /%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", query)
 		text, err := io.ReadAll(conn)
 		if head, body, _ := strings.Cut(string(text), "\r\n\r\n"); err != nil || body != "" || !strings.Contains(head, strconv.Itoa(want)) {
@@ -149,7 +149,7 @@ func TestEventStreamNamesItsPosition(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, leave := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, leave := context.WithTimeout(t.Context(), time.Minute)
 			defer leave()
 			w := &events{ResponseRecorder: httptest.NewRecorder(), want: len(test.want), leave: leave}
 			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/sse?ownerId=42&lastEventId="+test.from, nil)
@@ -244,7 +244,7 @@ func TestStreamsSayWhenToComeBack(t *testing.T) {
 	o := fakeStore{realtime.NewEpoch("retry")}
 	routes, drawn := o.open(t), map[string]bool{}
 	for range 8 {
-		ctx, leave := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, leave := context.WithTimeout(t.Context(), time.Minute)
 		w := &events{ResponseRecorder: httptest.NewRecorder(), want: 1, leave: leave}
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/sse?ownerId=42", nil)
 		r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
