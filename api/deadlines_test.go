@@ -18,17 +18,21 @@ import (
 )
 
 // patience bounds every wait: it is never reached unless something is broken.
-const patience = 20 * time.Second
+const patience = time.Minute
 
-// exposed serves the routes with short timeouts on a socket of its own.
-func exposed(t *testing.T) (address string) {
+// hasty are timeouts that a client meets soon. One that is to be answered may meet them too, where
+// the machine is slow.
+var hasty = Timeouts{Header: 100 * time.Millisecond, Body: 100 * time.Millisecond, Answer: 100 * time.Millisecond, Idle: 100 * time.Millisecond}
+
+// exposed serves the routes with timeouts on a socket of its own.
+func exposed(t *testing.T, timeouts Timeouts) (address string) {
 	t.Helper()
 	s := &Server{
 		Site: http.NotFoundHandler(), Log: slog.New(slog.DiscardHandler), Limiter: NewLimiter(Limits{}), Tokens: NewTokens(hmacKey),
 		Demo: func(context.Context) ([]handlers.DemoOwner, error) {
 			return []handlers.DemoOwner{{OwnerID: "7", UserID: "3"}}, nil
 		},
-		Timeouts: Timeouts{Header: 100 * time.Millisecond, Body: 100 * time.Millisecond, Answer: 100 * time.Millisecond, Idle: 100 * time.Millisecond},
+		Timeouts: timeouts,
 	}
 	endless := make([]byte, 1<<20)
 	routes := s.Router()
@@ -80,7 +84,7 @@ func trickle(t *testing.T, conn net.Conn, text string) {
 
 func TestTricklers(t *testing.T) {
 	t.Parallel()
-	address := exposed(t)
+	address := exposed(t, hasty)
 	t.Run("a head that never ends", func(t *testing.T) {
 		t.Parallel()
 		conn := knock(t, address)
@@ -120,7 +124,7 @@ func TestTricklers(t *testing.T) {
 	})
 	t.Run("silence after an answer", func(t *testing.T) {
 		t.Parallel()
-		conn := knock(t, address)
+		conn := knock(t, exposed(t, Timeouts{Header: patience, Body: patience, Answer: patience, Idle: hasty.Idle}))
 		io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
 		if text, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 200") {
 			t.Errorf("%q, then %v", text, err)
@@ -130,7 +134,7 @@ func TestTricklers(t *testing.T) {
 
 func TestSizes(t *testing.T) {
 	t.Parallel()
-	address := exposed(t)
+	address := exposed(t, Timeouts{Header: patience, Body: patience, Answer: patience, Idle: patience})
 	for name, test := range map[string]struct {
 		request string
 		want    int

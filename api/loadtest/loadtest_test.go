@@ -86,13 +86,12 @@ func findingsOf(r Report) Report {
 
 func TestBookingsAreMeasuredFromCommit(t *testing.T) {
 	eachTransport(t, func(t *testing.T, transport Transport) {
-		f := newFake(t, &fake{})
-		o := f.options(transport, 3)
-		o.Booker, o.Rate, o.Duration = &booker{fake: f}, 500, 100*time.Millisecond
-		got, err := Run(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := runLonger(t, func(d time.Duration) Options {
+			f := newFake(t, &fake{})
+			o := f.options(transport, 3)
+			o.Booker, o.Rate, o.Duration = &booker{fake: f}, 500, d
+			return o
+		})
 		if got.Bookings == 0 || got.CommitLatency == nil || got.CommitLatency.Count != 3*got.Bookings {
 			t.Errorf("%d bookings, commit latencies %v: want one for each of 3 connections", got.Bookings, got.CommitLatency)
 		}
@@ -103,12 +102,28 @@ func TestBookingsAreMeasuredFromCommit(t *testing.T) {
 }
 
 func TestABookingThatFailsIsReported(t *testing.T) {
-	f := newFake(t, &fake{})
-	o := f.options(WebSocket, 1)
-	o.Booker, o.Rate, o.Duration = failing{}, 500, 50*time.Millisecond
-	got, err := Run(t.Context(), o)
-	if err != nil || got.Bookings != 0 || got.BookingsFailed == 0 || got.BookingError != "no table" || got.Err() == nil {
-		t.Errorf("%v: %+v", err, got)
+	got := runLonger(t, func(d time.Duration) Options {
+		o := newFake(t, &fake{}).options(WebSocket, 1)
+		o.Booker, o.Rate, o.Duration = failing{}, 500, d
+		return o
+	})
+	if got.Bookings != 0 || got.BookingsFailed == 0 || got.BookingError != "no table" || got.Err() == nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// runLonger runs for so long that somebody came to book: on a slow machine a short run is over
+// before that.
+func runLonger(t *testing.T, options func(time.Duration) Options) Report {
+	t.Helper()
+	for d := 50 * time.Millisecond; ; d *= 2 {
+		got, err := Run(t.Context(), options(d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Bookings+got.BookingsFailed > 0 || d > time.Minute {
+			return got
+		}
 	}
 }
 
