@@ -107,9 +107,7 @@ func TestServiceManager(t *testing.T) {
 	reload("LOG_LEVEL=debug\nTIMEZONE=Europe/Lisbon\n", "settings=[TIMEZONE]")
 	reload("LOG_LEVEL=loud\n", "ENV_FILE was not taken over")
 	reload("TIMEZONE=Nowhere\nHEARTBEAT_INTERVAL=1ms\n", "HEARTBEAT_INTERVAL must be at least 100ms")
-	if !strings.Contains(out.String(), "level=DEBUG") {
-		t.Error("LOG_LEVEL=debug did not count")
-	}
+	harness.Eventually(t, "told what LOG_LEVEL=debug tells", func() bool { return strings.Contains(out.String(), "level=DEBUG") })
 	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
