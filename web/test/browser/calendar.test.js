@@ -9,8 +9,7 @@ import { launch, openPage } from './chromium.js';
 import { accessible, fits } from './dashboard.js';
 import { startFaultProxy } from './fault-proxy.js';
 import { startProgram } from './program.js';
-
-const PATIENCE = 20_000;
+import { TIMEOUT_MS } from '../timeout.js';
 
 describe('the calendar', { concurrency: false }, () => {
   /** @type {Awaited<ReturnType<typeof startProgram>>} */
@@ -89,7 +88,7 @@ describe('the calendar', { concurrency: false }, () => {
   /** @param {import('playwright-core').Page} page */
   async function agrees(page) {
     let [shown, wanted] = [[], []];
-    for (const end = Date.now() + PATIENCE; Date.now() < end;) {
+    for (const end = Date.now() + TIMEOUT_MS; Date.now() < end;) {
       shown = await screen(page);
       const opened = new Set(shown.filter((row) => row.open).map((row) => row.hangar));
       wanted = truth(await rest(), (id) => opened.has(id));
@@ -119,7 +118,7 @@ describe('the calendar', { concurrency: false }, () => {
       for (let i = 0; i < 5; i++) {
         const begun = Date.now();
         const id = await book(one, user, 150 + 30 * i, 170 + 30 * i);
-        await page.locator(`.cal-stay[data-booking="${id}"]`).waitFor({ state: 'attached', timeout: PATIENCE });
+        await page.locator(`.cal-stay[data-booking="${id}"]`).waitFor({ state: 'attached', timeout: TIMEOUT_MS });
         times.push(Date.now() - begun);
       }
       console.log(`# commit to bar: ${times.sort((a, b) => a - b)} ms`);
@@ -345,7 +344,7 @@ describe('the calendar', { concurrency: false }, () => {
       const id = await book(hangars[0].id, user, 80, 90);
       Object.assign(proxy.modes, { websocket: 'pass', sse: 'pass', plain: 'pass' });
       await page.clock.fastForward('08:00:00');
-      await page.locator(`.cal-stay[data-booking="${id}"]`).waitFor({ state: 'attached', timeout: PATIENCE });
+      await page.locator(`.cal-stay[data-booking="${id}"]`).waitFor({ state: 'attached', timeout: TIMEOUT_MS });
       await agrees(page);
       await db.query('DELETE FROM bookings WHERE id = $1', [id]);
     } finally {

@@ -22,7 +22,7 @@ const dashboard = (/** @type {any} */ run, /** @type {any} */ options) => open(b
  * Makes the page's own limit of 15 s short while an address is never answered. `answer` ends that.
  * @param {Page} page
  * @param {string} address
- * @param {number} ms the limit meanwhile
+ * @param {number} [ms] the limit meanwhile; without it `passLimits` in the page says when it is over
  */
 async function hold(page, address, ms) {
   await page.addInitScript(shorten, ms);
@@ -34,10 +34,21 @@ async function hold(page, address, ms) {
   };
 }
 
-function shorten(/** @type {number} */ ms) {
+function shorten(/** @type {number | undefined} */ ms) {
   const { timeout } = AbortSignal;
-  AbortSignal.timeout = (given) => timeout.call(AbortSignal, given === 15_000 ? ms : given);
-  /** @type {any} */ (globalThis).restoreLimits = () => (AbortSignal.timeout = timeout);
+  /** @type {AbortController[]} */
+  const limits = [];
+  AbortSignal.timeout = (given) => {
+    if (given !== 15_000) return timeout.call(AbortSignal, given);
+    if (ms !== undefined) return timeout.call(AbortSignal, ms);
+    const limit = new AbortController();
+    limits.push(limit);
+    return limit.signal;
+  };
+  Object.assign(globalThis, {
+    restoreLimits: () => (AbortSignal.timeout = timeout),
+    passLimits: () => limits.splice(0).forEach((limit) => limit.abort(new DOMException('the time is over', 'TimeoutError'))),
+  });
 }
 
 describe('a question without an answer has a limit, says so, and can be asked again', () => {
@@ -66,10 +77,11 @@ describe('a question without an answer has a limit, says so, and can be asked ag
 
   test('a change of accounts', () => dashboard(async (/** @type {any} */ { page }) => {
     await live(page);
-    const answer = await hold(page, '**/api/auth/demo', 2500);
+    const answer = await hold(page, '**/api/auth/demo');
     const choice = page.getByLabel('Conta');
     await choice.selectOption('2');
     await page.getByText('Trocando de conta…').waitFor();
+    await page.evaluate(() => /** @type {any} */ (globalThis).passLimits());
     await page.getByText('Não foi possível trocar de conta. Tente de novo.').waitFor();
     assert.equal(await choice.inputValue(), '1', 'the choice is what is shown');
     await answer();
