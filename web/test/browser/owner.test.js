@@ -429,7 +429,7 @@ describe('words', () => {
 
 test('on one page of paper, without a word that it is live', () => dashboard(async (/** @type {any} */ { page }) => {
   await live(page);
-  await page.getByText(/ambos até/).waitFor(); // the longest text of the cards comes last
+  await page.getByText(/anteriores, até \d/).waitFor(); // the longest text of the cards comes last
   const paper = (await page.pdf({ preferCSSPageSize: true })).toString('latin1');
   assert.equal(paper.match(/\/Type ?\/Page\b(?!s)/g)?.length, 1);
   await page.emulateMedia({ media: 'print' });
