@@ -51,11 +51,6 @@ async function startScreen() {
   return { child, display: `:${await number}` };
 }
 
-/** @type {import('node:net').AddressInfo} */ (server.address());
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /**
  * @param {{flags?: string[]}} [options] flags of MiniBrowser
  * @returns {Promise<import('./webdriver.js').Browser>}
