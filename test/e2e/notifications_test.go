@@ -209,6 +209,8 @@ func TestNotifications(t *testing.T) {
 	if now := listed(t, s.Program, s.Owner.ID, s.Token, "?state=unread"); len(now.Items) != 1 || now.Items[0].Count != 3 {
 		t.Errorf("marked while another came: %+v", now)
 	}
+	// A message that tells of both marks lists what they changed, and does not say "all".
+	awaitNotifications(t, socket, func(n notifications) bool { return n.Unread == 1 })
 	call("POST", "/read", s.Token, map[string]any{"through": top.Items[0].ID}, 200)
 	n = awaitNotifications(t, socket, func(n notifications) bool { return n.Unread == 0 })
 	if n.ReadThrough == nil || n.ReadThrough.ID != top.Items[0].ID {
