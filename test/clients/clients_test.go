@@ -76,7 +76,7 @@ var clients = []client{
 	{"Python", "websockets", "WebSocket", python("websockets_client"), installed("websockets"), everyWay, true, true, ""},
 	{"Python", "aiohttp", "WebSocket", python("aiohttp_client"), installed("aiohttp"), everyWay, true, true, ""},
 	{"Python", "aiohttp, heartbeat", "WebSocket", python("aiohttp_heartbeat"), installed("aiohttp"), everyWay, false, true, ""},
-	{"Python", "websocket-client", "WebSocket", python("websocket_client"), installed("websocket"), everyWay, true, true, ""},
+	{"Python", "websocket-client", "WebSocket", python("websocket_client"), installed("websocket"), everyWay, true, true, "`suppress_origin=True` up to 1.2: over TLS, too, its `Origin` is `http:`, which is another origin (403)"},
 	{"Python", "urllib", "SSE", python("urllib_sse"), []string{"/usr/bin/python3", "-V"}, []string{"header", "cookie"}, false, false, ""},
 	{"Perl", "Mojolicious", "WebSocket", []string{"/usr/bin/perl", "perl/mojo.pl"}, []string{"/usr/bin/perl", "-MMojo::UserAgent", "-MIO::Socket::SSL", "-e", "1"}, everyWay, true, true, ""},
 	{"Ruby", "faye-websocket", "WebSocket", []string{"/usr/bin/ruby", "ruby/faye.rb"}, []string{"/usr/bin/ruby", "-e", "require 'faye/websocket'"}, everyWay, true, true, ""},

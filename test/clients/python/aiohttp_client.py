@@ -10,14 +10,14 @@ socket = None
 async def main():
     global socket
     last, closing = "", asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop, reading = asyncio.get_running_loop(), asyncio.current_task()
 
-    async def close():
+    def close():
+        # the reader ends and closes: beside one, close() waits for no answer
         closing.set()
-        await socket.close(code=1000)
-        tell(ended=socket.close_code)
+        loop.call_soon_threadsafe(reading.cancel)
 
-    commands(ping=lambda: asyncio.run_coroutine_threadsafe(socket.ping(), loop), close=lambda: asyncio.run_coroutine_threadsafe(close(), loop))
+    commands(ping=lambda: asyncio.run_coroutine_threadsafe(socket.ping(), loop), close=close)
     async with aiohttp.ClientSession() as session:
         while not closing.is_set():
             try:
@@ -41,6 +41,9 @@ async def main():
                     tell(ended=socket.close_code)
             except (OSError, aiohttp.ClientError):
                 pass
+            except asyncio.CancelledError:
+                tell(ended=socket.close_code)
+                return
             await asyncio.sleep(pause())
 
 

@@ -11,14 +11,14 @@ socket = None
 async def main():
     global socket
     last, closing = "", asyncio.Event()
-    loop = asyncio.get_running_loop()
+    loop, reading = asyncio.get_running_loop(), asyncio.current_task()
 
-    async def close():
+    def close():
+        # the reader ends and closes: beside one, close() waits for no answer
         closing.set()
-        await socket.close(code=1000)
-        tell(ended=socket.close_code)
+        loop.call_soon_threadsafe(reading.cancel)
 
-    commands(close=lambda: asyncio.run_coroutine_threadsafe(close(), loop))
+    commands(close=close)
     # example: The library's own pings, each 10 s or so, notice a dead connection
     async with aiohttp.ClientSession() as session:
         while not closing.is_set():
@@ -34,6 +34,9 @@ async def main():
                         show(message)
             except (OSError, aiohttp.ClientError):
                 pass
+            except asyncio.CancelledError:  # for the test
+                tell(ended=socket.close_code)  # for the test
+                return  # for the test
             if socket is not None and not closing.is_set():  # for the test
                 tell(ended=socket.close_code or 0)  # for the test
             await asyncio.sleep(pause())
