@@ -146,11 +146,11 @@ func TestClaimsStayFlat(t *testing.T) {
 	if err := old.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	explain(db.NewDeliveries(store))
+	p.Exec(t, `VACUUM (INDEX_CLEANUP ON) realtime.deliveries`)
 	after, scan := explain(db.NewDeliveries(store))
-	t.Logf("%d waiting: at most %d pages for %d deliveries; from the front %d, without the old transaction %d", waiting, most, batch, front, after)
-	if sent := waiting - 2*batch; after > 8*batch+sent/50 {
-		t.Errorf("from the front, after %d were sent: %d pages, %+v", sent, after, scan)
+	t.Logf("%d waiting: at most %d pages for %d deliveries; from the front %d, and %d when what is dead was taken away", waiting, most, batch, front, after)
+	if after > 8*batch {
+		t.Errorf("from the front, after a vacuum: %d pages, %+v", after, scan)
 	}
 }
 
