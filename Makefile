@@ -4,8 +4,9 @@ GO ?= go
 BIN := bin/hangarshare
 FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM := gotest.tools/gotestsum@v1.13.0
 
-.PHONY: help run build test test-go test-race test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
+.PHONY: help run build test test-go test-parts test-program test-race test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,13 +25,22 @@ run: build ## start everything: server, private PostgreSQL, demo owners and simu
 # and each part of it in its own package; make test-race has it watch these, too.
 PLAINLY := attack|clients|e2e|release|storm|versions
 
+# What fails is run twice more at most, and named: a busy machine must not look like a fault. Where
+# many tests fail there is a fault, and none is run again.
+AGAIN := $(GO) run $(GOTESTSUM) --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=5
+
 test: test-go test-web ## all tests: Go with the race detector, the browser client, the page in a real browser
 
-test-go:
+test-go: test-parts test-program
+
+test-parts:
 	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
 	$(PLAIN) vet -trimpath ./...
-	$(GO) test -race -vet=off -ldflags=-w -parallel 4 -timeout 30m $$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$')
-	$(PLAIN) test -trimpath -vet=off -parallel 4 -timeout 30m $$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$')
+	$(AGAIN) --packages "$$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -race -vet=off -ldflags=-w -parallel 4 -timeout 30m
+
+test-program:
+	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
+	CGO_ENABLED=0 $(AGAIN) --packages "$$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -trimpath -vet=off -parallel 4 -timeout 30m
 
 test-race: ## the tests of the whole program that make test runs without the race detector, with it
 	$(GO) test -race -vet=off -parallel 4 -timeout 60m $$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$')
