@@ -15,19 +15,23 @@ func checkReplication(ctx context.Context, l *look) (found []Finding, err error)
 			Runs  bool   `db:"runs"`
 			There bool   `db:"there"`
 		}
-		// The view tells everybody what the catalog tells few.
+		// The view tells everybody what the catalog tells few. A subscription that is enabled has no
+		// worker for a moment after each failure, and a new one five seconds later.
 		err := l.tx.GetContext(ctx, &state, `
-			SELECT count(*) > 0 AS there, coalesce(min(s.subname::text), '') AS name, coalesce(bool_or(s.pid IS NOT NULL), false) AS runs
-			FROM pg_catalog.pg_subscription_rel r JOIN pg_catalog.pg_stat_subscription s ON s.subid = r.srsubid WHERE r.srrelid = $1::bigint::oid`, t.OID)
+			SELECT count(*) > 0 AS there, coalesce(min(s.subname::text), '') AS name, coalesce(bool_or(e.subenabled OR s.pid IS NOT NULL), false) AS runs
+			FROM pg_catalog.pg_subscription_rel r JOIN pg_catalog.pg_stat_subscription s ON s.subid = r.srsubid
+			LEFT JOIN pg_catalog.pg_subscription e ON e.subname = s.subname
+				AND e.subdbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+			WHERE r.srrelid = $1::bigint::oid`, t.OID)
 		switch {
 		case err != nil:
 			return found, fmt.Errorf("look for subscriptions: %w", err)
 		case t.Wanted == "users" || !state.There:
 		case state.Runs:
 			found = append(found, Finding{"replication", Obstacle, fmt.Sprintf("%s is written by the subscription %s, and triggers do not see that: streams would be silent", t.Name, state.Name),
-				"point DATABASE_URL at the publisher"})
+				"point DATABASE_URL at the publisher; where this database has taken its place, disable or drop the subscription"})
 		default:
-			found = append(found, Finding{"replication", Warning, fmt.Sprintf("%s is a target of the subscription %s, which does not run: once it does, triggers do not see what it writes", t.Name, state.Name),
+			found = append(found, Finding{"replication", Warning, fmt.Sprintf("%s is a target of the subscription %s, which is disabled: once it runs, triggers do not see what it writes", t.Name, state.Name),
 				"point DATABASE_URL at the publisher, or drop the subscription"})
 		}
 	}

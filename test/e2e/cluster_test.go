@@ -132,7 +132,21 @@ func TestLogicalReplication(t *testing.T) {
 			t.Errorf("check: %v", found)
 		}
 	})
-	copied.Exec(t, `ALTER SUBSCRIPTION copy DISABLE; ALTER SUBSCRIPTION copy SET (slot_name = NONE); DROP SUBSCRIPTION copy`)
+	t.Run("a subscriber is told of its subscription, whether that has a worker now or not", func(t *testing.T) {
+		copied.Exec(t, `ALTER SUBSCRIPTION copy CONNECTION 'host=/nowhere dbname=hangarshare'`)
+		harness.Eventually(t, "the worker has ended", func() bool {
+			return copied.ID(t, `SELECT count(pid)::text FROM pg_stat_subscription`) == "0"
+		})
+		look := db.Check{URL: subscriber.URL(), Dialer: &db.Dialer{}}
+		if found := look.Run(t.Context()); !has(found, db.Obstacle, "subscription copy") {
+			t.Errorf("enabled: %v", found)
+		}
+		copied.Exec(t, `ALTER SUBSCRIPTION copy DISABLE`)
+		if found := look.Run(t.Context()); !has(found, db.Warning, "subscription copy") || has(found, db.Obstacle, "subscription copy") {
+			t.Errorf("disabled: %v", found)
+		}
+	})
+	copied.Exec(t, `ALTER SUBSCRIPTION copy SET (slot_name = NONE); DROP SUBSCRIPTION copy`)
 }
 
 // TestDatabaseGoneForAMoment has the database away by name: every connection is refused

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,8 +21,11 @@ import (
 // refused runs a command line that must end by itself with exit code 1, and returns what it said.
 func refused(t *testing.T, arguments ...string) string {
 	t.Helper()
+	// A server that is not refused would run for ever.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
 	var out, errs bytes.Buffer
-	if code := harness.Run(t.Context(), arguments, &out, &errs); code != 1 {
+	if code := harness.Run(ctx, arguments, &out, &errs); code != 1 {
 		t.Errorf("%v: exit code %d, %s%s", arguments, code, out.String(), errs.String())
 	}
 	return errs.String()
