@@ -21,12 +21,16 @@ type Loader[K comparable, V any] struct {
 	// other, as after a restart, those of some milliseconds share one. After a quiet time a query
 	// begins at once.
 	Gather time.Duration
+	// Repeats says that a query which repeats the last one begins at once too: one client who goes
+	// on is no crowd.
+	Repeats bool
 
 	mu sync.Mutex // guards what follows
 	// when the next query may begin, and whether a run waits for that. Both are read and
 	// set under the lock under which a query takes its keys, so that none begins unnoticed
 	begins    time.Time
 	gathering bool
+	alone     *K // the key of the last query, if that asked about one
 	waiting   map[K]*load[V]
 	order     []K
 	running   int
@@ -113,7 +117,8 @@ func (l *Loader[K, V]) next(cancel context.CancelFunc) (keys []K, loads []*load[
 		l.running--
 		return nil, nil
 	}
-	if wait := time.Until(l.begins); wait > 0 && len(l.order) > 0 {
+	again := l.Repeats && len(l.order) == 1 && l.alone != nil && l.order[0] == *l.alone
+	if wait := time.Until(l.begins); wait > 0 && len(l.order) > 0 && !again {
 		l.gathering = true
 		l.mu.Unlock()
 		time.Sleep(wait)
@@ -132,10 +137,15 @@ func (l *Loader[K, V]) next(cancel context.CancelFunc) (keys []K, loads []*load[
 			keys, loads = append(keys, key), append(loads, waits)
 		}
 	}
-	if len(keys) == 0 {
+	switch len(keys) {
+	case 0:
 		l.running--
-	} else {
-		l.begins = time.Now().Add(l.Gather)
+		return nil, nil
+	case 1:
+		l.alone = &keys[0]
+	default:
+		l.alone = nil
 	}
+	l.begins = time.Now().Add(l.Gather)
 	return keys, loads
 }

@@ -125,6 +125,7 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 	}
 	store := &Store{pool: pool, loc: loc, zone: newZoneDays(loc), guard: NewBreaker("present", 0), account: NewBreaker("account", 0)}
 	store.access.Ask, store.access.Most, store.access.Parallel, store.access.Gather = store.accesses, mostAsked, parallelAsked, gatherAsked
+	store.access.Repeats = true
 	store.now.Store(&written{shape: s, sql: newQueries(s, store.zone)})
 	return store, store.CheckRowSecurity(ctx)
 }
