@@ -33,7 +33,13 @@ type house struct {
 // newHouse opens a database, with a push service that answers so.
 func newHouse(t testing.TB, answer func(http.ResponseWriter, *http.Request, int)) *house {
 	t.Helper()
-	h := &house{Portal: dbtest.New(t)}
+	return newHouseOn(t, dbtest.New(t), answer)
+}
+
+// newHouseOn is newHouse on a portal of the test's own.
+func newHouseOn(t testing.TB, portal *dbtest.Portal, answer func(http.ResponseWriter, *http.Request, int)) *house {
+	t.Helper()
+	h := &house{Portal: portal}
 	var err error
 	if h.store, err = db.NewStore(t.Context(), h.Pool, time.UTC); err != nil {
 		t.Fatal(err)
