@@ -15,8 +15,8 @@ func checkReplication(ctx context.Context, l *look) (found []Finding, err error)
 			Runs  bool   `db:"runs"`
 			There bool   `db:"there"`
 		}
-		// The view tells everybody what the catalog tells few. A subscription that is enabled has no
-		// worker for a moment after each failure, and a new one five seconds later.
+		// The view tells everybody what the catalog tells few. A subscription that is enabled has
+		// no worker for a moment after each failure, and a new one five seconds later.
 		err := l.tx.GetContext(ctx, &state, `
 			SELECT count(*) > 0 AS there, coalesce(min(s.subname::text), '') AS name, coalesce(bool_or(e.subenabled OR s.pid IS NOT NULL), false) AS runs
 			FROM pg_catalog.pg_subscription_rel r JOIN pg_catalog.pg_stat_subscription s ON s.subid = r.srsubid
