@@ -256,15 +256,8 @@ func (b *Bus) Advance(head int64) {
 // Last returns the position of an owner's newest message, if that is known here. What a query reads
 // after it was called lacks nothing up to it.
 func (b *Bus) Last(ownerID string) (last eventlog.Position, known bool) {
-	b.mu.RLock()
-	o := b.owners[ownerID]
-	b.mu.RUnlock()
-	if o == nil {
-		return last, false
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.last, o.lastKnown
+	b.withOwner(ownerID, func(o *ownerLog) { last, known = o.last, o.lastKnown })
+	return last, known
 }
 
 // Head returns the newest batch that was published to its end.
@@ -346,19 +339,12 @@ func (b *Bus) Await(ctx context.Context, batch int64) {
 // PublishState makes e the newest message of its type about its owner, if anybody is subscribed.
 // One that says the same as the last is not told again where repeats is false.
 func (b *Bus) PublishState(e *Event, repeats bool) {
-	b.mu.RLock()
-	o := b.owners[e.OwnerID]
-	b.mu.RUnlock()
-	if o == nil {
-		return
-	}
-	o.mu.Lock()
-	if len(o.readers) == 0 || !o.state.set(e, repeats) {
-		o.mu.Unlock()
-		return
-	}
-	readers := slices.Clone(o.readers)
-	o.mu.Unlock()
+	var readers []Reader
+	b.withOwner(e.OwnerID, func(o *ownerLog) {
+		if len(o.readers) > 0 && o.state.set(e, repeats) {
+			readers = slices.Clone(o.readers)
+		}
+	})
 	wake(readers)
 }
 
@@ -378,30 +364,29 @@ func (b *Bus) Watched() []string {
 }
 
 // IsWatched reports whether an owner has a subscription.
-func (b *Bus) IsWatched(ownerID string) bool {
-	b.mu.RLock()
-	o := b.owners[ownerID]
-	b.mu.RUnlock()
-	if o == nil {
-		return false
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.readers) > 0
+func (b *Bus) IsWatched(ownerID string) (watched bool) {
+	b.withOwner(ownerID, func(o *ownerLog) { watched = len(o.readers) > 0 })
+	return watched
 }
 
 // hasState reports whether the newest message of each type of state is at hand for those who watch
 // an owner.
-func (b *Bus) hasState(ownerID string) bool {
+func (b *Bus) hasState(ownerID string) (complete bool) {
+	b.withOwner(ownerID, func(o *ownerLog) { complete = o.state.complete() })
+	return complete
+}
+
+// withOwner calls with an owner's log, which is locked meanwhile; not where there is none.
+func (b *Bus) withOwner(ownerID string, do func(*ownerLog)) {
 	b.mu.RLock()
 	o := b.owners[ownerID]
 	b.mu.RUnlock()
 	if o == nil {
-		return false
+		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.state.complete()
+	do(o)
 }
 
 // Encoder returns what turns changes into messages in the present epoch.

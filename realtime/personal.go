@@ -47,43 +47,31 @@ func (o *ownerLog) appendPersonal(buffer []*Event, s *Subscription) []*Event {
 }
 
 // Users returns the users who read about an owner, each with whether there is a message to them.
-func (b *Bus) Users(ownerID string) map[string]bool {
-	b.mu.RLock()
-	o := b.owners[ownerID]
-	b.mu.RUnlock()
-	if o == nil {
-		return nil
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	users := make(map[string]bool, len(o.personal))
-	for id, p := range o.personal {
-		users[id] = p.newest != nil
-	}
+func (b *Bus) Users(ownerID string) (users map[string]bool) {
+	b.withOwner(ownerID, func(o *ownerLog) {
+		users = make(map[string]bool, len(o.personal))
+		for id, p := range o.personal {
+			users[id] = p.newest != nil
+		}
+	})
 	return users
 }
 
 // PublishPersonal makes each message the newest to its user, if they read, and wakes their readers.
 func (b *Bus) PublishPersonal(ownerID string, messages map[string]*Event) {
-	b.mu.RLock()
-	o := b.owners[ownerID]
-	b.mu.RUnlock()
-	if o == nil {
-		return
-	}
 	var readers []Reader
-	o.mu.Lock()
-	for id, e := range messages {
-		if p := o.personal[id]; p != nil {
-			p.newest = e
-			p.version++
+	b.withOwner(ownerID, func(o *ownerLog) {
+		for id, e := range messages {
+			if p := o.personal[id]; p != nil {
+				p.newest = e
+				p.version++
+			}
 		}
-	}
-	for i, s := range o.cursors {
-		if messages[s.userID] != nil {
-			readers = append(readers, o.readers[i])
+		for i, s := range o.cursors {
+			if messages[s.userID] != nil {
+				readers = append(readers, o.readers[i])
+			}
 		}
-	}
-	o.mu.Unlock()
+	})
 	wake(readers)
 }
