@@ -1,8 +1,11 @@
 package handlers
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/stats"
@@ -18,6 +21,33 @@ type cacheEntry struct {
 // holds reports whether the answer is true at an instant, as far as is known without news.
 func (e cacheEntry) holds(at time.Time) bool {
 	return !at.Before(e.from) && at.Before(e.validity.Until) && at.Sub(e.from) < maxCacheAge
+}
+
+// answers are cached answers by key.
+type answers[K comparable] struct {
+	hits hits
+
+	mu      sync.Mutex // guards what follows, and what a cache keeps beside it
+	entries *simplelru.LRU[K, cacheEntry]
+}
+
+// setUp makes room for as many entries. evicted is called, locked, for each that leaves.
+func (a *answers[K]) setUp(size int, evicted func(K, cacheEntry)) {
+	entries, err := simplelru.NewLRU(size, evicted)
+	if err != nil {
+		panic(err) // only for a size that is not positive
+	}
+	a.entries = entries
+}
+
+// get returns the answer that is true at the instant now.
+func (a *answers[K]) get(key K, now time.Time) (answer, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	entry, ok := a.entries.Get(key)
+	ok = ok && entry.holds(now)
+	a.hits.count(ok)
+	return entry.answer, ok
 }
 
 // hits counts what a cache was asked for.

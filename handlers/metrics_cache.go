@@ -2,10 +2,6 @@ package handlers
 
 import (
 	"slices"
-	"sync"
-	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
@@ -16,12 +12,11 @@ const metricsCacheSize = 1 << 14
 // MetricsCache holds answers about owners' numbers that are still true, as of its
 // Invalidator's last Sync.
 type MetricsCache struct {
-	hits hits
+	answers[string] // by owner
 
-	mu      sync.Mutex                         // guards what follows
-	entries *simplelru.LRU[string, cacheEntry] // by owner
-	hangars map[string]string                  // the owner whose answer a hangar is in
-	pending map[string]*pendingMetrics         // by owner
+	// guarded by the lock of answers
+	hangars map[string]string          // the owner whose answer a hangar is in
+	pending map[string]*pendingMetrics // by owner
 }
 
 // pendingMetrics is an entry that is being computed, and what has changed since that began.
@@ -35,17 +30,13 @@ type pendingMetrics struct {
 // NewMetricsCache returns an empty cache, subscribed to an Invalidator.
 func NewMetricsCache(invalidator *Invalidator) *MetricsCache {
 	c := &MetricsCache{hangars: make(map[string]string), pending: make(map[string]*pendingMetrics)}
-	entries, err := simplelru.NewLRU(metricsCacheSize, func(ownerID string, entry cacheEntry) {
+	c.setUp(metricsCacheSize, func(ownerID string, entry cacheEntry) {
 		for _, id := range entry.validity.Hangars {
 			if c.hangars[id] == ownerID {
 				delete(c.hangars, id)
 			}
 		}
 	})
-	if err != nil {
-		panic(err) // only for a size that is not positive
-	}
-	c.entries = entries
 	invalidator.subscribe(c.invalidate)
 	return c
 }
@@ -72,16 +63,6 @@ func (c *MetricsCache) invalidate(n db.Changes) {
 			p.hangars[id] = true
 		}
 	}
-}
-
-// get returns the answer for an owner that is true at the instant now.
-func (c *MetricsCache) get(ownerID string, now time.Time) (answer, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entry, ok := c.entries.Get(ownerID)
-	ok = ok && entry.holds(now)
-	c.hits.count(ok)
-	return entry.answer, ok
 }
 
 // begin returns an entry for an owner that is about to be computed: news from now on counts against

@@ -3,10 +3,7 @@ package handlers
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
@@ -23,10 +20,9 @@ const (
 // behind.
 type WindowCache struct {
 	name string
-	hits hits
+	answers[windowKey]
 
-	mu      sync.Mutex // guards what follows
-	entries *simplelru.LRU[windowKey, cacheEntry]
+	// guarded by the lock of answers
 	bytes   int
 	pending map[*pendingWindow]bool
 }
@@ -53,11 +49,7 @@ func NewTrendsCache(invalidator *Invalidator) *WindowCache {
 
 func newWindowCache(name string, invalidator *Invalidator) *WindowCache {
 	c := &WindowCache{name: name, pending: make(map[*pendingWindow]bool)}
-	entries, err := simplelru.NewLRU(windowCacheSize, func(_ windowKey, entry cacheEntry) { c.bytes -= len(entry.body) })
-	if err != nil {
-		panic(err) // only for a size that is not positive
-	}
-	c.entries = entries
+	c.setUp(windowCacheSize, func(_ windowKey, entry cacheEntry) { c.bytes -= len(entry.body) })
 	invalidator.subscribe(c.invalidate)
 	return c
 }
@@ -83,16 +75,6 @@ func (c *WindowCache) invalidate(n db.Changes) {
 	for p := range c.pending {
 		p.news = append(p.news, n)
 	}
-}
-
-// get returns the answer that is true at the instant now.
-func (c *WindowCache) get(key windowKey, now time.Time) (answer, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entry, ok := c.entries.Get(key)
-	ok = ok && entry.holds(now)
-	c.hits.count(ok)
-	return entry.answer, ok
 }
 
 // begin returns an entry that is about to be computed: news from now on counts against it. end must
