@@ -179,7 +179,7 @@ var trendBuild = []string{
 		SELECT DISTINCT ON (booking_id) booking_id, at FROM (
 			SELECT n."bookingId" AS booking_id, e.at, e.id FROM realtime.events e CROSS JOIN LATERAL pg_catalog.json_to_record(
 				CASE WHEN json_typeof(e.data) = 'object' THEN e.data END) AS n ("bookingId" text, status text, "previousStatus" text)
-			WHERE e.type IN ('booking_created', 'booking_updated')
+			WHERE e.type LIKE 'booking\_%'
 				AND n.status = 'cancelled' AND n."previousStatus" IS DISTINCT FROM 'cancelled'
 		) told WHERE EXISTS (SELECT FROM {bookings} b WHERE b.id {=} {toldKey} AND b.status::text = 'cancelled') ORDER BY booking_id, id DESC
 		ON CONFLICT (booking_id) DO UPDATE SET cancelled_at = excluded.cancelled_at`,

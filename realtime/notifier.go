@@ -288,7 +288,7 @@ func (n *Notifier) follow(ctx context.Context) (more bool, err error) {
 	readPiece := func(p eventlog.Piece) error {
 		reading.read(p.Changes)
 		if p.Large != nil {
-			if err := n.Source.LargeRows(ctx, p.Large, bookingTypes, func(rows []eventlog.Change) error {
+			if err := n.Source.LargeRows(ctx, p.Large, eventlog.BookingTypes, func(rows []eventlog.Change) error {
 				reading.readLarge(rows)
 				return nil
 			}); err != nil {

@@ -3,14 +3,12 @@ package realtime
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
-
-// bookingTypes are the types of rows of which notifications are made in a large transaction.
-var bookingTypes = []string{BookingCreated, BookingUpdated, BookingCompleted, RevenueReceived, eventlog.TypeChanged}
 
 // BookingFacts are the facts of a notification about a booking, as they are kept: no names. Dates
 // are RFC 3339 with the zone's offset, Amount is BRL.
@@ -69,14 +67,16 @@ func newReading(loc *time.Location) *reading {
 func (r *reading) read(changes []eventlog.Change) {
 	for _, c := range changes {
 		switch c.Type {
-		case BookingCreated, BookingUpdated, BookingCompleted, RevenueReceived, eventlog.TypeChanged:
-			r.booking(c)
 		case eventlog.TypeAccess:
 			r.member(c)
 		case eventlog.TypeTruncated:
 			r.everything = true
 		case eventlog.TypeNote:
 			r.noted(c)
+		default:
+			if slices.Contains(eventlog.BookingTypes, c.Type) {
+				r.booking(c)
+			}
 		}
 	}
 }

@@ -38,6 +38,16 @@ var LogTypes = []LogType{
 	{Name: TypeTruncated},
 }
 
+// BookingTypes are the names of those of LogTypes that name their bookings.
+var BookingTypes = func() (names []string) {
+	for _, one := range LogTypes {
+		if one.NamesBookings {
+			names = append(names, one.Name)
+		}
+	}
+	return names
+}()
+
 // isMessage is the condition for rows of the log that have a place in an owner's stream: messages,
 // those of types that only a newer version knows included, and losses, which may concern everybody.
 const isMessage = `(realtime.is_message(type) AND (owner_id IS NOT NULL OR type = 'truncated'))`

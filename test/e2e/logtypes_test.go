@@ -11,6 +11,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
+	"github.com/hangarshare/hangarshare-realtime/realtime"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
@@ -68,6 +69,27 @@ func TestEveryDescriptionKnowsTheSameTypes(t *testing.T) {
 			if !strings.Contains(client.String(), typ) {
 				t.Errorf("the client does not know %s", typ)
 			}
+		}
+	})
+	t.Run("lists of what happens to bookings", func(t *testing.T) {
+		lists := 0
+		each := func(text string) {
+			if !strings.Contains(text, realtime.BookingUpdated) {
+				return
+			}
+			lists++
+			for _, typ := range messages {
+				if strings.HasPrefix(typ, "booking_") && !strings.Contains(text, typ) {
+					t.Errorf("what follows knows booking_updated, and not %s:\n%.200s", typ, text)
+				}
+			}
+		}
+		readAll(t, harness.Path("web/static"), ".js", each)
+		readAll(t, harness.Path("web/static"), ".ts", each)
+		readAll(t, harness.Path("api/cli"), ".go", each)
+		readAll(t, harness.Path("test/clients/node"), ".js", each)
+		if lists < 6 {
+			t.Errorf("only %d files were found", lists)
 		}
 	})
 }
