@@ -15,6 +15,16 @@ import (
 // bearerProtocol is how a browser's WebSocket carries a token: as a sub-protocol of this prefix.
 const bearerProtocol = "bearer."
 
+// credentialHeaders are the headers in which a script may say who is asking, which browsers never do
+// by themselves. Pages of ALLOWED_ORIGINS may send them. findCredential reads them.
+var credentialHeaders = []string{"Authorization"}
+
+// sendsCredential reports whether a request has one of credentialHeaders: its sender can read an
+// HTTP status.
+func sendsCredential(r *http.Request) bool {
+	return slices.ContainsFunc(credentialHeaders, func(name string) bool { return r.Header.Get(name) != "" })
+}
+
 // errTicketInvalid is, in words for its sender, that a ticket opens nothing.
 var errTicketInvalid = &CredentialError{reasonTicket, "it was used, is too old, or was never given",
 	handlers.Unauthorized("the ticket was used or is too old: ask POST /api/auth/ticket for another")}
@@ -164,8 +174,8 @@ func (s *Server) askHook(r *http.Request, hook *Hook) (viewer handlers.Viewer, f
 	return viewer, true, err
 }
 
-// findCredential returns a request's credential: the first of header, sub-protocol,
-// ticket and cookies.
+// findCredential returns a request's credential: the first of header, sub-protocol, ticket and
+// cookies. Nothing else looks for one; credential.way names what it finds for the counts.
 func (s *Server) findCredential(r *http.Request) credential {
 	headers := r.Header.Values("Authorization")
 	if len(headers) > 1 {

@@ -7,6 +7,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -113,7 +114,7 @@ func (s *Server) cors() func(http.Handler) http.Handler {
 	share := cors.Handler(cors.Options{
 		AllowOriginFunc:  func(_ *http.Request, page string) bool { return s.policy().allows(page) },
 		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders:   []string{"Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"},
+		AllowedHeaders:   slices.Concat(credentialHeaders, []string{"Content-Type", "If-None-Match", "Last-Event-ID"}),
 		ExposedHeaders:   []string{"ETag", "Last-Event-ID", "Retry-After"},
 		AllowCredentials: true,
 		MaxAge:           600,

@@ -19,7 +19,7 @@ func ServeNotReady(listeners ...net.Listener) (end func()) {
 	const why = "the server waits for its database: try again shortly"
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		// an EventSource never returns after a 503
-		if r.URL.Path == "/api/sse" && r.Header.Get("Authorization") == "" {
+		if r.URL.Path == "/api/sse" && !sendsCredential(r) {
 			stream.Postpone(w, why)
 			return
 		}
