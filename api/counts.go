@@ -1,7 +1,9 @@
 package api
 
 import (
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -62,10 +64,19 @@ func (c credential) way() string {
 	return wayNone
 }
 
-// limitNames are the values of the label limit: the settings, as the texts of refusals name them,
-// and the handlers' own.
-var limitNames = append([]string{"max_connections", "max_connections_per_user", "max_connections_per_address", "max_unauthenticated_per_address",
-	"requests_per_minute_per_user", "requests_per_minute_per_address"}, handlers.Limits...)
+// limitNames are the values of the label limit: the settings of Limits, as the texts of refusals
+// name them, and the handlers' own.
+var limitNames = func() []string {
+	names, fields := slices.Clone(handlers.Limits), reflect.TypeFor[Limits]()
+	for i := range fields.NumField() {
+		if field := fields.Field(i); field.Tag.Get("refuses") != "nobody" {
+			names = append(names, strings.ToLower(wordInName.ReplaceAllString(field.Name, "${1}_${2}")))
+		}
+	}
+	return names
+}()
+
+var wordInName = regexp.MustCompile(`([a-z])([A-Z])`)
 
 var settingInText = regexp.MustCompile(`\(([A-Z_]+)\)$`)
 

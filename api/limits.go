@@ -23,7 +23,8 @@ const (
 	siteShare      = 4
 )
 
-// Limits are how much may be asked for. Zero is no limit. A field is named as its setting is.
+// Limits are how much may be asked for. Zero is no limit. A field is named as its setting is, which
+// the text of a refusal ends with, in parentheses: refusals are counted by it.
 type Limits struct {
 	MaxConnections               int // streams open at once, of everybody
 	MaxConnectionsPerUser        int
@@ -31,7 +32,7 @@ type Limits struct {
 	MaxUnauthenticatedPerAddress int // WebSockets that have sent no token yet
 	RequestsPerMinutePerUser     int
 	RequestsPerMinutePerAddress  int
-	MaxConnectionsWithoutStream  int // of everybody
+	MaxConnectionsWithoutStream  int `refuses:"nobody"` // of everybody; others give way
 }
 
 // totalKey is the key under which everything of a kind is counted: no address.

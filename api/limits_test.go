@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 
+	"github.com/hangarshare/hangarshare-realtime/handlers"
 	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
 )
 
@@ -29,7 +31,7 @@ func TestLimiterCounts(t *testing.T) {
 	}
 	first := enter("ana", "a", true)
 	enter("ana", "b", true)
-	enter("ana", "c", false) // her third
+	enter("ana", "c", false) // a third
 	enter("bia", "a", true)
 	enter("caio", "a", true)
 	enter("davi", "a", false) // the fourth from there
@@ -59,6 +61,17 @@ func TestLimiterCounts(t *testing.T) {
 	}
 	if _, err := l.AcquireAnonymous(from("a")); err == nil || err.RetryAfter <= 0 {
 		t.Errorf("a second stranger from one address: %v", err)
+	}
+}
+
+// TestRefusalsAreCountedBySetting: the label limit has each setting that refuses anybody.
+func TestRefusalsAreCountedBySetting(t *testing.T) {
+	t.Parallel()
+	want := append([]string{"max_connections", "max_connections_per_user", "max_connections_per_address", "max_unauthenticated_per_address",
+		"requests_per_minute_per_user", "requests_per_minute_per_address"}, handlers.Limits...)
+	slices.Sort(want)
+	if got := slices.Sorted(slices.Values(limitNames)); !slices.Equal(got, want) {
+		t.Errorf("counted: %v, wanted %v", got, want)
 	}
 }
 
