@@ -65,7 +65,10 @@ named AS (
 const projectionPlace = `pg_catalog.concat_ws(' ', pg_catalog.to_regclass({bookingsName})::oid, pg_relation_filenode(pg_catalog.to_regclass({bookingsName})),
 	{system}, (SELECT oid FROM pg_database WHERE datname = current_database()), (SELECT shape FROM realtime.watched), {rules})`
 
-// projectionRows is what bookings b contribute, as rows of the projection.
+// projectionRows is what bookings b contribute, as rows of the projection. counts_until is for how
+// long any number may ask for a booking, with a day to spare for zones: one that looks further back
+// than two weeks of payments, or than today's bookings, moves it. A changed rule has every server
+// build the projection anew, see projectionPlace.
 const projectionRows = `
 SELECT booking_id, hangar_id, check_in, check_out, created_at, paid_at, price, pending, status, stay_in, stay_out, greatest(
 		CASE WHEN check_out IS NOT NULL THEN least(check_out, '200000-01-01') + interval '2 days' END,

@@ -2,6 +2,8 @@ package db_test
 
 import (
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -239,5 +241,34 @@ func TestMigrateUpgradesALogWithRows(t *testing.T) {
 	after := p.ID(t, `SELECT string_agg(concat_ws(' ', xid, id, owner_id, type, data), '|' ORDER BY id) FROM realtime.events`)
 	if !strings.HasPrefix(after, before+"|") || !strings.Contains(after, `"amount" : 7.00`) {
 		t.Errorf("the log was\n%s\nand is\n%s", before, after)
+	}
+}
+
+// TestReshapesOfColumnsAreNoticed: of the columns by which queries and triggers are written, each is
+// one of columns_read(), so that another type of it has them written anew.
+func TestReshapesOfColumnsAreNoticed(t *testing.T) {
+	t.Parallel()
+	read := func(pattern string) (text string) {
+		files, err := filepath.Glob(pattern)
+		must(t, err)
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			must(t, err)
+			text += string(content)
+		}
+		return text
+	}
+	functions := read("schema/functions/*.sql")
+	_, after, _ := strings.Cut(functions, "FUNCTION realtime.columns_read()")
+	watched, _, _ := strings.Cut(after, "FUNCTION")
+	asked := regexp.MustCompile(`realtime\.(?:has_column|base_type|type_sql|amount_sql|instant_sql|id_sql)\([^()]*'([a-z_]+)'\)`)
+	found := asked.FindAllStringSubmatch(functions+read("shape.go"), -1)
+	if len(found) < 15 {
+		t.Fatalf("only %d columns were found", len(found))
+	}
+	for _, column := range found {
+		if !strings.Contains(watched, "'"+column[1]+"'") {
+			t.Errorf("%s reads %s, which is not among columns_read() in schema/functions/attach.sql", column[0], column[1])
+		}
 	}
 }

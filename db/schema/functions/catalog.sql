@@ -1,5 +1,7 @@
 -- What the portal's tables look like, and pieces of SQL that are written for it. These functions
--- are called while triggers are installed, not for rows.
+-- are called while triggers are installed, not for rows. A column that is read here is one of
+-- columns_read(), so that a change of it is noticed; db/check_tables.go says which ones a portal
+-- must have.
 
 -- A template with each {name} replaced by its value; pairs are name, value, name, value,
 -- in this order.
