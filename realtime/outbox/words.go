@@ -25,7 +25,8 @@ type words struct {
 	testTitle, testBody string
 }
 
-// Languages are those that there are, the first one by default.
+// Languages are those that there are, the first one by default. A column of the database takes no
+// other: one more needs a migration.
 var Languages = []string{"pt-BR", "en", "es"}
 
 var catalogues = map[string]*words{

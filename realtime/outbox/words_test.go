@@ -1,12 +1,46 @@
 package outbox
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
+
+// TestLanguagesMayBeChosen: the column in which a user's language is kept takes each, and
+// openapi.yaml says so.
+func TestLanguagesMayBeChosen(t *testing.T) {
+	t.Parallel()
+	migrations, err := filepath.Glob("../../db/migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := ""
+	for _, file := range migrations { // in their order
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, _, _ := strings.Cut(string(text), "+goose Down")
+		if found := regexp.MustCompile(`lang IN \(([^)]*)\)`).FindStringSubmatch(up); found != nil {
+			taken = found[1]
+		}
+	}
+	if want := "'" + strings.Join(Languages, "', '") + "'"; taken != want {
+		t.Errorf("realtime.user_settings takes the languages %s, and mail has %s: add a migration", taken, want)
+	}
+	description, err := os.ReadFile("../../openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "enum: [" + strings.Join(Languages, ", ") + "]"; !strings.Contains(string(description), want) {
+		t.Errorf("openapi.yaml does not say %s", want)
+	}
+}
 
 // TestLanguages compares the languages with each other and with the kinds that there are.
 func TestLanguages(t *testing.T) {

@@ -33,3 +33,8 @@ test('each module that loads a catalogue loads it in each language', () => {
   }
   assert.equal(loaded, catalogues.length, 'a catalogue that no module loads');
 });
+
+test('the worker of push has a sentence in each language', () => {
+  const [, news] = readFileSync(new URL('../root/sw.js', root), 'utf8').match(/const NEWS = \{(.*)\}/) ?? [];
+  for (const language of ['pt', ...languages]) assert.match(news, new RegExp(`\\b${language}: '`), `web/root/sw.js: NEWS lacks ${language}`);
+});
