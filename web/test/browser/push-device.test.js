@@ -63,7 +63,28 @@ async function openSection(page) {
   await page.locator('owner-notifications .push .state').waitFor();
 }
 
-/** Asks the database until it says so. @param {string} question @param {(rows: any[]) => boolean} holds */
+/** Turns messages on here, where they are not. @param {any} page */
+async function turnOn(page) {
+  await openSection(page);
+  const on = page.getByText('Os avisos chegam a este aparelho.');
+  const activate = page.getByRole('button', { name: 'Ativar avisos neste aparelho' });
+  await activate.or(on).first().waitFor();
+  if (await activate.isVisible()) await activate.click();
+  await on.waitFor();
+}
+
+/** A page of a device that gets messages. */
+async function openSubscribed() {
+  await grant(program.origin);
+  const page = await open();
+  await turnOn(page);
+  return page;
+}
+
+/**
+ * Asks the database until it says so.
+ * @param {string} question @param {(rows: any[]) => boolean} holds
+ */
 async function until(question, holds) {
   for (const deadline = Date.now() + TIMEOUT_MS; ;) {
     const { rows } = await db.query(question);
@@ -154,12 +175,7 @@ test('a device is turned on by a click, and made anew without one: the server fo
 });
 
 test('a device whose permission was withdrawn is forgotten by both', async () => {
-  await grant(program.origin);
-  const page = await open();
-  await openSection(page);
-  const activate = page.getByRole('button', { name: 'Ativar avisos neste aparelho' });
-  if (await activate.isVisible()) await activate.click();
-  await page.getByText('Os avisos chegam a este aparelho.').waitFor();
+  const page = await openSubscribed();
   const { id } = await held(page);
   assert.notEqual(id, '');
   await context.clearPermissions();
@@ -178,12 +194,7 @@ test('a device whose permission was withdrawn is forgotten by both', async () =>
 });
 
 test('a click leads an open tab to the booking and reads what told of it, or opens one; to no other origin', async () => {
-  await grant(program.origin);
-  let page = await open();
-  await openSection(page);
-  const activate = page.getByRole('button', { name: 'Ativar avisos neste aparelho' });
-  if (await activate.isVisible()) await activate.click();
-  await page.getByText('Os avisos chegam a este aparelho.').waitFor();
+  let page = await openSubscribed();
   await page.keyboard.press('Escape');
   const worker = await clickable();
   const ownerId = await page.locator('owner-notifications').getAttribute('owner-id');
@@ -242,12 +253,7 @@ test('a click leads an open tab to the booking and reads what told of it, or ope
 });
 
 test('whatever comes by push is shown, and another subscription of the browser is told', async () => {
-  await grant(program.origin);
-  const page = await open();
-  await openSection(page);
-  const activate = page.getByRole('button', { name: 'Ativar avisos neste aparelho' });
-  if (await activate.isVisible()) await activate.click();
-  await page.getByText('Os avisos chegam a este aparelho.').waitFor();
+  const page = await openSubscribed();
   const worker = await clickable();
   const show = (/** @type {string | null} */ data) => worker.evaluate(async (given) => {
     const it = /** @type {any} */ (globalThis);
@@ -307,14 +313,9 @@ test('sign-out gives the device up, with what it shows, and the server forgets i
       await page.click('button[type=submit]');
       await bell(page).waitFor();
     };
-    const turnOn = async () => {
-      await openSection(page);
-      await page.getByRole('button', { name: 'Ativar avisos neste aparelho' }).click();
-      await page.getByText('Os avisos chegam a este aparelho.').waitFor();
-      await page.keyboard.press('Escape');
-    };
     await signIn();
-    await turnOn();
+    await turnOn(page);
+    await page.keyboard.press('Escape');
     const [device] = await until(DEVICES, (rows) => rows.length === 1);
     assert.equal(device.user_id, user);
     await page.evaluate(async () => (await navigator.serviceWorker.ready).showNotification('Nova reserva', { tag: 'a' }));
@@ -330,7 +331,8 @@ test('sign-out gives the device up, with what it shows, and the server forgets i
     await openSection(page);
     await page.getByText('Este aparelho ainda não recebe avisos.').waitFor();
     await page.keyboard.press('Escape');
-    await turnOn();
+    await turnOn(page);
+    await page.keyboard.press('Escape');
     await until(DEVICES, (rows) => rows.length === 1);
     // Their sessions are ended from elsewhere: the server forgets the device by itself.
     await db.query('UPDATE realtime.sessions SET ended_at = now() WHERE user_id = $1 AND ended_at IS NULL', [user]);
