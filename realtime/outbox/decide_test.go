@@ -91,38 +91,38 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-func TestGates(t *testing.T) {
+func TestBreakers(t *testing.T) {
 	t.Parallel()
-	var g gates
+	var b breakers
 	now := time.Now()
-	if until := g.closed("a", now); !until.IsZero() {
-		t.Error("an unknown host is closed")
+	if until := b.openUntil("a", now); !until.IsZero() {
+		t.Error("nothing is sent to an unknown host")
 	}
-	if !g.stop("a", now) || g.stop("a", now) || g.stopped() != 1 || !g.closed("a", now).Equal(now.Add(stopTime)) || !g.closed("b", now).IsZero() {
+	if !b.trip("a", now) || b.trip("a", now) || b.refusing() != 1 || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
 		t.Error("a host that refuses our key is not stopped once")
 	}
-	if g.open("a"); g.stopped() != 0 || !g.closed("a", now).IsZero() {
-		t.Error("it does not open")
+	if b.reset("a"); b.refusing() != 0 || !b.openUntil("a", now).IsZero() {
+		t.Error("it does not close")
 	}
-	g.failed("a", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
-	if !g.closed("a", now).Equal(now.Add(time.Minute)) || !g.closed("a", now.Add(time.Minute)).IsZero() {
+	b.failed("a", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
+	if !b.openUntil("a", now).Equal(now.Add(time.Minute)) || !b.openUntil("a", now.Add(time.Minute)).IsZero() {
 		t.Error("Retry-After does not hold")
 	}
 	for range silentFailures - 1 {
-		g.failed("c", now, Result{Status: Again})
+		b.failed("c", now, Result{Status: Again})
 	}
-	if !g.closed("c", now).IsZero() {
-		t.Error("closed too soon")
+	if !b.openUntil("c", now).IsZero() {
+		t.Error("opened too soon")
 	}
 	for n, want := range []time.Duration{silentTime, 2 * silentTime, 4 * silentTime} {
-		if g.failed("c", now, Result{Status: Again}); !g.closed("c", now).Equal(now.Add(want)) {
-			t.Errorf("failure %d closes for %s", n, g.closed("c", now).Sub(now))
+		if b.failed("c", now, Result{Status: Again}); !b.openUntil("c", now).Equal(now.Add(want)) {
+			t.Errorf("failure %d opens for %s", n, b.openUntil("c", now).Sub(now))
 		}
 	}
 	for i := range 3 * maxHosts {
-		g.stop(string(rune(i)), now)
+		b.trip(string(rune(i)), now)
 	}
-	if len(g.hosts) > maxHosts {
-		t.Errorf("%d hosts are known", len(g.hosts))
+	if len(b.hosts) > maxHosts {
+		t.Errorf("%d hosts are known", len(b.hosts))
 	}
 }

@@ -45,7 +45,7 @@ type Store interface {
 	Finish(ctx context.Context, c db.ClaimedDelivery, outcome db.Outcome, code int) error
 	Retry(ctx context.Context, c db.ClaimedDelivery, at time.Time, code int) error
 	Postpone(ctx context.Context, c db.ClaimedDelivery, at time.Time) error
-	TakeDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error)
+	ReserveDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error)
 	Merge(ctx context.Context, with db.OpenedDelivery) (merged int, err error)
 	DeviceAnswered(ctx context.Context, id string, answer db.DeviceAnswer) error
 	Details(ctx context.Context, d db.OpenedDelivery) (db.NotificationDetails, error)
@@ -68,8 +68,8 @@ type Outbox struct {
 	Pause time.Duration
 	Log   *slog.Logger
 
-	gates gates
-	stats tally
+	breakers breakers
+	stats    tally
 }
 
 // Run implements api.Service: it sends until ctx ends, and leaves what it has claimed to the end of
@@ -186,7 +186,7 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 // prepare words a delivery, unless it has to wait: for a host that takes nothing at present, or for
 // a device that was called a moment ago.
 func (o *Outbox) prepare(ctx context.Context, d db.OpenedDelivery, sender Sender, now time.Time) (m Message, v Verdict, err error) {
-	if until := o.gates.closed(sender.Host(Message{Device: d.Device}), now); !until.IsZero() {
+	if until := o.breakers.openUntil(sender.Host(Message{Device: d.Device}), now); !until.IsZero() {
 		return m, Verdict{Later: until}, nil
 	}
 	if m, err = o.compose(ctx, d); err != nil {
@@ -198,7 +198,7 @@ func (o *Outbox) prepare(ctx context.Context, d db.OpenedDelivery, sender Sender
 	case d.IsDigest() && len(m.Lines) == 0:
 		return m, ended(db.OutcomeEmpty), nil
 	case d.Channel == db.ChannelPush && d.Severity < urgent:
-		next, err := o.Store.TakeDevice(ctx, d.Target, devicePause)
+		next, err := o.Store.ReserveDevice(ctx, d.Target, devicePause)
 		if errors.Is(err, db.ErrNotFound) {
 			return m, ended(db.OutcomeSignedOut), nil
 		}
@@ -214,7 +214,7 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 	now := o.Now()
 	switch r.Status {
 	case Sent:
-		o.gates.open(host)
+		o.breakers.reset(host)
 		if err := o.finish(ctx, d, db.OutcomeSent, r.Code); err != nil || d.Channel != db.ChannelPush {
 			return err
 		}
@@ -231,13 +231,13 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 		}
 		return err
 	case Ours:
-		if o.gates.stop(host, now) {
+		if o.breakers.trip(host, now) {
 			o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
 				"channel", d.Channel, "host", host, "error", r.Err)
 		}
 	case Again:
 		o.Log.Info("a message was not taken; trying again", "channel", d.Channel, "host", host, "error", r.Err)
-		o.gates.failed(host, now, r)
+		o.breakers.failed(host, now, r)
 	}
 	if d.Channel == db.ChannelPush {
 		// nobody was called
@@ -278,7 +278,7 @@ func (o *Outbox) Test(ctx context.Context, device db.PushEndpoint, language stri
 	}
 	o.stats.attempt(db.ChannelPush, r.Status)
 	answer, known := map[Status]db.DeviceAnswer{Sent: db.DeviceTook, Gone: db.DeviceGone, Refused: db.DeviceRefused}[r.Status]
-	if r.Status == Ours && o.gates.stop(sender.Host(m), o.Now()) {
+	if r.Status == Ours && o.breakers.trip(sender.Host(m), o.Now()) {
 		o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
 			"channel", db.ChannelPush, "host", sender.Host(m), "error", r.Err)
 	}

@@ -1,0 +1,97 @@
+package outbox
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// stopTime is for how long nothing is sent to a host that refuses our key or password.
+	stopTime = 10 * time.Minute
+	// silentFailures in a row without any answer open the breaker of a host, for silentTime and
+	// twice as long each time, up to stopTime.
+	silentFailures = 5
+	silentTime     = 30 * time.Second
+	// maxHosts bounds the hosts that are known. Push services are few.
+	maxHosts = 1024
+)
+
+// breaker is the circuit breaker of a host. While it is open nothing is sent there; the zero breaker
+// is closed.
+type breaker struct {
+	until  time.Time
+	silent int  // failures in a row without an answer
+	ours   bool // it refuses our key or password
+}
+
+// breakers are those of all hosts. The zero value is ready.
+type breakers struct {
+	mu    sync.Mutex // guards what follows
+	hosts map[string]breaker
+}
+
+// openUntil returns until when nothing is sent to a host, the zero time where it may be tried.
+func (b *breakers) openUntil(host string, now time.Time) time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if until := b.hosts[host].until; until.After(now) {
+		return until
+	}
+	return time.Time{}
+}
+
+// reset forgets what was wrong with a host.
+func (b *breakers) reset(host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.hosts, host)
+}
+
+// trip opens the breaker of a host that refuses our key or password, and reports whether that is to
+// be told: it was closed.
+func (b *breakers) trip(host string, now time.Time) (tell bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	tell = !b.hosts[host].until.After(now)
+	b.put(host, breaker{until: now.Add(stopTime), ours: true})
+	return tell
+}
+
+// failed notes that a host did not take a message: it may have said until when it takes none, or
+// have not answered at all.
+func (b *breakers) failed(host string, now time.Time, r Result) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	is := b.hosts[host]
+	switch {
+	case r.RetryAfter > 0:
+		is = breaker{until: now.Add(r.RetryAfter)}
+	case r.Code != 0:
+		return
+	default:
+		if is.silent++; is.silent >= silentFailures {
+			is.until = now.Add(min(silentTime<<min(is.silent-silentFailures, 8), stopTime))
+		}
+	}
+	b.put(host, is)
+}
+
+// put keeps a breaker. Where there are too many hosts they are all forgotten.
+func (b *breakers) put(host string, is breaker) {
+	if b.hosts == nil || len(b.hosts) >= maxHosts {
+		b.hosts = make(map[string]breaker)
+	}
+	b.hosts[host] = is
+}
+
+// refusing returns how many hosts refuse our key or password.
+func (b *breakers) refusing() (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, is := range b.hosts {
+		if is.ours {
+			n++
+		}
+	}
+	return n
+}
