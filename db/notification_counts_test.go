@@ -71,7 +71,7 @@ func TestCountsAreKept(t *testing.T) {
 			}
 		case 4:
 			m.Exec(t, `UPDATE realtime.notifications SET expires_at = now() WHERE id = $1`, id)
-			_, err := m.notices.Tidy(t.Context())
+			_, err := m.notices.Prune(t.Context())
 			must(t, err)
 		case 5:
 			must(t, m.store.SeeNotifications(t.Context(), m.owner.ID, manager, n, int64(random.IntN(30))))

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// tidyStep is how many notifications are removed at once at most, and keptNotifications how
+	// pruneStep is how many notifications are removed at once at most, and keptNotifications how
 	// many an account has at most.
-	tidyStep          = 1000
+	pruneStep         = 1000
 	keptNotifications = 10_000
 	// overbookedDays is for how many days from today the nights of hangars are counted.
 	overbookedDays = 731
@@ -749,23 +749,23 @@ func (n *Notices) daysOver(ctx context.Context, today string) (ended []EndedGrou
 		AND kind IN ('arrives_tomorrow', 'leaves_today', 'payout_tomorrow') AND split_part(group_key, ':', 2) < $1`, today)
 }
 
-// tidyQuery chooses what is removed in one step: first what is too old, then the oldest of accounts
+// pruneQuery chooses what is removed in one step: first what is too old, then the oldest of accounts
 // that have too many, of which the counts tell. Parameters: 1 how many, 2 how many an account
 // keeps.
-const tidyQuery = `
+const pruneQuery = `
 SELECT id FROM (
 	(SELECT id FROM realtime.notifications WHERE expires_at < now() ORDER BY expires_at LIMIT $1)
 	UNION
 	(SELECT o.id FROM (SELECT owner_id, sum(total) - $2 AS above FROM realtime.notification_counts GROUP BY owner_id HAVING sum(total) > $2) a CROSS JOIN LATERAL (
 		SELECT n.id FROM realtime.notifications n WHERE n.owner_id = a.owner_id ORDER BY n.created_at, n.id LIMIT least(a.above, $1)) o LIMIT $1)) old LIMIT $1`
 
-// Tidy removes notifications that are too old, and the oldest of accounts that have too many, a
+// Prune removes notifications that are too old, and the oldest of accounts that have too many, a
 // step at a time. Clients of those accounts read their lists again.
-func (n *Notices) Tidy(ctx context.Context) (more bool, err error) {
+func (n *Notices) Prune(ctx context.Context) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
 	var ids []int64
-	err = n.store.pool.SelectContext(ctx, &ids, tidyQuery, tidyStep, keptNotifications)
+	err = n.store.pool.SelectContext(ctx, &ids, pruneQuery, pruneStep, keptNotifications)
 	if err != nil || len(ids) == 0 {
 		return false, err
 	}
@@ -793,5 +793,5 @@ func (n *Notices) Tidy(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("remove old notifications: %w", Explain(err))
 	}
-	return len(ids) >= tidyStep, nil
+	return len(ids) >= pruneStep, nil
 }

@@ -144,7 +144,7 @@ func TestTidyAtSize(t *testing.T) {
 	before, rounds := count(), 0
 	for more := true; more; rounds++ {
 		var err error
-		more, err = m.notices.Tidy(t.Context())
+		more, err = m.notices.Prune(t.Context())
 		must(t, err)
 		after := count()
 		if before-after > 1000 {

@@ -57,7 +57,7 @@ func TestNotices(t *testing.T) {
 			return err
 		},
 		func() error { _, _, err := notices.Invitations(t.Context()); return err },
-		func() error { _, err := notices.Tidy(t.Context()); return err },
+		func() error { _, err := notices.Prune(t.Context()); return err },
 		func() error { _, err := store.Rules(t.Context(), o.ID); return err },
 		func() error {
 			_, err := store.Notifications(t.Context(), o.ID, o.UserID, db.NotificationFilter{State: "all", Limit: 10})
@@ -405,11 +405,11 @@ func TestTidy(t *testing.T) {
 	m.make(1, m.happenings(0, 3, 3))
 	before, err := m.store.Notifications(t.Context(), m.owner.ID, m.owner.UserID, db.NotificationFilter{State: "all", Limit: 10})
 	must(t, err)
-	if more, err := m.notices.Tidy(t.Context()); more || err != nil {
+	if more, err := m.notices.Prune(t.Context()); more || err != nil {
 		t.Errorf("nothing is old: %v %v", more, err)
 	}
 	m.Exec(t, `UPDATE realtime.notifications SET expires_at = now() WHERE key = 'k0'`)
-	if _, err := m.notices.Tidy(t.Context()); err != nil {
+	if _, err := m.notices.Prune(t.Context()); err != nil {
 		t.Error(err)
 	}
 	after, err := m.store.NotificationsSince(t.Context(), m.owner.ID, m.owner.UserID, before.Revision)

@@ -69,8 +69,8 @@ type NotificationRules interface {
 	Invitations(ctx context.Context) ([]db.Happening, []db.EndedGroup, error)
 	// Home returns the account in which a user finds what is theirs alone, "" where they have none.
 	Home(ctx context.Context, userID string) (ownerID string, err error)
-	// Tidy removes notifications that are too old or too many, a step at a time.
-	Tidy(ctx context.Context) (more bool, err error)
+	// Prune removes notifications that are too old or too many, a step at a time.
+	Prune(ctx context.Context) (more bool, err error)
 }
 
 // Notifier makes notifications of the numbered log and of time. It works on the one server that
@@ -298,7 +298,7 @@ func (n *Notifier) follow(ctx context.Context) (more bool, err error) {
 		end = p.End
 		return nil
 	}
-	offered, contiguous := n.takeOffered()
+	offered, contiguous := n.nextOffered()
 	for _, p := range offered {
 		if err := readPiece(p); err != nil {
 			return false, err
@@ -325,9 +325,9 @@ func (n *Notifier) follow(ctx context.Context) (more bool, err error) {
 	return more, n.commit(ctx, reading, end)
 }
 
-// takeOffered returns the pieces that were offered and follow the cursor. contiguous is false where
+// nextOffered returns the pieces that were offered and follow the cursor. contiguous is false where
 // something lies between.
-func (n *Notifier) takeOffered() (offered []eventlog.Piece, contiguous bool) {
+func (n *Notifier) nextOffered() (offered []eventlog.Piece, contiguous bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	at, rows, i := n.at.Batch, 0, 0
@@ -499,15 +499,15 @@ func (n *Notifier) evaluate(ctx context.Context) error {
 		n.all, n.nights = false, now
 		clear(n.dirty)
 	}
-	return n.tidy(ctx, now)
+	return n.prune(ctx, now)
 }
 
-// tidy removes a step of what is too old, once an hour.
-func (n *Notifier) tidy(ctx context.Context, now time.Time) error {
+// prune removes a step of what is too old, once an hour.
+func (n *Notifier) prune(ctx context.Context, now time.Time) error {
 	if since := now.Sub(n.tidied); since < time.Hour && since >= 0 {
 		return nil
 	}
-	more, err := n.Maker.Tidy(ctx)
+	more, err := n.Maker.Prune(ctx)
 	if err == nil && !more {
 		n.tidied = now
 		n.invited = true // once an hour: who was invited may be a user by now

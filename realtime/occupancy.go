@@ -137,7 +137,7 @@ func (t *Occupancy) step(ctx context.Context) (wait time.Duration, err error) {
 			return 0, err
 		}
 	}
-	hangars, reached := t.takeDue(now)
+	hangars, reached := t.popDue(now)
 	if full {
 		hangars = nil
 	}
@@ -174,8 +174,8 @@ func (t *Occupancy) readAhead(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// takeDue removes and returns the hangars that changed and those whose hour has come.
-func (t *Occupancy) takeDue(now time.Time) (hangars, reached []string) {
+// popDue removes and returns the hangars that changed and those whose hour has come.
+func (t *Occupancy) popDue(now time.Time) (hangars, reached []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.full = false
@@ -194,7 +194,7 @@ func (t *Occupancy) takeDue(now time.Time) (hangars, reached []string) {
 	return hangars, reached
 }
 
-// giveBack puts back what takeDue removed, after an error.
+// giveBack puts back what popDue removed, after an error.
 func (t *Occupancy) giveBack(hangars, reached []string, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

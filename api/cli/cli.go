@@ -34,7 +34,7 @@ var commit = ""
 // command line. openAPI is the description of the interface that the server shows.
 func Run(ctx context.Context, openAPI []byte, args []string, stdout, stderr io.Writer) int {
 	stderr = redacting{stderr}
-	cli := commandLine{Settings: Settings{variables: takeVariables(), openAPI: openAPI}}
+	cli := commandLine{Settings: Settings{variables: extractVariables(), openAPI: openAPI}}
 	cli.parseAgain = func() (*commandLine, error) {
 		again := new(commandLine)
 		parser, err := newParser(again, io.Discard, io.Discard)

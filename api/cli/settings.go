@@ -164,11 +164,11 @@ type tokenCommand struct {
 
 type versionCommand struct{}
 
-// takeVariables returns libpq's environment variables (PGHOST, PGSSLMODE …), as
+// extractVariables returns libpq's environment variables (PGHOST, PGSSLMODE …), as
 // NAME=value, and removes them from this process: they complete DATABASE_URL and
 // LISTEN_DATABASE_URL, and must not reach the private PostgreSQL, nor the driver, which
 // would ask them once more for every connection.
-func takeVariables() (taken []string) {
+func extractVariables() (taken []string) {
 	for _, line := range os.Environ() {
 		if name, _, _ := strings.Cut(line, "="); db.IsVariable(name) {
 			taken = append(taken, line)

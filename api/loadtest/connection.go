@@ -179,7 +179,7 @@ func (c *connection) receive() {
 			c.end(err)
 			return
 		}
-		c.take(text)
+		c.note(text)
 	}
 }
 
@@ -203,8 +203,8 @@ func (c *connection) end(err error) {
 	c.run.disconnects[e.code]++
 }
 
-// take notes one message.
-func (c *connection) take(text []byte) {
+// note notes one message.
+func (c *connection) note(text []byte) {
 	m, ok := read(text)
 	if !ok {
 		c.run.unreadable.Add(1)
@@ -215,7 +215,7 @@ func (c *connection) take(text []byte) {
 	}
 	switch {
 	case len(m.id) > 0:
-		c.takeEvent(m)
+		c.noteEvent(m)
 	case string(m.typ) == typeMetrics:
 		c.run.deliveries.Add(1)
 	case string(m.typ) == typeResync:
@@ -228,8 +228,8 @@ func (c *connection) take(text []byte) {
 	}
 }
 
-// takeEvent notes an event, which is history: it has an id, and its place among the others.
-func (c *connection) takeEvent(m message) {
+// noteEvent notes an event, which is history: it has an id, and its place among the others.
+func (c *connection) noteEvent(m message) {
 	now := time.Now()
 	r := c.run
 	r.deliveries.Add(1)

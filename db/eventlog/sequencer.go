@@ -64,7 +64,7 @@ type Sequencer struct {
 	vague         bool      // the server does not say which one it is, which was logged
 	backlogged    bool      // something was there to be numbered when last looked
 
-	looking               *sqlx.Stmt // lookQuery
+	inspection            *sqlx.Stmt // inspectQuery
 	conn                  *sqlx.Conn // nil while another server numbers
 	number                *sqlx.Stmt // numberBatch on conn
 	last                  batch
@@ -128,7 +128,7 @@ func (n *Sequencer) Acquire(ctx context.Context, told Published) (fresh bool, er
 	}
 	acquiring, cancel := context.WithTimeout(ctx, sequencerTimeout)
 	defer cancel()
-	found, err := n.look(acquiring)
+	found, err := n.inspect(acquiring)
 	if err != nil {
 		return false, err
 	}
@@ -182,13 +182,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// lookQuery looks who holds the lock, and ends that session if it is ours and silent: idle for too
+// inspectQuery finds who holds the lock, and ends that session if it is ours and silent: idle for too
 // long, or, because its client does not read, unable to send (PostgreSQL ends such a session only
 // by this), and as it was at former looks, which $3 says. It returns whether the lock is held, how
 // many sessions it ended, how many strangers hold the lock, how the session was found, and whether
 // something was committed that is in no batch. Each server that does not number asks it each
 // second, so it is prepared, and only the holder's session is looked up.
-var lookQuery = db.Fill(`
+var inspectQuery = db.Fill(`
 WITH holders AS MATERIALIZED (
 	SELECT a.pid, a.pid = i.holder_pid AND a.backend_start = i.holder_since AS own,
 		(a.state LIKE 'idle%' OR a.state = 'active' AND a.wait_event = 'ClientWrite')
@@ -205,8 +205,8 @@ SELECT count(*) > 0 AS held, count(*) FILTER (WHERE CASE WHEN own AND silent AND
 FROM holders`, "{columns}", "xid", "{which}", "true", "{upper}", "(SELECT pg_snapshot_xmax(after) FROM head)",
 	"{open}", "ARRAY(SELECT pg_snapshot_xip(after) FROM head)", "{limit}", "1")
 
-// lookout is what lookQuery found.
-type lookout struct {
+// lockState is what inspectQuery found.
+type lockState struct {
 	Held             bool
 	Ended, Strangers int
 	Session          string
@@ -216,12 +216,12 @@ type lookout struct {
 // lock is the key of the sequencer's advisory lock.
 func (n *Sequencer) lock() int64 { return db.LockKey(db.SequencerLock, db.SchemaOf(n.pool)) }
 
-// look finds out who holds the lock. It ends the session of a holder that has fallen silent: the
+// inspect finds out who holds the lock. It ends the session of a holder that has fallen silent: the
 // next that asks gets the numbering. Should the holder live after all, it finds out before it
 // writes anything more. Looks that follow each other too soon end nobody.
-func (n *Sequencer) look(ctx context.Context) (found lookout, err error) {
-	if n.looking == nil {
-		if n.looking, err = n.pool.PreparexContext(ctx, lookQuery); err != nil {
+func (n *Sequencer) inspect(ctx context.Context) (found lockState, err error) {
+	if n.inspection == nil {
+		if n.inspection, err = n.pool.PreparexContext(ctx, inspectQuery); err != nil {
 			return found, fmt.Errorf("prepare looking after the holder of the numbering: %w", db.Explain(err))
 		}
 	}
@@ -230,7 +230,7 @@ func (n *Sequencer) look(ctx context.Context) (found lookout, err error) {
 	if due {
 		n.holderChecked, unchanged = time.Now(), n.holder.unchanged()
 	}
-	if err := n.looking.GetContext(ctx, &found, n.lock(), holderSilence.Seconds(), unchanged); err != nil {
+	if err := n.inspection.GetContext(ctx, &found, n.lock(), holderSilence.Seconds(), unchanged); err != nil {
 		return found, fmt.Errorf("look after the holder of the numbering: %w", db.Explain(err))
 	}
 	n.backlogged = found.Backlogged
