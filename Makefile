@@ -11,7 +11,8 @@ GOTESTSUM := gotest.tools/gotestsum@v1.13.0
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Every build of the program, vet's too, is as that of a release: Go compiles each package once for all of them.
+# Every build of the program, vet's too, is as that of a release: Go compiles each package once for
+# all of them.
 PLAIN := CGO_ENABLED=0 $(GO)
 
 build: ## the program, as bin/hangarshare
@@ -29,7 +30,7 @@ PLAINLY := attack|clients|e2e|release|storm|versions
 # many tests fail there is a fault, and none is run again.
 AGAIN := $(GO) run $(GOTESTSUM) --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=5
 
-test: test-go test-web ## all tests: Go with the race detector, the browser client, the page in a real browser
+test: test-go test-web ## all tests: Go with the race detector, the client, the page in a browser
 
 test-go: test-parts test-program
 
@@ -53,12 +54,12 @@ test-browsers: build ## the page and the client in Firefox and WebKit, whose pac
 	@./.ci/need postgres node npm web/test firefox webkit
 	cd web && npm run --silent test:browsers
 
-test-examples: build ## the Next.js example, built and driven in a real Chromium; its packages are large, so it is not part of test
+test-examples: build ## the Next.js example in a real Chromium; no part of test: large packages
 	@./.ci/need postgres node chromium npm web/test npm examples/nextjs
 	cd web && npm run --silent test:examples
 
 VERSIONS ?= 13 14 15 16 17 18
-test-versions: ## the database's tests on each of VERSIONS (13 to 18), fetched into the cache; UPDATE=-update writes docs/databases.md
+test-versions: ## the database's tests on VERSIONS (13 to 18); UPDATE=-update writes the docs
 	@./.ci/need pgbouncer
 	VERSIONS="$(VERSIONS)" $(GO) test -count=1 -timeout 0 -v -run '^TestVersions$$' ./test/versions $(UPDATE)
 
@@ -70,7 +71,7 @@ fuzz: ## every fuzz target, each for FUZZTIME (30s)
 		done; \
 	done
 
-bench: ## benchmarks, with their ratios to a floor measured in the same run; SHORT=1 for a quick look
+bench: ## benchmarks, with their ratios to a floor of the same run; SHORT=1 for a quick look
 	@./.ci/need postgres redis
 	$(GO) test -run '^$$' -bench . -benchmem $(if $(SHORT),-short) -p 1 -timeout 60m ./...
 
@@ -78,18 +79,18 @@ test-clients: ## other people's WebSocket and SSE libraries in six languages, pl
 	@./.ci/need postgres node npm test/clients/node clients
 	CLIENTS=all $(GO) test -count=1 -timeout 30m -v -run '^TestForeignClients$$' ./test/clients
 
-attack: ## what a stranger, another owner or a broken client would try, against the built program; prints how many of each
+attack: ## what strangers, other owners and broken clients would try; prints how many of each
 	@./.ci/need postgres
 	ATTACK=full $(GO) test -count=1 -timeout 30m -v -run '^TestAttack$$' ./test/attack
 
-soak: ## the delivery oracle, for DURATION=10m: three servers, random writers, clients and faults; prints what it found
+soak: ## the delivery oracle, for DURATION=10m: three servers, writers, clients and faults
 	@./.ci/need postgres redis nginx
 	SOAK=$(or $(DURATION),10m) $(GO) test -count=1 -timeout 0 -run '^(TestSoak|TestOpenTransactionDelaysNobody)$$' -v ./test/soak
 
-test-release: ## two releases from nothing, in two folders, each with a build cache of its own: the same bytes
+test-release: ## two releases from nothing, in two folders with caches of their own: the same bytes
 	RELEASE=full $(GO) test -count=1 -timeout 30m -v ./test/release
 
-release: ## programs, Debian packages, list of components and checksums, in dist/: the same bytes anywhere
+release: ## programs, Debian packages, components and checksums, in dist/: the same bytes anywhere
 	GO=$(GO) ./deploy/release all dist
 
 lint: ## vet, staticcheck, gosec, govulncheck, types of the browser side

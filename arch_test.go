@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -252,34 +253,84 @@ func hasHeading(text, fragment string) bool {
 	})
 }
 
-// TestCommentsFitInAWindow holds comments to 100 columns, of which a tab takes four: wider ones are
-// hard to read. What a tool reads (//go:, //lint:, //nolint) and a single long word may be wider.
+// widest is in how many columns a comment ends, of which a tab takes four: wider ones are hard to
+// read.
+const widest = 100
+
+// isTooWide reports in which column a line ends that is wider than a comment may be.
+func isTooWide(line string) (columns int, wide bool) {
+	columns = utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
+	return columns, columns > widest
+}
+
+// TestCommentsFitInAWindow holds comments of Go to their width. What a tool reads (//go:, //lint:,
+// //nolint) and a single long word may be wider.
 func TestCommentsFitInAWindow(t *testing.T) {
-	const columns = 100
 	tools := regexp.MustCompile(`^//(go:|lint:|nolint)|^// (#nosec|example:)|^// \S+$`)
-	eachGoFile(t, func(file string, _ []string) {
+	eachGoComment(t, func(at, line, comment string) {
+		if columns, wide := isTooWide(line); wide && !tools.MatchString(comment) {
+			t.Errorf("%s: a comment ends in column %d: wrap it at %d", at, columns, widest)
+		}
+	})
+}
+
+// TestCommentsCallPeopleThey: web/test/unit/comments.test.js holds JavaScript to the same.
+func TestCommentsCallPeopleThey(t *testing.T) {
+	people := regexp.MustCompile(`(?i)\b(he|him|his|she|her|hers|whoever)\b`)
+	eachGoComment(t, func(at, _, comment string) {
+		if found := people.FindString(comment); found != "" {
+			t.Errorf("%s: a comment says %s: people are they, users, owners and guests", at, found)
+		}
+	})
+}
+
+// commentAt finds, by a file's ending or name, lines that end with a comment.
+var commentAt = func() map[string]*regexp.Regexp {
+	found := map[string]*regexp.Regexp{}
+	for comment, files := range map[string]string{
+		`^\s*//|[;,{})\]] // `: ".js .ts .tsx .java",
+		`^\s*--|[;,)'] -- `:    ".sql",
+		`^\s*#|:.* ## `: ".py .rb .pl .yaml .yml .conf .cfg .service .socket .npmrc " +
+			"Makefile Dockerfile Caddyfile need run security release env postinst prerm postrm",
+	} {
+		for _, file := range strings.Fields(files) {
+			found[file] = regexp.MustCompile(comment)
+		}
+	}
+	return found
+}()
+
+// TestOtherCommentsFitInAWindow is TestCommentsFitInAWindow for what is not Go. What the clients of
+// other people are shown with, and migrations, which are released, may be wider.
+func TestOtherCommentsFitInAWindow(t *testing.T) {
+	markers := regexp.MustCompile(`(?://|#) (?:example:|for the test$)`)
+	seen := 0
+	eachFile(t, func(file string) {
+		name := path.Base(file)
+		comment := commentAt[cmp.Or(path.Ext(name), name)]
+		blocks := slices.Contains([]string{".js", ".ts", ".tsx", ".cts", ".css"}, path.Ext(name))
+		if comment == nil && !blocks || strings.HasPrefix(file, "db/migrations/") || strings.Contains(file, "/testdata/") {
+			return
+		}
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		set := token.NewFileSet()
-		parsed, err := parser.ParseFile(set, file, text, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(string(text), "\n")
-		for _, group := range parsed.Comments {
-			for _, comment := range group.List {
-				first := set.Position(comment.Pos()).Line
-				for i := range strings.Count(comment.Text, "\n") + 1 {
-					line := strings.ReplaceAll(lines[first-1+i], "\t", "    ")
-					if width := utf8.RuneCountInString(line); width > columns && !tools.MatchString(comment.Text) {
-						t.Errorf("%s:%d: a comment ends in column %d: wrap it at %d", file, first+i, width, columns)
-					}
-				}
+		seen++
+		within := false // a block
+		for i, line := range strings.Split(string(text), "\n") {
+			within = within || blocks && strings.HasPrefix(strings.TrimSpace(line), "/*")
+			_, code, ends := strings.Cut(line, "*/")
+			is := within && strings.TrimSpace(code) == "" || comment != nil && comment.MatchString(line)
+			if columns, wide := isTooWide(line); wide && is && !markers.MatchString(line) {
+				t.Errorf("%s:%d: a comment ends in column %d: wrap it at %d", file, i+1, columns, widest)
 			}
+			within = within && !ends
 		}
 	})
+	if seen < 100 {
+		t.Errorf("only %d files were looked at", seen)
+	}
 }
 
 // TestGoroutinesTellOfPanics looks at each place where the server starts a goroutine: what runs
@@ -362,39 +413,76 @@ func begins(list []ast.Stmt, bodies map[string][]*ast.BlockStmt) bool {
 func eachGoFile(t *testing.T, do func(file string, imports []string)) {
 	t.Helper()
 	seen := 0
-	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules") {
-			return fs.SkipDir
-		}
-		if _, err := os.Stat(filepath.Join(file, "go.mod")); entry.IsDir() && file != "." && err == nil {
-			return fs.SkipDir // a module of its own
-		}
-		if entry.IsDir() || filepath.Ext(file) != ".go" {
-			return nil
+	eachFile(t, func(file string) {
+		if path.Ext(file) != ".go" || path.Dir(file) == goClients {
+			return
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		var imports []string
 		for _, spec := range parsed.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
 			imports = append(imports, imported)
 		}
 		seen++
-		do(filepath.ToSlash(file), imports)
+		do(file, imports)
+	})
+	if seen < 20 {
+		t.Fatalf("only %d Go files were found: run the test in the module's root", seen)
+	}
+}
+
+// eachGoComment calls do with every line of the module that has a comment, where it is, and the
+// comment.
+func eachGoComment(t *testing.T, do func(at, line, comment string)) {
+	t.Helper()
+	eachGoFile(t, func(file string, _ []string) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, text, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for _, group := range parsed.Comments {
+			for _, comment := range group.List {
+				first := set.Position(comment.Pos()).Line
+				for i := range strings.Count(comment.Text, "\n") + 1 {
+					do(fmt.Sprintf("%s:%d", file, first+i), lines[first-1+i], comment.Text)
+				}
+			}
+		}
+	})
+}
+
+// goClients is a module of its own.
+const goClients = "test/clients/go"
+
+// eachFile calls do with every file of the repository, by its path from the root.
+func eachFile(t *testing.T, do func(file string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() && file != "." && (strings.HasPrefix(name, ".") && name != ".ci" || name == "node_modules" || file == "bin" || file == "dist") {
+			return fs.SkipDir
+		}
+		if !entry.IsDir() {
+			do(filepath.ToSlash(file))
+		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if seen < 20 {
-		t.Fatalf("only %d Go files were found: run the test in the module's root", seen)
 	}
 }

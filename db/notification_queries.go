@@ -63,8 +63,8 @@ const (
 )
 
 // notificationNews is what is told at once to some users of an account: the counts of each, and
-// what changed after a revision, whoever may see it, the newest first. Parameters: 1 the account, 2
-// the users, 3 how many changes, 4 the revision; with one below 0 there are no changes.
+// what changed after a revision, for all who may see it, the newest first. Parameters: 1 the
+// account, 2 the users, 3 how many changes, 4 the revision; with one below 0 there are no changes.
 const notificationNews = `
 WITH ` + notificationViewers + `,
 page AS MATERIALIZED (

@@ -9,7 +9,7 @@ import (
 func TestFlightGroup(t *testing.T) {
 	t.Parallel()
 
-	t.Run("a thousand who ask at once cost two computations, and nobody gets an answer older than his question", func(t *testing.T) {
+	t.Run("a thousand who ask at once cost two computations, and nobody gets an answer older than the question", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var c flightGroup[int]
 			computed := 0 // one computation at a time

@@ -58,8 +58,8 @@ type Metrics struct {
 	waiting []string
 }
 
-// refresh is an owner's running computation; again asks for another after it. While it is
-// computing, whoever watches by then will be told.
+// refresh is an owner's running computation; again asks for another after it. All who watch by its
+// end are told, while it is computing.
 type refresh struct{ again, computing bool }
 
 // NewMetrics returns a Metrics that computes while Run runs.

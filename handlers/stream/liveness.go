@@ -15,8 +15,9 @@ const (
 	warningShare = 6
 )
 
-// tick is called by the shared clock: heartbeats, the token's end, and clients that have
-// fallen silent.
+// tick is called by the shared clock: heartbeats, the token's end, and clients that have fallen
+// silent. How often clients are told in connection_established; newLiveness of web/static/parts.js
+// is what they do with it.
 func (s *session) tick(now time.Time) {
 	s.mu.Lock()
 	beat := !now.Before(s.nextHeartbeat)

@@ -39,7 +39,7 @@ func newSoakServer(t testing.TB, name, binary, databaseURL string, heartbeat tim
 	return s
 }
 
-// startLimit is after what time a process is killed that does not serve yet, as whoever supervises
+// startLimit is after what time a process is killed that does not serve yet, as what supervises
 // it does: a network that swallowed its migration keeps it for minutes otherwise.
 const startLimit = 15 * time.Second
 

@@ -5,7 +5,8 @@
 const KEPT = 12;
 
 /**
- * @typedef {{ on(event: string, listener: (message: any) => void): void, subscribe(listener: () => void): void, getState(): Record<string, unknown> }} Manager
+ * @typedef {{ on(event: string, listener: (message: any) => void): void,
+ *   subscribe(listener: () => void): void, getState(): Record<string, unknown> }} Manager
  */
 
 const panel = document.createElement('section');

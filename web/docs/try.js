@@ -8,8 +8,9 @@ const maxShown = 200;
  * the path has its query
  */
 /**
- * @typedef {(call: Call, token: string, result: HTMLElement, ended: () => void) => () => void} Connect
- * returns what disconnects
+ * Returns what disconnects.
+ * @typedef {(call: Call, token: string, result: HTMLElement,
+ *   ended: () => void) => () => void} Connect
  */
 
 /** @param {Call} call @param {string} token */

@@ -1,9 +1,12 @@
 /**
- * What shows a message that came by push. The server has decided that it is wanted: here it is always
- * shown, because browsers take the permission from a worker that shows nothing.
+ * What shows a message that came by push. The server has decided that it is wanted: here it is
+ * always shown, because browsers take the permission from a worker that shows nothing.
  */
 const worker = /** @type {any} */ (self);
-/** What is said where a message cannot be read, by the browser's language. @type {Record<string, string>} */
+/**
+ * What is said where a message cannot be read, by the browser's language.
+ * @type {Record<string, string>}
+ */
 const NEWS = { pt: 'Há novidades na sua conta.', en: 'There is news in your account.', es: 'Hay novedades en su cuenta.' };
 /** A page that does not answer within this time is loaded anew at the place. */
 const ANSWER_MS = 2000;
@@ -51,7 +54,10 @@ function placeOf(address) {
   }
 }
 
-/** The pages that are open at a path, the one that was used last first. @param {string} path @returns {Promise<any[]>} */
+/**
+ * The pages that are open at a path, the one that was used last first.
+ * @param {string} path @returns {Promise<any[]>}
+ */
 const pagesAt = async (path) => (await worker.clients.matchAll({ type: 'window', includeUncontrolled: true }))
   .filter((/** @type {any} */ { url }) => new URL(url).pathname === path);
 
@@ -69,11 +75,14 @@ async function open(address) {
   const [page] = await pagesAt(to.pathname);
   if (!page) return worker.clients.openWindow(to.href);
   await page.focus().catch(() => {});
-  // Nobody may be signed in there, or it has not learnt to listen yet.
+  // The user may have signed out there, or it has not learnt to listen yet.
   if (!(await tell(page, { type: 'hangarshare:notification', search: to.search }))) await page.navigate(to.href);
 }
 
-/** The browser has another address for us: an open page tells the server, or this worker, or the next page. */
+/**
+ * The browser has another address for us: an open page tells the server, or this worker, or the
+ * next page.
+ */
 worker.addEventListener('pushsubscriptionchange', (/** @type {any} */ event) => {
   event.waitUntil((async () => {
     const options = event.oldSubscription?.options;

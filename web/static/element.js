@@ -86,7 +86,9 @@ class Display extends Base {
   #drawNumbers = paced(() => this.#renderNumbers(), DRAW_EVERY_MS);
   #loadAgenda = paced(() => void this.#fetchAgenda(), AGENDA_MS);
   #loadListings = paced(() => void this.#fetchListings(), LISTINGS_MS);
-  /** @type {import('./notifications/shapes.js').Feed | null} since the server tells of notifications */
+  /**
+   * @type {import('./notifications/shapes.js').Feed | null} since the server tells of notifications
+   */
   #feed = null;
   /** @type {T.Sparklines | null} the last days, as the newest snapshot told them */
   #days = null;
@@ -344,7 +346,9 @@ class Display extends Base {
 
   /**
    * What a person does is drawn at once, also while updates are paused.
-   * @param {() => void} change @param {(feed: import('./notifications/shapes.js').Feed) => Promise<void>} [share] tells the server
+   * @param {() => void} change
+   * @param {(feed: import('./notifications/shapes.js').Feed) => Promise<void>} [share] tells the
+   *   server
    */
   #act(change, share) {
     change();

@@ -42,7 +42,10 @@ const storeId = (id) => {
   }
 };
 
-/** One tab at a time: two that renew a subscription side by side would each end the other's. @param {() => Promise<string>} use @returns {Promise<string>} */
+/**
+ * One tab at a time: two that renew a subscription side by side would each end the other's.
+ * @param {() => Promise<string>} use @returns {Promise<string>}
+ */
 const alone = async (use) => (navigator.locks ? navigator.locks.request('hangarshare:push', use) : use());
 
 /** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
@@ -90,7 +93,9 @@ export const subscribe = (ask, key) => alone(async () => {
 /**
  * What the user wanted of this device, once more: whatever was lost on the way is made anew without
  * a question, and where they have withdrawn the permission it is forgotten.
- * @param {Ask} ask @param {string} [key] @returns {Promise<string>} its name; empty where it gets nothing
+ * @param {Ask} ask
+ * @param {string} [key]
+ * @returns {Promise<string>} its name; empty where it gets nothing
  */
 export async function renew(ask, key) {
   if (!supported()) return '';
@@ -119,7 +124,10 @@ async function leave() {
   await (await subscriptionHere())?.unsubscribe();
 }
 
-/** The bells whose counts are here: they can show what a message leads to. @type {WeakSet<Element>} */
+/**
+ * The bells whose counts are here: they can show what a message leads to.
+ * @type {WeakSet<Element>}
+ */
 const bells = new WeakSet();
 const bell = () => {
   const element = /** @type {Bell | null} */ (document.querySelector('owner-notifications'));

@@ -66,7 +66,8 @@ export function useRealtimeStats({ ownerId, token, autoConnect = true, server })
  * An element of ours as a component.
  * Nothing is shown while it is not enabled, or while its owner or token is missing.
  * @param {string} tag @param {() => Promise<unknown>} load brings the module that defines it
- * @param {R.RealtimeMetricsDisplayProps} props @param {Record<string, string | undefined>} [attributes]
+ * @param {R.RealtimeMetricsDisplayProps} props
+ * @param {Record<string, string | undefined>} [attributes]
  */
 function useElement(tag, load, { ownerId, token, enabled = true, server }, attributes = {}) {
   /**

@@ -1,11 +1,12 @@
--- Looking after the triggers while servers run. Every server does so each second: what this calls is
--- in PL/pgSQL, which plans a query once for a session. An SQL function is planned at each call.
+-- Looking after the triggers while servers run. Every server does so each second: what this calls
+-- is in PL/pgSQL, which plans a query once for a session. An SQL function is planned at each call.
 
 -- What stands between the portal's writers and the log: triggers that are missing, or disabled, and
 -- whether attach() has something to do. shape is the number of the shape that the portal's tables
 -- have. columns names those that they have at this moment, of which attach() may not know yet. What
 -- is found is told to browsers once, when it begins, and again when triggers that were disabled by
--- hand stand again. Where nothing may be written it only looks.
+-- hand stand again. Where nothing may be written it only looks. present is what family() says,
+-- which would ask once more.
 CREATE OR REPLACE FUNCTION realtime.watch(OUT missing text[], OUT disabled text[], OUT outdated boolean, OUT shape bigint, OUT columns text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -19,7 +20,7 @@ BEGIN
     columns := md5(read);
     SELECT coalesce(array_agg(format('%s on %s', w.name, w.rel) ORDER BY w.rel, w.name) FILTER (WHERE t.oid IS NULL), '{}'),
            coalesce(array_agg(format('%s on %s', w.name, w.rel) ORDER BY w.rel, w.name) FILTER (WHERE t.tgenabled NOT IN ('O', 'A')), '{}'),
-           coalesce(array_agg(DISTINCT w.rel::oid ORDER BY w.rel::oid), '{}') -- as family() says, which would ask once more
+           coalesce(array_agg(DISTINCT w.rel::oid ORDER BY w.rel::oid), '{}')
     INTO missing, disabled, present
     FROM realtime.wanted_triggers() w
     LEFT JOIN LATERAL (SELECT g.oid, tgenabled FROM pg_trigger g WHERE tgrelid = w.rel AND tgname = w.name OFFSET 0) t ON true;

@@ -2,7 +2,8 @@ import { currentUser } from './session';
 import { Live } from './live';
 import { Today } from './today';
 
-export const dynamic = 'force-dynamic'; // who is signed in, and where the server is, are asked at every visit
+// Who is signed in, and where the server is, are asked at every visit.
+export const dynamic = 'force-dynamic';
 
 export default async function Page() {
   const user = await currentUser();

@@ -15,7 +15,7 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox/outboxtest"
 )
 
-// answering listens on loopback and tells whoever connects one text.
+// answering listens on loopback and tells each who connects one text.
 func answering(t *testing.T, text string) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,7 +9,7 @@ const source = new EventSource(address('/api/sse', ''), {
 });
 for (const type of types) source.addEventListener(type, ({ data }) => show(data));
 source.addEventListener('error', (event) => {
-  if (event.data) show(event.data); // the server's, with code and message; without data it is the connection's
+  if (event.data) show(event.data); // the server's; without data it is the connection's
   else ended(); // for the test
 });
 // end of example

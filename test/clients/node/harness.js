@@ -9,7 +9,9 @@ export const address = (path, last) => `${BASE}${path}?ownerId=${OWNER}&lastEven
 export const webSocketBase = BASE.replace(/^http/, 'ws');
 export const webSocketAddress = (last) => address('/api/ws', last).replace(/^http/, 'ws');
 
-/** How the token is carried: in the header, as a cookie, as a sub-protocol, or in the first message. */
+/**
+ * How the token is carried: in the header, as a cookie, as a sub-protocol, or in the first message.
+ */
 export const headers = WAY === 'header' ? { Authorization: `Bearer ${TOKEN}` } : WAY === 'cookie' ? { Cookie: `jwt=${TOKEN}` } : {};
 export const protocols = WAY === 'protocol' ? ['hangarshare.v1', `bearer.${TOKEN}`] : ['hangarshare.v1'];
 export const firstMessage = WAY === 'message' ? JSON.stringify({ type: 'auth', ownerId: OWNER, token: TOKEN }) : undefined;

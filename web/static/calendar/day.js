@@ -36,7 +36,10 @@ export function showDay(tools, data, hangar, day, stays) {
     } }, h('bdi', null, describe(tools, stay)))))));
 }
 
-/** Lists the bookings whose dates cannot be drawn. @param {C.Tools} tools @param {HTMLElement} list @param {C.Page} data */
+/**
+ * Lists the bookings whose dates cannot be drawn.
+ * @param {C.Tools} tools @param {HTMLElement} list @param {C.Page} data
+ */
 export function listUncertain({ open, wording: { words, say } }, list, { uncertain }) {
   const date = (/** @type {string | null} */ text) => (text ? text.slice(0, 10) : words.missing);
   list.replaceChildren(h('summary', null, say('uncertain', { n: uncertain.count })), h('ul', null, ...uncertain.stays.map((stay) =>

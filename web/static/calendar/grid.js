@@ -40,7 +40,10 @@ export function newGrid(tools) {
   let wantsFocus = false;
   let shape = '';
 
-  /** Goes to a cell by day, or to the head of a row at 0. @param {number} row @param {number} column @param {boolean} [focus] */
+  /**
+   * Goes to a cell by day, or to the head of a row at 0.
+   * @param {number} row @param {number} column @param {boolean} [focus]
+   */
   function visit(row, column, focus = true) {
     const cellAt = () => drawn[at.row]?.parts[at.column];
     const former = cellAt();
@@ -73,13 +76,20 @@ export function newGrid(tools) {
     keys[key]();
   }
 
-  /** What a day is in words. @param {string} name @param {number} day @param {{nights: number, spaces: number, arrivals: number, departures: number}} counts */
+  /**
+   * What a day is in words.
+   * @param {string} name @param {number} day
+   * @param {{nights: number, spaces: number, arrivals: number, departures: number}} counts
+   */
   const describeDay = (name, day, { nights, spaces, arrivals, departures }, over = 0) => joined([
     say('cell', { hangar: name, day: names[day], of: sayMany('spaces', spaces, { taken: nights }) }),
     arrivals > 0 && sayMany('arriving', arrivals), departures > 0 && sayMany('leaving', departures), over > 0 && say('over', { n: over }),
   ], ', ');
 
-  /** @param {string} kind @param {(Node | string)[]} name @param {string} role @param {(day: number) => any[]} fill @param {(day: number) => void} [click] */
+  /**
+   * @param {string} kind @param {(Node | string)[]} name @param {string} role
+   * @param {(day: number) => any[]} fill @param {(day: number) => void} [click]
+   */
   function newRow(kind, name, role, fill, click) {
     const head = h('div', { class: 'cal-name', role: role === 'gridcell' ? 'rowheader' : role, tabindex: -1 }, ...name);
     const cells = data.days.map(({ date }, day) => h('div', {
@@ -167,7 +177,10 @@ export function newGrid(tools) {
       for (const [stay, text] of texts) drawBar(stay, text, gaps.get(stay.bookingId), differing);
     }
 
-    /** @param {C.Stay} stay @param {string} text @param {number | null | undefined} gap @param {string[]} differing */
+    /**
+     * @param {C.Stay} stay @param {string} text @param {number | null | undefined} gap
+     * @param {string[]} differing
+     */
     function drawBar(stay, text, gap, differing) {
       const { bookingId, status, lane, paid } = stay;
       const bar = barOf.get(bookingId) ?? h('div', { class: 'cal-stay', 'data-booking': bookingId }, h('span', { class: 'cal-turn' }), h('bdi'), h('span', { class: 'cal-sign' }));

@@ -57,7 +57,10 @@ export function turnovers(stays, hours) {
   return found;
 }
 
-/** Those of some stays that a day concerns. @param {C.Page} window @param {C.Stay[]} stays @param {number} day */
+/**
+ * Those of some stays that a day concerns.
+ * @param {C.Page} window @param {C.Stay[]} stays @param {number} day
+ */
 export function staysOn({ days }, stays, day) {
   const from = Date.parse(days[day].start);
   const to = from + days[day].hours * 3_600_000;

@@ -105,7 +105,10 @@ function newView(around, wording, name) {
   const retry = paced(() => void load(), RETRY_MS);
   /** @type {C.Changes | null} */
   let changes = null;
-  /** Without the module that asks what changed the window is loaded again. @param {(changes: C.Changes) => unknown} use */
+  /**
+   * Without the module that asks what changed the window is loaded again.
+   * @param {(changes: C.Changes) => unknown} use
+   */
   async function change(use) {
     try {
       const { apply, newChanges } = await import('./changes.js');
@@ -213,7 +216,7 @@ function newView(around, wording, name) {
   return {
     node,
     follow(manager) {
-      void change(() => {}); // loaded before the first change, so that other tabs' answers are heard
+      void change(() => {}); // loaded early, so that other tabs' answers are heard
       stops.push(
         manager.on('message', (message) => {
           const { type, id, data: about } = /** @type {any} */ (message);

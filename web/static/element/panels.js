@@ -11,8 +11,9 @@ import { formatHour, visible } from '../state/wording.js';
 const BLANK = '\u00A0';
 
 /**
- * @type {[T.CardKey, string, 'sinceMidnight' | 'withoutCancelled' | 'thisMoment' | 'paidRevenue', string][]} key,
- * hue, time basis, drawing
+ * Key, hue, time basis, drawing.
+ * @type {[T.CardKey, string, 'sinceMidnight' | 'withoutCancelled' | 'thisMoment' | 'paidRevenue',
+ *   string][]}
  */
 const CARDS = [
   ['revenueToday', 'blue', 'sinceMidnight', ICONS.money],

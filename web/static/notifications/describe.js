@@ -20,8 +20,12 @@ export const instantOf = (text) => Date.parse(text ?? '') || Number(text) || 0;
 const named = (who, words) => who && isolated(visible(who.name) || words.removed);
 
 /**
- * @param {N.Notification} one @param {N.Words} words @param {T.Wording} wording @param {T.Zone} zone
- * @returns {{sign: string, title: string, hangar: string, detail: string, mark: string}} `mark` is who did what with it
+ * @param {N.Notification} one
+ * @param {N.Words} words
+ * @param {T.Wording} wording
+ * @param {T.Zone} zone
+ * @returns {{sign: string, title: string, hangar: string, detail: string, mark: string}} `mark` is
+ *   who did what with it
  */
 export function describe(one, words, wording, zone) {
   const { kind, count, facts } = one;

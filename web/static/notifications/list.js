@@ -15,13 +15,17 @@ const SWIPE_BEGINS = 12;
 const SWIPE_DOES = 72;
 
 /**
- * @param {{around: N.Around, words: N.Words, store: import('./store.js').NotificationStore, mayArchive: () => boolean,
- *   act: (doing: Promise<N.Deed | null>) => void, drawn: () => void}} tools
+ * @param {{around: N.Around, words: N.Words, store: import('./store.js').NotificationStore,
+ *   mayArchive: () => boolean, act: (doing: Promise<N.Deed | null>) => void,
+ *   drawn: () => void}} tools
  */
 export function newList({ around, words, store, mayArchive, act, drawn }) {
   const { wording } = around;
   const node = h('ol', { class: 'notes', 'data-list': 'notifications', 'aria-label': words.title, title: '' });
-  /** @type {Map<string, {node: HTMLElement, main: HTMLElement, update: (one: N.Notification) => void, age: () => void}>} */
+  /**
+   * @type {Map<string, {node: HTMLElement, main: HTMLElement,
+   *   update: (one: N.Notification) => void, age: () => void}>}
+   */
   const rows = new Map();
   /** @type {string[]} what is on the screen */
   let shown = [];

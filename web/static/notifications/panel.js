@@ -29,7 +29,10 @@ export const newPanel = ({ around, words, sayMany, store, bell, me, changed }) =
   let seenTimer = null;
   let stopped = false;
 
-  /** A round button with an icon. @param {string} paths @param {string} label @param {() => void} onclick @param {string} [more] */
+  /**
+   * A round button with an icon.
+   * @param {string} paths @param {string} label @param {() => void} onclick @param {string} [more]
+   */
   const round = (paths, label, onclick, more = '') =>
     h('button', { class: `round ${more}`, type: 'button', 'aria-label': label, title: label, onclick: () => onclick() }, icon(paths));
 

@@ -17,7 +17,8 @@ const USUAL_QUIET = { quietFrom: '22:00', quietTo: '07:00' };
 const ZONES = ['America/Sao_Paulo', 'America/Manaus', 'America/Rio_Branco', 'America/Noronha', 'America/Bahia', 'America/Cuiaba', 'America/Fortaleza', 'America/Belem'];
 
 /**
- * @param {{around: N.Around, kinds: Record<string, string>, manages: boolean, tell: (text: string) => void, fail: (error: unknown) => void}} tools
+ * @param {{around: N.Around, kinds: Record<string, string>, manages: boolean,
+ *   tell: (text: string) => void, fail: (error: unknown) => void}} tools
  * `manages`: the user may change the account's rules
  * @returns {Promise<HTMLElement>}
  */
@@ -38,7 +39,10 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     fail(error);
   });
 
-  /** One choice of a user by kind and channel. @param {string} kind @param {typeof CHANNELS[number]} channel @param {any} given */
+  /**
+   * One choice of a user by kind and channel.
+   * @param {string} kind @param {typeof CHANNELS[number]} channel @param {any} given
+   */
   const choice = (kind, channel, { mode = 'off', default: usual = '', locked = false } = {}) => {
     let now = mode;
     const about = {

@@ -76,7 +76,10 @@ export class NotificationStore {
   #timer = null;
   #stopped = false;
 
-  /** @param {N.Ask} ask @param {() => void} changed @param {Pick<N.Clock, 'setTimeout' | 'clearTimeout'>} [clock] */
+  /**
+   * @param {N.Ask} ask @param {() => void} changed
+   * @param {Pick<N.Clock, 'setTimeout' | 'clearTimeout'>} [clock]
+   */
   constructor(ask, changed, clock = systemClock) {
     this.#ask = ask;
     this.#changed = changed;
@@ -264,7 +267,9 @@ export class NotificationStore {
 
   /**
    * Reads, archives, or the reverse. It is shown at once, and taken back where the server refuses.
-   * @param {string} id @param {N.Change} change @returns {Promise<N.Deed | null>} null: nothing changed
+   * @param {string} id
+   * @param {N.Change} change
+   * @returns {Promise<N.Deed | null>} null: nothing changed
    */
   async change(id, change) {
     const said = this.#items.get(id);

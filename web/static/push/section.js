@@ -6,8 +6,14 @@
 import { h, setAttribute, setText, show } from '../dom.js';
 import { forget, renew, subscribe, supported } from '../push.js';
 
-/** @typedef {{ask: import('../push.js').Ask, server: string, wording: import('../shapes.js').Wording, zone: () => import('../shapes.js').Zone}} Around */
-/** @typedef {{around: Around, kinds?: Record<string, string>, tell: (text: string) => void, fail: (error: unknown) => void}} Tools */
+/**
+ * @typedef {{ask: import('../push.js').Ask, server: string,
+ *   wording: import('../shapes.js').Wording, zone: () => import('../shapes.js').Zone}} Around
+ */
+/**
+ * @typedef {{around: Around, kinds?: Record<string, string>, tell: (text: string) => void,
+ *   fail: (error: unknown) => void}} Tools
+ */
 /** @typedef {typeof import('./words/pt.js').default} Words */
 
 /** @type {Record<string, () => Promise<{default: any}>>} */

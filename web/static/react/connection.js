@@ -1,13 +1,15 @@
 /**
  * One owner's connection, shared by all hooks of the page that name it, and what it brought.
- * @import { NotificationsUpdated, OccupancyChange, BookingNotification, Snapshot, Token, WebSocketManager } from '../types.js'
+ * @import { NotificationsUpdated, OccupancyChange, BookingNotification, Snapshot, Token,
+ *   WebSocketManager } from '../types.js'
  * @import { Ask } from '../notifications/shapes.js'
  * @import * as R from '../entries/react.js'
  */
 import { createManager } from '../client.js';
 
 /**
- * @typedef {Pick<R.UseRealtimeStatsReturn, 'metrics' | 'bookingNotifications' | 'occupancyChanges' | 'isConnected'>} View
+ * @typedef {Pick<R.UseRealtimeStatsReturn, 'metrics' | 'bookingNotifications' |
+ *   'occupancyChanges' | 'isConnected'>} View
  */
 
 const MAX_ROWS = 100;
@@ -49,7 +51,10 @@ class Shared {
   #clearedUntil = -Infinity;
   /** Clearings that the server has not yet answered. */
   #clearing = 0;
-  /** @type {readonly BookingNotification[] | null} those of the first snapshot, until they are in the list */
+  /**
+   * @type {readonly BookingNotification[] | null} those of the first snapshot, until they are in
+   *   the list
+   */
   #recent = null;
   #filled = false;
   /** @type {NotificationsUpdated | null} since the server tells of notifications */
@@ -120,7 +125,10 @@ class Shared {
     return newAsk({ server: this.#server || location.origin, ownerId: this.#ownerId, fetch: (...request) => fetch(...request), token: async () => (await this.#ask()) ?? '' });
   }
 
-  /** Calls with each `notifications_updated`, and at once with the last one. @param {(data: NotificationsUpdated) => void} listener */
+  /**
+   * Calls with each `notifications_updated`, and at once with the last one.
+   * @param {(data: NotificationsUpdated) => void} listener
+   */
   follow(listener) {
     this.#followers.add(listener);
     if (this.latest) listener(this.latest);

@@ -20,7 +20,9 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
   const ready = Boolean(owner && token && autoConnect);
   const reached = useMemo(() => reach(owner, server), [owner, server]);
   const [view, setView] = useState(NONE);
-  /** @type {import('react').RefObject<import('../notifications/store.js').NotificationStore | null>} */
+  /**
+   * @type {import('react').RefObject<import('../notifications/store.js').NotificationStore | null>}
+   */
   const store = useRef(null);
   const filter = useRef({ state, kind, hangarId });
 

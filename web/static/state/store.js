@@ -15,7 +15,10 @@ export class DashboardStore {
   #state = EMPTY;
   /** @type {Set<() => void>} */
   #listeners = new Set();
-  /** The lists with what was cleared, newest first. @type {Pick<T.DashboardState, 'bookings' | 'occupancy'>} */
+  /**
+   * The lists with what was cleared, newest first.
+   * @type {Pick<T.DashboardState, 'bookings' | 'occupancy'>}
+   */
   #lists = EMPTY;
   /** What happened until then was cleared, and does not return with the next snapshot. */
   #clearedAt = -Infinity;
@@ -176,7 +179,9 @@ export class DashboardStore {
   /**
    * Other lists, of which what was cleared is not shown. So many more are unread, as long as the
    * server does not count.
-   * @param {Partial<Pick<T.DashboardState, 'bookings' | 'occupancy'>>} lists @param {number} more @param {Partial<T.DashboardState>} [change]
+   * @param {Partial<Pick<T.DashboardState, 'bookings' | 'occupancy'>>} lists
+   * @param {number} more
+   * @param {Partial<T.DashboardState>} [change]
    */
   #add(lists, more, change) {
     this.#lists = { ...this.#lists, ...lists };
@@ -259,7 +264,8 @@ function added(list, item) {
 }
 
 /**
- * @param {Exclude<T.EventMessage, {type: 'metrics_updated' | 'overview_updated' | 'notifications_updated'}>} message
+ * @param {Exclude<T.EventMessage, {type: 'metrics_updated' | 'overview_updated' |
+ *   'notifications_updated'}>} message
  * @returns {T.FeedItem}
  */
 function itemOf(message) {

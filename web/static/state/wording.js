@@ -240,7 +240,8 @@ export function newWording(words) {
     const label = zoneLabel(now + skew, zone);
     const dataOf = known ? say('dataOf', { time: formatTime(confirmedAt + skew, zone) }) + (label && ` (${label})`) : '';
     /**
-     * @type {(tone: T.Tone, label: string, ...detail: string[]) => ReturnType<T.DescribeConnection>}
+     * @type {(tone: T.Tone, label: string, ...detail: string[]) =>
+     *   ReturnType<T.DescribeConnection>}
      */
     const tell = (tone, word, ...detail) => ({ tone, label: word, detail: joined(detail), frozen: tone === 'warn' || tone === 'down' });
     const inSeconds = (/** @type {number | null} */ at) => (at === null ? '' : say('nextTry', { span: formatSpan(Math.max(1000, Math.ceil((at - now) / 1000) * 1000)) }));

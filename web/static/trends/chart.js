@@ -16,7 +16,10 @@ const MOST_WIDE = 40;
 /** Hours up to so many are of one day, and need not name it. */
 const ONE_DAY = 25;
 
-/** An element of a drawing. @param {string} tag @param {Record<string, any>} props @param {...(Element | string)} children */
+/**
+ * An element of a drawing.
+ * @param {string} tag @param {Record<string, any>} props @param {...(Element | string)} children
+ */
 export const s = (tag, props, ...children) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
   for (const name in props) setAttribute(element, name, props[name]);
@@ -53,7 +56,10 @@ export function labelled(n, room, fromEnd) {
 
 /**
  * A box from the axis up, or down where it is negative.
- * @param {number} x its middle @param {number} zero the axis @param {number} width @param {number} high
+ * @param {number} x its middle
+ * @param {number} zero the axis
+ * @param {number} width
+ * @param {number} high
  */
 export const box = (x, zero, width, high) => (high ? `M${f(x - width / 2)} ${f(zero)}v${f(-Math.sign(high) * Math.max(LEAST, Math.abs(high)))}h${f(width)}V${f(zero)}z` : '');
 
@@ -74,7 +80,10 @@ export function linePaths(values, x, y, isDotted = () => false) {
   return paths;
 }
 
-/** How numbers, changes and names below an axis are written. @param {R.Wording} wording @returns {R.Formats} */
+/**
+ * How numbers, changes and names below an axis are written.
+ * @param {R.Wording} wording @returns {R.Formats}
+ */
 export function newFormats({ words, formatMoney, formatCount, formatPercent, formatChange, formatStay }) {
   const number = (/** @type {Intl.NumberFormatOptions} */ options) => {
     const format = new Intl.NumberFormat(words.language, { maximumFractionDigits: 1, ...options });
@@ -98,7 +107,10 @@ export function newFormats({ words, formatMoney, formatCount, formatPercent, for
   return formats;
 }
 
-/** @param {R.ChartKind} kind @param {R.Wording} wording @param {R.Formats} formats @returns {R.Chart} */
+/**
+ * @param {R.ChartKind} kind @param {R.Wording} wording @param {R.Formats} formats
+ * @returns {R.Chart}
+ */
 export function newChart({ metric, hue, below, line }, { words, formatCount }, { money }) {
   const [unknown, bars, now, under, before, whole, dotted] = ['unknown', 'bars', 'now', 'under', 'before', 'line', 'line tr-dotted'].map((kind) => s('path', { class: `tr-${kind}` }));
   const grid = s('g', { class: 'tr-grid' });

@@ -146,7 +146,10 @@ function newControls(view) {
     }
   }
 
-  /** Keeps the choice in the page's address, where that is wanted. @param {R.Choice | null} [choice] */
+  /**
+   * Keeps the choice in the page's address, where that is wanted.
+   * @param {R.Choice | null} [choice]
+   */
   function keep(choice = view.choice) {
     const hash = writeHash(location.hash, choice);
     if (around.hash && hash !== location.hash) history.replaceState(history.state, '', hash || location.pathname + location.search);

@@ -34,7 +34,9 @@ function newTable({ data, current, choice, span, formats, wording: { words, say 
 
 /**
  * Asks with the session's token, which a link cannot carry, and hands the answer to the browser.
- * @param {R.Around} around @param {string} path @param {string} name where the server's cannot be read
+ * @param {R.Around} around
+ * @param {string} path
+ * @param {string} name where the server's cannot be read
  */
 async function saveFile(around, path, name) {
   /** @type {Response} */
@@ -69,7 +71,10 @@ function newDays({ wording: { words }, choose }) {
 /** How each number is calculated. @param {R.Wording['words']} words */
 const newHow = (words) => h('dl', null, ...[...COLUMNS, 'compare', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
 
-/** All of that, with its words. @param {R.View} view @param {R.NameOf} nameOf @returns {Promise<R.Extras>} */
+/**
+ * All of that, with its words.
+ * @param {R.View} view @param {R.NameOf} nameOf @returns {Promise<R.Extras>}
+ */
 export async function newExtras(view, nameOf) {
   const { around, wording: { words } } = view;
   const { default: more } = await (WORDS[words.language] ?? (() => import('./words/more-pt.js')))();

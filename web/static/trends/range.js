@@ -8,7 +8,10 @@ import { addDays } from '../state/days.js';
 /** @type {R.Preset[]} */
 export const PRESETS = ['today', '7', '30', '90', '12', 'own'];
 
-/** The range that is chosen, as of a day. @param {R.Choice} choice @param {string} today @returns {R.Range} */
+/**
+ * The range that is chosen, as of a day.
+ * @param {R.Choice} choice @param {string} today @returns {R.Range}
+ */
 export function rangeOf({ preset, own }, today) {
   const to = addDays(today, 1);
   if (preset === 'own' && own) return own;
@@ -22,5 +25,8 @@ export function rangeOf({ preset, own }, today) {
 export const pathOf = ({ compare, hangar }, { interval, from, to }) =>
   `trends?interval=${interval}&from=${from}&to=${to}&compare=${compare === 'weekday' ? 'before&match=weekday' : compare}${hangar && `&hangarId=${encodeURIComponent(hangar)}`}`;
 
-/** The bucket that is under way; -1 where none is. @param {R.Bucket[]} buckets @param {number} now */
+/**
+ * The bucket that is under way; -1 where none is.
+ * @param {R.Bucket[]} buckets @param {number} now
+ */
 export const currentOf = (buckets, now) => buckets.findIndex(({ start, end }) => Date.parse(start) <= now && now < Date.parse(end));

@@ -18,7 +18,10 @@ const CHARTS = [{ metric: 'revenue', hue: 'blue' }, { metric: 'bookings', hue: '
 /** @type {Record<string, () => Promise<{default: R.Words}>>} */
 const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.js') };
 
-/** The trends with their words and styles. @param {R.Around} around @returns {Promise<R.LazyView>} */
+/**
+ * The trends with their words and styles.
+ * @param {R.Around} around @returns {Promise<R.LazyView>}
+ */
 export async function newTrends(around) {
   const { frame, server, now, wording } = around;
   const load = WORDS[wording.words.language] ?? (() => import('./words/pt.js'));

@@ -14,7 +14,10 @@ const browser = await launch();
 
 /**
  * The longest task of the page's main thread while something is done, in ms: by the clock, and of
- * the processor alone. @param {import('playwright-core').Page} page @param {() => Promise<unknown>} work */
+ * the processor alone.
+ * @param {import('playwright-core').Page} page
+ * @param {() => Promise<unknown>} work
+ */
 async function longestTask(page, work) {
   const session = await browser.newBrowserCDPSession();
   const events = [];

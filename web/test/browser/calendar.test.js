@@ -44,7 +44,11 @@ describe('the calendar', { concurrency: false }, () => {
     return user.id;
   }
 
-  /** Books some days from now, by hours. @param {string} hangar @param {string} user @param {number} from @param {number} to @param {string} [status] */
+  /**
+   * Books some days from now, by hours.
+   * @param {string} hangar @param {string} user @param {number} from @param {number} to
+   * @param {string} [status]
+   */
   async function book(hangar, user, from, to, status = 'confirmed') {
     const { rows: [row] } = await db.query(
       `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_method)
@@ -98,7 +102,10 @@ describe('the calendar', { concurrency: false }, () => {
     assert.deepEqual(shown, wanted);
   }
 
-  /** No second has more questions than four, by the browser's clock. @param {import('playwright-core').Request[]} questions */
+  /**
+   * No second has more questions than four, by the browser's clock.
+   * @param {import('playwright-core').Request[]} questions
+   */
   function paced(questions) {
     const asked = questions.map((request) => request.timing().startTime);
     for (const at of asked) {

@@ -16,8 +16,10 @@ const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-cor
 /**
  * Opens the dashboard and ends it together with its server.
  * @param {import('playwright-core').Browser} browser
- * @param {(all: {server: Server, page: Page, complaints: string[], close: () => Promise<void>}) => Promise<void>} run
- * @param {{server?: object, page?: object, before?: (all: {server: Server, page: Page}) => unknown}} [options]
+ * @param {(all: {server: Server, page: Page, complaints: string[],
+ *   close: () => Promise<void>}) => Promise<void>} run
+ * @param {{server?: object, page?: object, before?: (all: {server: Server,
+ *   page: Page}) => unknown}} [options]
  * `before` the page is asked for; what it adds is there for `run`
  */
 export async function dashboard(browser, run, { server: serverOptions, page: pageOptions, before } = {}) {

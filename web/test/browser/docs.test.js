@@ -74,7 +74,7 @@ test('operators see a connection come, end it and see it go; axe finds nothing a
   await row.waitFor(); // without a reload
   await Promise.all([next(/server_closing/), row.getByRole('button', { name: 'Disconnect' }).click()]);
   await told.cancel();
-  await page.locator('h1').click(); // the list stays as it is while one of its buttons has the focus
+  await page.locator('h1').click(); // the list stays while one of its buttons has the focus
   await row.waitFor({ state: 'detached' });
 
   await page.locator('#disconnect input[name=id]').fill('nobody');

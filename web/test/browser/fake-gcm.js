@@ -16,7 +16,10 @@ function fixed64(number, value) {
 /** AndroidCheckinResponse: stats_ok, android_id, security_token. */
 const CHECKIN = Buffer.concat([Buffer.from([0x08, 1]), fixed64(7, 0x1234_5678_9abcn), fixed64(8, 0x0fed_cba9_8765n)]);
 
-/** @returns {Promise<{flags: string[], seen: string[], stop: () => Promise<void>}>} `flags` are Chromium's */
+/**
+ * @returns {Promise<{flags: string[], seen: string[], stop: () => Promise<void>}>} `flags` are
+ *   Chromium's
+ */
 export async function startFakeGCM() {
   let tokens = 0;
   /** @type {string[]} */

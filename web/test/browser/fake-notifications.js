@@ -26,7 +26,8 @@ export class FakeNotifications {
 
   /**
    * @param {() => number} now
-   * @param {(ownerId: string, dataOf: (user: string) => object) => void} tell sends a message to the streams of an account
+   * @param {(ownerId: string, dataOf: (user: string) => object) => void} tell sends a message to
+   *   the streams of an account
    */
   constructor(now, tell) {
     this.#now = now;

@@ -4,7 +4,10 @@ import { createECDH } from 'node:crypto';
 export class FakePush {
   /** Without a key the server sends no push. @type {string | null} */
   key;
-  /** @type {{id: string, user: string, endpoint: string, label: string, lastOkAt?: number, works: boolean}[]} */
+  /**
+   * @type {{id: string, user: string, endpoint: string, label: string, lastOkAt?: number,
+   *   works: boolean}[]}
+   */
   devices = [];
   /** What was sent to each user, newest first. @type {any[]} */
   deliveries = [];

@@ -69,7 +69,8 @@ function demoOwner(ownerId, companyName, now, places, guests = GUESTS) {
  * when it starts, so that a test is the same at any hour.
  * `links` are attributes of the page that lead to the portal. Without `notifications` it is a
  * server that does not know them.
- * @param {{demo?: boolean, heartbeatMs?: number, port?: number, at?: string, files?: Record<string, string>, links?: string, notifications?: boolean}} [options]
+ * @param {{demo?: boolean, heartbeatMs?: number, port?: number, at?: string, files?: Record<string,
+ *   string>, links?: string, notifications?: boolean}} [options]
  */
 export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port = 0, at = '13:05', files = {}, links = '', notifications = false } = {}) {
   let ahead = Date.parse(today(at)) - Date.now();

@@ -43,7 +43,10 @@ function takeFrame(bytes) {
 
 /**
  * @param {string} target the server's origin
- * @returns {Promise<{origin: string, modes: Record<Kind, Mode>, delayMs: number, lost: RegExp | null, dropFrame: (n: number) => void, cut: (kind?: Kind) => void, open: (kind: Kind) => number, seen: Record<Kind, number>, paths: string[], until: (condition: () => boolean) => Promise<void>, stop: () => Promise<void>}>}
+ * @returns {Promise<{origin: string, modes: Record<Kind, Mode>, delayMs: number, lost: RegExp |
+ *   null, dropFrame: (n: number) => void, cut: (kind?: Kind) => void, open: (kind: Kind) => number,
+ *   seen: Record<Kind, number>, paths: string[], until: (condition: () => boolean) =>
+ *   Promise<void>, stop: () => Promise<void>}>}
  */
 export async function startFaultProxy(target) {
   const { hostname, port } = new URL(target);

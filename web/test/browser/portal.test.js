@@ -80,7 +80,9 @@ const book = (guest, ownerId) => db.query(`WITH guest AS (INSERT INTO users (fir
 
 /**
  * @param {typeof byToken} program
- * @param {(page: import('playwright-core').Page, tools: {cookie(name: string, value: string): Promise<void>, asked: string[], complaints: string[]}) => Promise<void>} run
+ * @param {(page: import('playwright-core').Page,
+ *   tools: {cookie(name: string, value: string): Promise<void>, asked: string[],
+ *   complaints: string[]}) => Promise<void>} run
  */
 async function visit(program, run) {
   const { page, complaints, close } = await openPage(browser, program.origin);

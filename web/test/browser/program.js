@@ -13,7 +13,8 @@ const BINARY = process.env.HANGARSHARE_BIN ?? new URL('../../../bin/hangarshare'
 /**
  * @param {string[]} flags more flags for `serve`
  * @param {string} [address] of the database of another one, in place of a PostgreSQL of its own
- * @returns {Promise<{origin: string, address: string, database: import('pg').ClientConfig, stop: () => Promise<void>}>}
+ * @returns {Promise<{origin: string, address: string, database: import('pg').ClientConfig,
+ *   stop: () => Promise<void>}>}
  */
 export async function startProgram(flags = [], address = '') {
   const directory = await mkdtemp(join(tmpdir(), 'hangarshare-page-'));

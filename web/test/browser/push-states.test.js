@@ -21,7 +21,10 @@ after(async () => {
   await server?.stop();
 });
 
-/** The preferences of one who has signed in. @param {object} [options] @param {(page: any) => Promise<void>} [prepare] */
+/**
+ * The preferences of one who has signed in.
+ * @param {object} [options] @param {(page: any) => Promise<void>} [prepare]
+ */
 async function preferences(options = {}, prepare = async () => {}) {
   const opened = await openPage(browser, server.url, options);
   const { page } = opened;

@@ -53,7 +53,7 @@ async function pageWithSection(permissions) {
 test('a device is asked for only after a click, and one that is blocked is told how', async () => {
   const { page, close } = await pageWithSection([]);
   const section = page.locator('#device');
-  assert.equal(await page.evaluate(() => Notification.permission), 'denied'); // headless: there is no user to ask
+  assert.equal(await page.evaluate(() => Notification.permission), 'denied'); // nobody to ask
   await section.getByText('Os avisos estão bloqueados').waitFor();
   assert.equal(await section.getByRole('button', { name: 'Ativar avisos' }).isVisible(), false);
   assert.deepEqual(await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);

@@ -35,7 +35,8 @@ const fill = (/** @type {string} */ email, /** @type {string} */ password) => as
 
 /**
  * `before` the page is asked for, `reach` the state; `whole` is pictured to its end.
- * @type {Record<string, {before?: (all: any) => unknown, reach: (all: any) => Promise<unknown>, server?: object, page?: object, whole?: boolean}>}
+ * @type {Record<string, {before?: (all: any) => unknown, reach: (all: any) => Promise<unknown>,
+ *   server?: object, page?: object, whole?: boolean}>}
  */
 const STATES = {
   loading: {

@@ -21,7 +21,10 @@ const BOOKINGS = 120;
 const amount = (text) => Number((text ?? '').replace(/[^\d,-]/g, '').replace(',', '.'));
 const cents = (/** @type {number} */ value) => Math.round(value * 100) / 100;
 
-/** A file for spreadsheets as rows of texts (RFC 4180, with another separator). @param {string} text */
+/**
+ * A file for spreadsheets as rows of texts (RFC 4180, with another separator).
+ * @param {string} text
+ */
 function parse(text) {
   assert.ok(text.startsWith('\uFEFF'), 'a byte order mark');
   const [rows, fields] = [[], []];
@@ -90,7 +93,8 @@ describe('the trends of the real program', { concurrency: false }, () => {
 
   /**
    * Opens the trends, on a page that must not complain but of what is expected.
-   * @param {(page: Page) => Promise<void>} run @param {{hash?: string, expected?: RegExp}} [options]
+   * @param {(page: Page) => Promise<void>} run
+   * @param {{hash?: string, expected?: RegExp}} [options]
    */
   async function opened(run, { hash = '', expected } = {}) {
     const { page, complaints, close } = await openPage(browser, program.origin);
@@ -126,7 +130,10 @@ describe('the trends of the real program', { concurrency: false }, () => {
     return (await page.getByRole('link', { name: 'Baixar CSV' }).getAttribute('href') ?? '').replace('&format=csv', '');
   }
 
-  /** What the page says is what REST says. @param {Page} page @param {string} query @param {string} what */
+  /**
+   * What the page says is what REST says.
+   * @param {Page} page @param {string} query @param {string} what
+   */
   async function agrees(page, query, what) {
     const { totals, series } = await rest(query);
     assert.equal(amount(await total(page, 'revenue').textContent()), totals.revenue.value, `${what}: revenue`);

@@ -291,7 +291,10 @@ describe('the trends', { concurrency: false }, () => {
     page.on('response', async (one) => {
       if (/trends\?/.test(one.url())) answer = { url: one.url(), ...await one.json() };
     });
-    /** What the page says is the server's answer to a question of this day. @param {string} query */
+    /**
+     * What the page says is the server's answer to a question of this day.
+     * @param {string} query
+     */
     const agrees = async (query) => {
       assert.ok(answer.url.includes(query), `${answer.url}: ${query}`);
       const { totals } = answer;

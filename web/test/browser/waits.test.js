@@ -22,7 +22,8 @@ const dashboard = (/** @type {any} */ run, /** @type {any} */ options) => open(b
  * Makes the page's own limit of 15 s short while an address is never answered. `answer` ends that.
  * @param {Page} page
  * @param {string} address
- * @param {number} [ms] the limit meanwhile; without it `passLimits` in the page says when it is over
+ * @param {number} [ms] the limit meanwhile; without it `passLimits` in the page says when it is
+ *   over
  */
 async function hold(page, address, ms) {
   await page.addInitScript(shorten, ms);

@@ -62,7 +62,9 @@ async function startMarionette(port) {
 
 /**
  * @param {{preferences?: Record<string, unknown>}} [options]
- * @returns {Promise<import('./webdriver.js').Browser & {chrome: (run: Function, argument?: unknown) => Promise<any>, print: () => Promise<Buffer>, openPrivate: () => Promise<import('./webdriver.js').Tab>}>}
+ * @returns {Promise<import('./webdriver.js').Browser & {chrome: (run: Function,
+ *   argument?: unknown) => Promise<any>, print: () => Promise<Buffer>, openPrivate: () =>
+ *   Promise<import('./webdriver.js').Tab>}>}
  */
 export async function launch({ preferences = {} } = {}) {
   const profile = await mkdtemp(join(tmpdir(), 'hangarshare-firefox-'));

@@ -108,7 +108,10 @@ for (const folder of ['words', 'words/feeds']) {
   });
 }
 
-/** Time that passes as soon as nothing else is to be done. @param {import('node:test').TestContext} t */
+/**
+ * Time that passes as soon as nothing else is to be done.
+ * @param {import('node:test').TestContext} t
+ */
 function newTime(t) {
   let now = 0;
   /** @type {{at: number, call: () => void}[]} */

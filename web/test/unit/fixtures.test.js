@@ -56,7 +56,7 @@ describe('snapshots of the server', () => {
     holds(readListing(said), said, 'listing');
   });
   test('overview', () => {
-    const { sparklines, ...said } = JSON.parse(text('server/overview.json')); // a snapshot has them beside it
+    const { sparklines, ...said } = JSON.parse(text('server/overview.json'));
     assert.deepEqual(read(OVERVIEW, said), said);
   });
   test('history, whose events are messages', () => {

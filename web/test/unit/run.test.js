@@ -9,7 +9,10 @@ import { fileURLToPath } from "node:url";
 const RUN = fileURLToPath(new URL("../run.js", import.meta.url));
 const { NODE_TEST_CONTEXT: _, ...env } = process.env;
 
-/** @param {import("node:test").TestContext} t @param {Record<string, string>} files by name, what a test does */
+/**
+ * @param {import("node:test").TestContext} t
+ * @param {Record<string, string>} files by name, what a test does
+ */
 function runs(t, files) {
   const folder = mkdtempSync(join(tmpdir(), "runs-"));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -9,7 +9,7 @@ export async function GET(): Promise<Response> {
   if (!user) return Response.json({ error: 'signed out' }, { status: 401 });
   const token = await new SignJWT()
     .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(user.id) // users.id; which owner accounts this user may see the server finds in the database
+    .setSubject(user.id) // users.id; the database says which accounts this user may see
     .setIssuedAt()
     .setExpirationTime(Math.floor(Date.now() / 1000) + LIFE_SECONDS) // without an end it is refused
     .sign(new TextEncoder().encode(process.env.JWT_SECRET)); // the secret of hangarshare serve
