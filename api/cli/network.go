@@ -13,10 +13,10 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/api"
 )
 
-// entrance is what stands between strangers and the server: limits, trusted proxies, its
-// names and TLS.
-type entrance struct {
-	gate         *api.Limiter
+// network is what stands between strangers and the server: limits, trusted proxies, its names and
+// TLS.
+type network struct {
+	limiter      *api.Limiter
 	policy       api.Policy
 	hosts        api.Hosts
 	checkHost    bool
@@ -25,8 +25,8 @@ type entrance struct {
 	certificates api.Service // keeps those of secure fresh: CertificateFiles, or ACME
 }
 
-// entrance reads the settings of the entrance. Nothing is begun yet.
-func (c *serveCommand) entrance(s *Settings, log *slog.Logger) (*entrance, error) {
+// network reads the settings of all that. Nothing is begun yet.
+func (c *serveCommand) network(s *Settings, log *slog.Logger) (*network, error) {
 	limits, err := c.limits()
 	if err != nil {
 		return nil, err
@@ -43,8 +43,8 @@ func (c *serveCommand) entrance(s *Settings, log *slog.Logger) (*entrance, error
 	if err != nil {
 		return nil, err
 	}
-	return &entrance{
-		gate: api.NewLimiter(limits.Fit(log)), policy: policy, hosts: hosts, checkHost: len(c.AllowedHosts) > 0,
+	return &network{
+		limiter: api.NewLimiter(limits.Fit(log)), policy: policy, hosts: hosts, checkHost: len(c.AllowedHosts) > 0,
 		publicURL: strings.TrimSuffix(c.PublicURL, "/"), secure: secure, certificates: certificates,
 	}, nil
 }
@@ -84,13 +84,13 @@ func (c *serveCommand) hosts() (api.Hosts, error) {
 	return hosts, nil
 }
 
-// guard puts the entrance before a server that listens at an address. Where a visitor
-// signs in without a password, a page of another site must not become one by giving its
-// own name to this address. On a loopback address only this machine's programs, or those
-// who come through one of them, visit a demo.
+// protect gives all that to a server that listens at an address. Where a visitor signs in without a
+// password, a page of another site must not become one by giving its own name to this address. On a
+// loopback address only this machine's programs, or those who come through one of them, visit a
+// demo.
 //
 // It returns what may be replaced while the server serves.
-func (e *entrance) guard(server *api.Server, address net.Addr, demo bool) *live {
+func (n *network) protect(server *api.Server, address net.Addr, demo bool) *live {
 	tcp, ok := address.(*net.TCPAddr)
 	atHome := ok && demo && tcp.IP.IsLoopback()
 	exempt := func(set api.Networks) api.Networks {
@@ -99,14 +99,14 @@ func (e *entrance) guard(server *api.Server, address net.Addr, demo bool) *live 
 		}
 		return set
 	}
-	server.Limiter, server.Stream.Limiter = e.gate, e.gate
-	server.AllowedOrigins, server.TrustedProxies, server.LimitExempt = e.policy.AllowedOrigins, e.policy.TrustedProxies, exempt(e.policy.LimitExempt)
-	server.AllowedHosts, server.CheckHost, server.PublicURL = e.hosts, e.checkHost || demo, e.publicURL
-	files, _ := e.certificates.(*api.CertificateFiles)
-	if e.secure != nil {
-		server.TLS, server.Services = e.secure, append(server.Services, e.certificates)
+	server.Limiter, server.Stream.Limiter = n.limiter, n.limiter
+	server.AllowedOrigins, server.TrustedProxies, server.LimitExempt = n.policy.AllowedOrigins, n.policy.TrustedProxies, exempt(n.policy.LimitExempt)
+	server.AllowedHosts, server.CheckHost, server.PublicURL = n.hosts, n.checkHost || demo, n.publicURL
+	files, _ := n.certificates.(*api.CertificateFiles)
+	if n.secure != nil {
+		server.TLS, server.Services = n.secure, append(server.Services, n.certificates)
 	}
-	return &live{server, e.gate, files, exempt}
+	return &live{server, n.limiter, files, exempt}
 }
 
 // certificates returns the configuration of TLS, nil for none, and what keeps its

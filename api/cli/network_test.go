@@ -38,12 +38,12 @@ func TestWhatTheEntranceGuards(t *testing.T) {
 		"a demo with networks of others": {command: serveCommand{LimitExempt: []string{"192.0.2.0/24"}}, address: here, demo: true, checked: true, exempt: 1},
 	} {
 		test.command.ACMEHosts = test.acme
-		e, err := test.command.entrance(&Settings{DataDir: t.TempDir()}, slog.New(slog.DiscardHandler))
+		n, err := test.command.network(&Settings{DataDir: t.TempDir()}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
 		server := &api.Server{Stream: &stream.Server{}}
-		e.guard(server, test.address, test.demo)
+		n.protect(server, test.address, test.demo)
 		loopback := len(server.LimitExempt) == len(api.Loopback) && server.LimitExempt[0] == api.Loopback[0]
 		if server.CheckHost != test.checked || len(server.LimitExempt) != test.exempt || loopback != test.loopback {
 			t.Errorf("%s: hosts checked %t, exempt %v", name, server.CheckHost, server.LimitExempt)

@@ -24,9 +24,9 @@ var liveSettings = []string{"LOG_LEVEL", "ALLOWED_ORIGINS", "TRUSTED_PROXIES", "
 
 // live is what may be replaced in a server that runs.
 type live struct {
-	server *api.Server
-	gate   *api.Limiter
-	files  *api.CertificateFiles // nil where certificates come from no files
+	server  *api.Server
+	limiter *api.Limiter
+	files   *api.CertificateFiles // nil where certificates come from no files
 	// exempt completes LIMIT_EXEMPT where it is empty.
 	exempt func(api.Networks) api.Networks
 }
@@ -137,7 +137,7 @@ func (l *live) prepare(c *serveCommand, log *slog.Logger) (take func(), err erro
 	return func() {
 		policy.LimitExempt = l.exempt(policy.LimitExempt)
 		l.server.Replace(policy)
-		l.gate.Set(limits.Fit(log))
+		l.limiter.Set(limits.Fit(log))
 		present()
 	}, nil
 }

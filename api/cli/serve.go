@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -22,12 +21,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/demo"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
-	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
-	"github.com/hangarshare/hangarshare-realtime/db/seal"
-	"github.com/hangarshare/hangarshare-realtime/db/stats"
 	"github.com/hangarshare/hangarshare-realtime/handlers"
-	"github.com/hangarshare/hangarshare-realtime/handlers/stream"
-	"github.com/hangarshare/hangarshare-realtime/realtime"
+	"github.com/hangarshare/hangarshare-realtime/realtime/relay"
 	"github.com/hangarshare/hangarshare-realtime/web"
 )
 
@@ -79,18 +74,8 @@ func keepCrashes(file string, log *slog.Logger) {
 
 // serve runs the server.
 func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger, out io.Writer) error {
-	if err := cmp.Or(c.serverSettings.check(), s.check()); err != nil {
-		return err
-	}
-	loc, err := s.location()
+	loc, secret, err := c.read(s)
 	if err != nil {
-		return err
-	}
-	secret, err := s.secret()
-	if err != nil {
-		return err
-	}
-	if err := cmp.Or(c.checkDrain(), c.checkAdmin(c.AdminAddr)); err != nil {
 		return err
 	}
 	s.tellStart(log)
@@ -99,19 +84,7 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	hangups := c.hangups(ctx, s, running, stop, log)
 	defer func() { stop(); <-hangups }()
 	limitMemory(log)
-	channels, err := c.channels(s)
-	if err != nil {
-		return err
-	}
-	redis, err := c.address()
-	if err != nil {
-		return err
-	}
-	links, err := c.links()
-	if err != nil {
-		return err
-	}
-	entrance, err := c.entrance(s, log)
+	outside, err := c.outside(s, log)
 	if err != nil {
 		return err
 	}
@@ -128,13 +101,7 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 		return err
 	}
 	if private != nil {
-		defer func() {
-			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-			defer cancel()
-			if err := private.Stop(stopping); err != nil {
-				log.Error("the private PostgreSQL did not stop", "error", err)
-			}
-		}()
+		defer stopPrivate(ctx, private, log)
 	}
 	withDemo := private != nil
 	if c.Demo != nil {
@@ -145,30 +112,18 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 		return err
 	}
 	defer base.close()
-	if err := db.Allot(ctx, c.MaxDatabaseConnections, base.dialer, base.pool, base.alone, log); err != nil {
+	if err := c.prepareDatabase(ctx, base, withDemo, loc, log); err != nil {
 		return err
 	}
-	pool := base.pool
-	if withDemo {
-		if err := prepareDemo(ctx, pool, loc); err != nil {
-			return err
-		}
-	}
-	if err := migrate(ctx, base.direct, pool, log); err != nil {
-		return err
-	}
-	server, err := c.wire(ctx, s, base, secret, loc, cluster{redis, entrance.gate}, channels, log)
+	server, err := c.wire(ctx, s, base, secret, loc, outside, log)
 	if err != nil {
 		return err
 	}
-	server.Flush = c.flush
-	server.DrainDelay, server.DrainTime = c.DrainDelay, c.DrainTime
-	server.SitePaths = web.RootPaths()
-	server.Site = web.New(web.Options{Dev: c.Dev, Demo: withDemo, NoPasswords: len(secret) == 0, Links: links})
-	running <- entrance.guard(server, public.Addr(), withDemo)
+	server.Site = web.New(web.Options{Dev: c.Dev, Demo: withDemo, NoPasswords: len(secret) == 0, Links: outside.links})
+	running <- outside.network.protect(server, public.Addr(), withDemo)
 	if withDemo {
-		server.Demo = demoOwners(pool)
-		server.Services = append(server.Services, &demo.Payouts{Pool: pool, Log: log}, demo.NewSimulator(pool,
+		server.Demo = demoOwners(base.pool)
+		server.Services = append(server.Services, &demo.Payouts{Pool: base.pool, Log: log}, demo.NewSimulator(base.pool,
 			demo.SimulatorOptions{Interval: c.DemoInterval, Location: loc, Random: uint64(time.Now().UnixNano()), Log: log}))
 	}
 	scheme := "http"
@@ -182,6 +137,67 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	}
 	base.dialer.Expect(0) // from now on the listener finds out what does not answer
 	return server.Serve(ctx, public, admin)
+}
+
+// read refuses settings that cannot work, and returns the zone of days and the key of tokens.
+func (c *serveCommand) read(s *Settings) (loc *time.Location, secret []byte, err error) {
+	if err := cmp.Or(c.serverSettings.check(), s.check()); err != nil {
+		return nil, nil, err
+	}
+	if loc, err = s.location(); err != nil {
+		return nil, nil, err
+	}
+	if secret, err = s.secret(); err != nil {
+		return nil, nil, err
+	}
+	return loc, secret, cmp.Or(c.checkDrain(), c.checkAdmin(c.AdminAddr))
+}
+
+// outside is what a server has to do with others: those that carry its messages, the servers beside
+// it, the portal's pages, and its clients.
+type outside struct {
+	channels channels
+	redis    *relay.Address // nil: servers meet in PostgreSQL alone
+	links    web.Links
+	network  *network
+}
+
+// outside reads the settings of all that. Nothing is begun yet.
+func (c *serveCommand) outside(s *Settings, log *slog.Logger) (o outside, err error) {
+	if o.channels, err = c.channels(s); err != nil {
+		return o, err
+	}
+	if o.redis, err = c.address(); err != nil {
+		return o, err
+	}
+	if o.links, err = c.links(); err != nil {
+		return o, err
+	}
+	o.network, err = c.network(s, log)
+	return o, err
+}
+
+// stopPrivate stops a private PostgreSQL, also when ctx has ended.
+func stopPrivate(ctx context.Context, private *devdb.Server, log *slog.Logger) {
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := private.Stop(stopping); err != nil {
+		log.Error("the private PostgreSQL did not stop", "error", err)
+	}
+}
+
+// prepareDatabase gives the server its connections, the demo its tables, and the database what this
+// version needs.
+func (c *serveCommand) prepareDatabase(ctx context.Context, base *database, withDemo bool, loc *time.Location, log *slog.Logger) error {
+	if err := db.Allot(ctx, c.MaxDatabaseConnections, base.dialer, base.pool, base.alone, log); err != nil {
+		return err
+	}
+	if withDemo {
+		if err := prepareDemo(ctx, base.pool, loc); err != nil {
+			return err
+		}
+	}
+	return migrate(ctx, base.direct, base.pool, log)
 }
 
 // listen opens both addresses before anything else is started: a taken port is known at once. A
@@ -321,123 +337,6 @@ func untilDone(ctx context.Context, private *devdb.Server, log *slog.Logger) con
 		}
 	}()
 	return ctx
-}
-
-// wire puts the parts together, from the log on the left to the routes on the right.
-func (c *serveCommand) wire(ctx context.Context, s *Settings, base *database, secret []byte, loc *time.Location, others cluster, channels channels, log *slog.Logger) (*api.Server, error) {
-	pool := base.pool
-	store, err := db.NewStore(ctx, pool, loc)
-	if err != nil {
-		return nil, err
-	}
-	if base.direct == base.url {
-		if err := store.Prepare(ctx); err != nil {
-			log.Warn("queries are planned each time they are asked", "error", err)
-		}
-	}
-	listener, err := db.NewListener(base.direct, base.url, base.dialer, log)
-	if err != nil {
-		return nil, err
-	}
-	history, sessions, clock := eventlog.NewLog(pool, db.Consumers()...), db.NewSessions(store), realtime.SystemClock{}
-	bus := realtime.NewBus(history)
-	metrics := realtime.NewMetrics(store, bus, loc, clock, log)
-	bus.OnDemand(metrics.Demanded)
-	notifications := realtime.NewNotifications(store, bus, loc, log)
-	bus.OnPersonalDemand(notifications.Changed)
-	notifier := &realtime.Notifier{Source: history, Maker: db.NewNotices(store, channels.inUse()...), Location: loc, Clock: clock, Ring: listener.Ring, Log: log}
-	occupancy := realtime.NewOccupancy(db.NewOccupancy(store), clock, listener.Ring, log)
-	tokens, issuers, err := s.tokens(ctx, secret, store, log)
-	if err != nil {
-		return nil, err
-	}
-	invalidator := handlers.NewInvalidator(store)
-	streams := &stream.Server{
-		Bus: bus, Accounts: store, Authority: tokens, Heartbeat: c.HeartbeatInterval,
-		Stall: stream.DefaultStall, Location: loc, Log: log,
-	}
-	exchange, err := newExchange(ctx, history, listener, pool, log)
-	if err != nil {
-		return nil, err
-	}
-	if base.direct == base.url {
-		if err := history.Prepare(ctx); err != nil {
-			log.Warn("the log is followed by a statement that is planned each time", "error", err)
-		}
-	}
-	skips := realtime.NewSkips(log)
-	dbClock := db.NewClock(pool)
-	measures := realtime.NewMeasures(dbClock.Age)
-	streams.Measures = measures
-	feed := &realtime.Feed{
-		Source: history, Sequencer: eventlog.NewSequencer(base.alone, listener, log, db.Consumers()...), Bus: bus, Metrics: metrics, Occupancy: occupancy,
-		Location: loc, Wakes: listener.Wakes(), Access: streams.Recheck, Exchange: exchange, Skips: skips, Log: log, Measures: measures,
-		Notifier: notifier, Notifications: notifications,
-	}
-	triggers := &realtime.Triggers{Source: db.NewTriggerWatch(base.alone), Log: log, Reshaped: func(ctx context.Context) error {
-		_, err := store.Reshape(ctx)
-		if err == nil { // whatever was computed by the former shape
-			metrics.ChangedAll()
-			occupancy.ChangedAll()
-		}
-		return err
-	}, Hidden: store.CheckRowSecurity}
-	rollups := &realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Leading: feed.Leading, Log: log}
-	projection := &realtime.ProjectionMaintainer{Projection: db.NewProjection(store), Clock: clock, Leading: feed.Leading, Log: log}
-	accessCache, metricsCache := handlers.NewAccessCache(store, invalidator), handlers.NewMetricsCache(invalidator)
-	calendarCache, trendsCache := handlers.NewCalendarCache(invalidator), handlers.NewTrendsCache(invalidator)
-	snapshot := &handlers.Snapshot{
-		Present: store, Accounts: accessCache, Invalidator: invalidator, MetricsCache: metricsCache,
-		Calendars: store, CalendarCache: calendarCache, Rollups: store, TrendsCache: trendsCache,
-		History: history, Bus: bus, Now: clock.Now, Log: log,
-	}
-	server := &api.Server{
-		Snapshot:      snapshot,
-		Notifications: &handlers.Notifications{Directory: store, Register: store, Snapshot: snapshot, Log: log},
-		Feeds:         &handlers.Feeds{Accounts: store, Register: store, Reader: store, Link: c.BookingURL, Now: clock.Now, Refused: others.limiter.CountRefused, Log: log},
-		Stream:        streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
-		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log,
-		Services: []api.Service{listener, exchange, feed, metrics, occupancy, notifier, notifications,
-			projection, rollups, triggers, dbClock, &realtime.Prober{Leading: feed.Leading, Probe: history.Probe, Log: log},
-			&realtime.Retention{Log: history, Keep: c.EventRetention, Errors: log}, &realtime.Sweeper{Sessions: sessions, Log: log}},
-		Checks:  map[string]func() bool{"database": answers(pool), "listener": listener.Proven, "feed": feed.Ready, "triggers": triggers.Ready},
-		Details: map[string]func() string{"notifications": notifier.Detail},
-		Cut:     base.dialer.Close, Supervisor: supervisor(log, feed.Rounds, streams.Ticks),
-	}
-	revision, _ := built()
-	server.Collectors = []stats.Collector{measures, bus, store, sessions, history, accessCache, metricsCache, calendarCache, trendsCache,
-		db.Pools{pool, base.alone}, api.Build{Version: version, Commit: revision, GoVersion: runtime.Version()}}
-	server.Journal = db.NewJournal(pool, log)
-	streams.OnOpen = server.NoteStream
-	feed.Disconnect = streams.Disconnect
-	server.Operations = &api.Operations{
-		Token: c.AdminToken, Progress: func() (int64, bool) { return bus.Head(), feed.Leading() }, Offset: dbClock.Offset,
-		Disconnect: history.Disconnect, EndSessions: sessions.EndAll,
-		Build: api.Build{Version: version, Commit: revision, GoVersion: runtime.Version()},
-	}
-	server.Services = append(server.Services, server.Journal, api.PartsWatch{Server: server})
-	channels.serve(server, store, log)
-	server.Memory = &api.Memory{Shedder: shedder{streams, bus}, Log: log}
-	server.Services = append(append(server.Services, server.Memory), issuers...)
-	if others.redis == nil {
-		return server, nil
-	}
-	return server, others.join(ctx, server, listener, feed, exchange, s.Schema, log)
-}
-
-// newExchange returns what tells the other servers of numbered batches, and hears what they tell.
-func newExchange(ctx context.Context, history *eventlog.Log, listener *db.Listener, pool *sqlx.DB, log *slog.Logger) (*realtime.Exchange, error) {
-	state, err := history.State(ctx)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := seal.New(state.Secret)
-	if err != nil {
-		return nil, err
-	}
-	exchange := realtime.NewExchange(keys, realtime.Notify{Send: db.NewNotifier(pool, listener).Notify, Limit: db.MaxNotified}, log)
-	listener.Received, listener.Announced = exchange.Receive, exchange.Announced
-	return exchange, nil
 }
 
 // answers returns a check whether the database answers soon. In a network that swallows
