@@ -368,9 +368,10 @@ func oneToMonth(format string) string {
 	return strings.Join(parts, ", ")
 }
 
-func newTrendQueries(s shape, zone zoneDays) trendQueries {
+// trendRowsOf writes trendRows for a shape; changedAt is when a row was last changed, as far as it
+// says.
+func trendRowsOf(s shape, zone zoneDays, changedAt string) string {
 	paidAt, paid, paidJoin := s.paid()
-	changedAt := "coalesce(" + asInstant(s.updatedAt, "b.updated_at", "'UTC'") + ", " + asInstant(s.createdAt, "b.created_at", "'UTC'") + ")"
 	within := func(column string) string {
 		return "CASE WHEN " + column + " BETWEEN '0001-01-02' AND '9999-12-30' THEN " + column + " END"
 	}
@@ -379,7 +380,7 @@ func newTrendQueries(s shape, zone zoneDays) trendQueries {
 	if s.checkIn == "date" {
 		inOrder = inDay + " < " + outDay
 	}
-	rows := Fill(trendRows, "{span}", spanOf(), "{paid}", "("+paid+")", "{price}", "("+s.price+")", "{nights}", s.nights,
+	return Fill(trendRows, "{span}", spanOf(), "{paid}", "("+paid+")", "{price}", "("+s.price+")", "{nights}", s.nights,
 		"{paidClock}", clock(s.paidType(), paidAt), "{paidJoin}", paidJoin,
 		"{cancelledClock}", "(coalesce(c.cancelled_at, "+changedAt+") AT TIME ZONE 'UTC')",
 		"{checkInClock}", clock(s.checkIn, "b.check_in"), "{checkOutClock}", clock(s.checkIn, "b.check_out"),
@@ -388,6 +389,11 @@ func newTrendQueries(s shape, zone zoneDays) trendQueries {
 		"{within:stay_in}", within("stay_in"), "{within:stay_out}", within("stay_out"),
 		"{createdDay}", zone.daySQL(s.createdAt, "f.created_at"), "{paidDay}", zone.daySQL(s.paidType(), "f.paid_at"),
 		"{cancelledDay}", zone.daySQL("", "f.cancelled_at"), "{inDay}", inDay, "{outDay}", outDay, "{inOrder}", inOrder)
+}
+
+func newTrendQueries(s shape, zone zoneDays) trendQueries {
+	changedAt := "coalesce(" + asInstant(s.updatedAt, "b.updated_at", "'UTC'") + ", " + asInstant(s.createdAt, "b.created_at", "'UTC'") + ")"
+	rows := trendRowsOf(s, zone, changedAt)
 	month := "(pg_catalog.date_part('year', '1970-01-01'::date + day) * 12 + pg_catalog.date_part('month', '1970-01-01'::date + day) - 1)::int4"
 	sums := func(rows string) string { return Fill(trendSums, "{rows}", rows, "{month:day}", month) }
 	turns := func(rows string) string {
