@@ -333,6 +333,30 @@ func TestOtherCommentsFitInAWindow(t *testing.T) {
 	}
 }
 
+// TestFunctionsFitOnAScreen holds functions of the program to 80 lines: who reads one sees all of it.
+func TestFunctionsFitOnAScreen(t *testing.T) {
+	const most = 80
+	eachGoFile(t, func(file string, _ []string) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "test/") {
+			return
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declared := range parsed.Decls {
+			function, ok := declared.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if lines := set.Position(function.End()).Line - set.Position(function.Pos()).Line + 1; lines > most {
+				t.Errorf("%s: %s has %d lines: a part of it is a function of its own", set.Position(function.Pos()), function.Name.Name, lines)
+			}
+		}
+	})
+}
+
 // TestGoroutinesTellOfPanics looks at each place where the server starts a goroutine: what runs
 // there begins with `defer crash.Report(…)`, so that a panic is told before the process ends by it.
 func TestGoroutinesTellOfPanics(t *testing.T) {
