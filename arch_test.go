@@ -333,7 +333,8 @@ func TestOtherCommentsFitInAWindow(t *testing.T) {
 	}
 }
 
-// TestFunctionsFitOnAScreen holds functions of the program to 80 lines: who reads one sees all of it.
+// TestFunctionsFitOnAScreen holds functions of the program to 80 lines: who reads one sees all of
+// it.
 func TestFunctionsFitOnAScreen(t *testing.T) {
 	const most = 80
 	eachGoFile(t, func(file string, _ []string) {

@@ -15,8 +15,8 @@ import (
 // bearerProtocol is how a browser's WebSocket carries a token: as a sub-protocol of this prefix.
 const bearerProtocol = "bearer."
 
-// credentialHeaders are the headers in which a script may say who is asking, which browsers never do
-// by themselves. Pages of ALLOWED_ORIGINS may send them. findCredential reads them.
+// credentialHeaders are the headers in which a script may say who is asking, which browsers never
+// do by themselves. Pages of ALLOWED_ORIGINS may send them. findCredential reads them.
 var credentialHeaders = []string{"Authorization"}
 
 // sendsCredential reports whether a request has one of credentialHeaders: its sender can read an

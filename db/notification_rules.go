@@ -749,9 +749,9 @@ func (n *Notices) daysOver(ctx context.Context, today string) (ended []EndedGrou
 		AND kind IN ('arrives_tomorrow', 'leaves_today', 'payout_tomorrow') AND split_part(group_key, ':', 2) < $1`, today)
 }
 
-// pruneQuery chooses what is removed in one step: first what is too old, then the oldest of accounts
-// that have too many, of which the counts tell. Parameters: 1 how many, 2 how many an account
-// keeps.
+// pruneQuery chooses what is removed in one step: first what is too old, then the oldest of
+// accounts that have too many, of which the counts tell. Parameters: 1 how many, 2 how many an
+// account keeps.
 const pruneQuery = `
 SELECT id FROM (
 	(SELECT id FROM realtime.notifications WHERE expires_at < now() ORDER BY expires_at LIMIT $1)

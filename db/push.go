@@ -97,8 +97,8 @@ func (o *Deliveries) RemoveDevice(ctx context.Context, userID, id string) error 
 	return o.change(ctx, `DELETE FROM realtime.push_subscriptions WHERE user_id = $1 AND id = $2`, userID, id)
 }
 
-// ReserveDevice reserves a device's next message: no other message is sent to it within gap. Where another has
-// it, next is when that ends. ErrNotFound: the device is no more.
+// ReserveDevice reserves a device's next message: no other message is sent to it within gap. Where
+// another has it, next is when that ends. ErrNotFound: the device is no more.
 func (o *Deliveries) ReserveDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error) {
 	n, err := o.exec(ctx, `UPDATE realtime.push_subscriptions SET next_at = now() + pg_catalog.make_interval(secs => $2)
 		WHERE id = $1 AND (next_at IS NULL OR next_at <= now())`, id, gap.Seconds())

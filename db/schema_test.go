@@ -244,8 +244,8 @@ func TestMigrateUpgradesALogWithRows(t *testing.T) {
 	}
 }
 
-// TestReshapesOfColumnsAreNoticed: of the columns by which queries and triggers are written, each is
-// one of columns_read(), so that another type of it has them written anew.
+// TestReshapesOfColumnsAreNoticed: of the columns by which queries and triggers are written, each
+// is one of columns_read(), so that another type of it has them written anew.
 func TestReshapesOfColumnsAreNoticed(t *testing.T) {
 	t.Parallel()
 	read := func(pattern string) (text string) {

@@ -182,12 +182,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// inspectQuery finds who holds the lock, and ends that session if it is ours and silent: idle for too
-// long, or, because its client does not read, unable to send (PostgreSQL ends such a session only
-// by this), and as it was at former looks, which $3 says. It returns whether the lock is held, how
-// many sessions it ended, how many strangers hold the lock, how the session was found, and whether
-// something was committed that is in no batch. Each server that does not number asks it each
-// second, so it is prepared, and only the holder's session is looked up.
+// inspectQuery finds who holds the lock, and ends that session if it is ours and silent: idle for
+// too long, or, because its client does not read, unable to send (PostgreSQL ends such a session
+// only by this), and as it was at former looks, which $3 says. It returns whether the lock is held,
+// how many sessions it ended, how many strangers hold the lock, how the session was found, and
+// whether something was committed that is in no batch. Each server that does not number asks it
+// each second, so it is prepared, and only the holder's session is looked up.
 var inspectQuery = db.Fill(`
 WITH holders AS MATERIALIZED (
 	SELECT a.pid, a.pid = i.holder_pid AND a.backend_start = i.holder_since AS own,

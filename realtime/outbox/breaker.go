@@ -16,8 +16,8 @@ const (
 	maxHosts = 1024
 )
 
-// breaker is the circuit breaker of a host. While it is open nothing is sent there; the zero breaker
-// is closed.
+// breaker is the circuit breaker of a host. While it is open nothing is sent there; the zero
+// breaker is closed.
 type breaker struct {
 	until  time.Time
 	silent int  // failures in a row without an answer
