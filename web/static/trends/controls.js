@@ -13,6 +13,8 @@ import { box, f, known, s } from './chart.js';
 
 /** @type {R.Metric[]} */
 const FACTS = ['cancelled', 'averageStay', 'arrivals'];
+/** Of these more is worse. @type {R.Metric[]} */
+const WORSE = ['cancelled'];
 
 const HOUR_MS = 3_600_000;
 /** How old a window is at least before the clock has it asked for again. */
@@ -94,7 +96,7 @@ function newControls(view) {
     chosen = view.data?.buckets[i]?.start ?? '';
     tell();
   }));
-  const facts = FACTS.map((metric) => ({ metric, total: h('b'), change: h('span', { class: 'tr-change' }) }));
+  const facts = FACTS.map((metric) => ({ metric, total: h('b'), change: h('span', { class: WORSE.includes(metric) ? 'tr-change tr-worse' : 'tr-change' }) }));
   const keys = ['before', 'now', 'under'].map((name) => h('li', { class: `tr-key-${name}` }, name === 'now' ? words.underWay : words.cancelled));
   const since = h('p', { class: 'basis' });
   const sheet = h('div', { class: 'tr-sheet', role: 'region', 'aria-label': words.table, tabindex: 0, hidden: true });

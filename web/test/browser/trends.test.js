@@ -127,6 +127,32 @@ describe('the trends', { concurrency: false }, () => {
     assert.equal(new URL(page.url()).hash, '#tab=2');
   }));
 
+  test('a colour says what a change means, its sign and arrow where it goes: more cancellations are not good', () => dashboard(browser, async ({ page, server }) => {
+    let change = 70;
+    await page.route(/\/trends\?/, async (route) => {
+      const answer = /** @type {any} */ (trendsOf(new URL(route.request().url()).searchParams, Date.now() + server.ahead, server.owners.get('1')));
+      for (const total of Object.values(answer.totals)) Object.assign(total, { value: 100 + change, before: 100, change });
+      await route.fulfill({ json: answer });
+    });
+    await open(page);
+    const [good, bad] = ['rgb(22, 101, 52)', 'rgb(154, 52, 18)'];
+    for (const [now, preset, arrow, sign] of /** @type {const} */ ([[70, '7 dias', '▲', '+'], [-70, '90 dias', '▼', '-']])) {
+      change = now;
+      await page.getByRole('button', { name: preset, exact: true }).click();
+      await page.locator('.tr-facts .tr-change b', { hasText: `${sign}70` }).nth(2).waitFor();
+      const said = await page.locator('.tr-change b').evaluateAll((all) => all.map((one) => ({
+        name: one.closest('.tr-chart, .tr-facts > div')?.querySelector('h3, dt')?.textContent, text: one.textContent,
+        color: getComputedStyle(one).color, arrow: getComputedStyle(one, '::before').content[1],
+      })));
+      assert.equal(said.length, 6);
+      for (const one of said) {
+        assert.equal(one.color, (now > 0) === (one.name === 'Canceladas') ? bad : good, `${one.name} ${one.text}`);
+        assert.equal(one.arrow, arrow, one.name);
+        assert.ok(one.text?.startsWith(sign), one.name);
+      }
+    }
+  }));
+
   test('the growth card says like for like first, and names both', () => dashboard(browser, async ({ page, server }) => {
     await live(page);
     const growth = page.locator('[data-metric=growthPercentage]');
