@@ -413,7 +413,13 @@ describe('the trends', { concurrency: false }, () => {
     assert.equal(await slider.inputValue(), '743');
   }));
 
-  test('400 buckets are drawn without a long task, and the first paint loads nothing of them', () => dashboard(browser, async ({ page, server }) => {
+  test('400 buckets are drawn, of which 300 are known, and the first paint loads nothing of them', () => dashboard(browser, async ({ page, server }) => {
+    // As many days as the server answers at once.
+    await page.route(/\/trends\?interval=day/, async (route) => {
+      const { searchParams } = new URL(route.request().url());
+      searchParams.set('from', new Date(Date.parse(`${searchParams.get('to')}T00:00:00Z`) - 400 * 86_400_000).toISOString().slice(0, 10));
+      await route.fulfill({ json: trendsOf(searchParams, Date.now() + server.ahead, server.owners.get('1')) });
+    });
     await live(page);
     assert.deepEqual(server.seen.urls.filter((url) => /client\/trends(\.|\/)/.test(url)), []);
     await page.evaluate(() => {
@@ -424,9 +430,19 @@ describe('the trends', { concurrency: false }, () => {
     });
     await page.evaluate(() => (location.hash = 'trends=today'));
     await page.locator('.trends header button').click();
-    await page.locator('.tr-body').waitFor();
-    await page.getByRole('button', { name: '90 dias', exact: true }).click();
-    await page.waitForFunction(() => document.querySelector('realtime-metrics-display').shadowRoot.querySelector('[data-chart=revenue] .tr-bars').getAttribute('d').split('M').length > 80);
-    console.log(`# longest task ${await page.evaluate(() => Math.round(globalThis.longest))} ms`);
+    await page.locator('.tr-sheet tbody tr').nth(399).waitFor();
+    assert.equal(await page.locator('.tr-sheet tbody tr').count(), 400);
+    console.log(`# longest task of 400 buckets: ${await page.evaluate(() => Math.round(globalThis.longest))} ms`);
+    const boxes = async (/** @type {string} */ kind) => (await page.locator(`[data-chart=revenue] .tr-${kind}`).getAttribute('d') ?? '').split('M').length - 1;
+    assert.equal(await boxes('bars') + await boxes('now'), 301, 'today, and 300 days before it');
+    assert.equal(await boxes('unknown'), 99);
+    const slider = page.locator('[data-chart=revenue] input');
+    await slider.focus();
+    await slider.press('Home');
+    assert.match(await slider.getAttribute('aria-valuetext') ?? '', /: sem dados/);
+    await slider.press('End');
+    assert.equal(await slider.inputValue(), '399');
+    assert.match(await slider.getAttribute('aria-valuetext') ?? '', /: R\$.*em andamento/);
+    await fits(page, '400 buckets');
   }));
 });
