@@ -25,7 +25,6 @@ export function newGrid(tools) {
   const { open, wording } = tools;
   const { words, say, sayMany } = wording;
   const short = new Intl.DateTimeFormat(words.language, { weekday: 'short', timeZone: 'UTC' });
-  const line = h('div', { class: 'cal-now', 'aria-hidden': 'true' });
   const rows = h('div', { class: 'cal-grid', role: 'grid', 'aria-label': words.title, 'aria-describedby': 'cal-keys', onkeydown: press });
   const node = h('div', { class: 'cal-scroll' }, rows, h('p', { class: 'sr', id: 'cal-keys' }, words.keys));
   /** @type {C.Page} */
@@ -221,7 +220,7 @@ export function newGrid(tools) {
         shape = wanted;
         drawn = [newOccupancy(), ...data.hangars.map((_, index) => newHangar(index))];
         rows.style.setProperty('--days', String(data.days.length));
-        rows.replaceChildren(newHeader(), ...drawn.map((row) => row.node), line);
+        rows.replaceChildren(newHeader(), ...drawn.map((row) => row.node));
         setAttribute(rows, 'aria-colcount', data.days.length + 1);
       }
       for (const row of drawn) row.update(differing);
@@ -231,7 +230,7 @@ export function newGrid(tools) {
     /** @param {C.Page} now @param {number} ms */
     tick({ days }, ms) {
       const now = part(days, ms);
-      line.hidden = now <= 0 || now >= 1;
+      rows.classList.toggle('cal-now', now > 0 && now < 1);
       rows.style.setProperty('--now', String(now));
     },
   };

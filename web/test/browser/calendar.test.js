@@ -272,6 +272,34 @@ describe('the calendar', { concurrency: false }, () => {
     }
   });
 
+  test('the line of this moment lies below the counts of a day and above what fills it', async () => {
+    const { page, close } = await open();
+    try {
+      const found = await page.evaluate(() => {
+        const root = document.querySelector('realtime-metrics-display').shadowRoot;
+        // Whatever is in front takes the pointer.
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync('.cal-now, .cal-row::after { pointer-events: auto !important; }');
+        root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+        const row = root.querySelector('.cal-row[data-hangar]:not(.cal-open)');
+        const cell = row.querySelector('.today');
+        row.scrollIntoView({ block: 'center' });
+        const { left, width, top, height } = cell.getBoundingClientRect();
+        const whole = row.getBoundingClientRect();
+        // The middle of today, where its count is.
+        const middle = left + width / 2;
+        const name = row.firstElementChild.getBoundingClientRect().width;
+        root.querySelector('.cal-grid').style.setProperty('--now', String((middle - whole.left - name) / (whole.width - name)));
+        const at = (y) => root.elementFromPoint(middle, y) === cell ? 'cell' : 'line';
+        return { count: at(top + height / 2), below: at(top + height - 3), text: cell.dataset.text };
+      });
+      assert.match(found.text, /^\d+\/\d+$/);
+      assert.deepEqual([found.count, found.below], ['cell', 'line']);
+    } finally {
+      await close();
+    }
+  });
+
   test('at 320 px, enlarged four times, and without motion', async () => {
     for (const [name, options] of /** @type {[string, object][]} */ ([
       ['320 px', { viewport: { width: 320, height: 256 }, deviceScaleFactor: 4 }],
