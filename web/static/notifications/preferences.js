@@ -66,7 +66,7 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     h('table', { class: 'matrix' },
       h('thead', null, h('tr', null, h('td'), ...CHANNELS.map((channel) => h('th', { scope: 'col' }, words.channels[channel])))),
       h('tbody', null, ...(preferences.kinds ?? []).map((/** @type {any} */ { kind, channels }) => h('tr', null, h('th', { scope: 'row' }, nameOf(kind)),
-        ...CHANNELS.map((channel) => h('td', null, channels?.[channel] ? choice(kind, channel, channels[channel]) : null)))))));
+        ...CHANNELS.map((channel) => h('td', { 'data-channel': words.channels[channel] }, channels?.[channel] ? choice(kind, channel, channels[channel]) : null)))))));
 
   /** @param {string} label @param {HTMLElement} control @param {string} [hint] */
   const field = (label, control, hint = '') => h('label', { class: 'field' }, h('span', null, label), control, hint ? h('small', null, hint) : null);

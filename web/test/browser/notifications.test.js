@@ -382,6 +382,16 @@ describe('notifications', () => {
       await page.locator('owner-notifications .rules').waitFor();
       const kind = await where('.matrix tbody tr:first-child th');
       assert.ok(kind.height < 4 * kind.line, JSON.stringify(kind));
+      const beside = await page.locator('owner-notifications .matrix tbody tr:first-child td').evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell, '::after').content));
+      assert.deepEqual(beside.map((text) => text.split('"')[1]), ['Página', 'Aparelho', 'E-mail'], 'each choice says its channel');
+      for (const language of ['pt', 'en', 'es']) {
+        const { channels } = (await import(`../../static/notifications/words/settings-${language}.js`)).default;
+        const [content, room] = await page.locator('owner-notifications .preferences').evaluate((body, names) => {
+          body.querySelectorAll('[data-channel]').forEach((cell, i) => cell.setAttribute('data-channel', names[i % names.length]));
+          return [body.scrollWidth, body.clientWidth];
+        }, Object.values(channels));
+        assert.ok(content <= room, `${language}: preferences of ${content} px scroll sideways within ${room} px`);
+      }
     } finally {
       await close();
     }
