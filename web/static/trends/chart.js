@@ -5,11 +5,8 @@
  */
 import { h, setAttribute } from '../dom.js';
 
-const TOP = 8;
-/** The room of the names below the axis, between two of them, and of a letter, in pixels. */
-const BELOW = 22;
-const BETWEEN = 26;
-const LETTER = 6.7;
+/** The room of names below the axis and between two of them, in letters. */
+const ROOM = 3.5;
 /** Something is never nothing. */
 const LEAST = 2;
 const MOST_WIDE = 40;
@@ -46,7 +43,7 @@ export function ticksOf(max, whole = false) {
 }
 
 /**
- * Which buckets have their name below the axis, when so many have room.
+ * Which buckets have their name below the axis, when so many have room, or a part of one more.
  * @param {number} n @param {number} room @param {boolean} fromEnd
  */
 export function labelled(n, room, fromEnd) {
@@ -132,30 +129,32 @@ export function newChart({ metric, hue, below, line }, { words, formatCount }, {
     draw({ series, before: past, buckets, asOf, interval, since }, current, names) {
       const { x, y } = chart;
       const { clientWidth: width, clientHeight: height } = plot;
+      // As wide as a digit, at the size of text that a person wants.
+      const letter = parseFloat(getComputedStyle(grid).fontSize) * 0.56;
       const values = series[metric];
       const n = buckets.length;
       const earlier = past?.[metric] ?? [];
       const lost = below ? series[below] : [];
       const marks = line ? [0, 50, 100] : ticksOf(Math.max(largest(values), largest(earlier)), metric === 'bookings');
-      const top = marks[marks.length - 1];
+      const top = /** @type {number} */ (marks.at(-1));
       const texts = marks.map(line ? (mark) => `${mark}%` : metric === 'revenue' ? money : formatCount);
-      const long = (/** @type {string[]} */ all) => Math.max(...all.map((text) => text.length)) * LETTER;
+      const long = (/** @type {string[]} */ all) => Math.max(...all.map((text) => text.length)) * letter;
       const left = chart.left = long(texts) + 10;
       const slot = chart.slot = (width - left) / n;
-      const bottom = chart.bottom = height - BELOW;
-      unit = (bottom - TOP) / (top + largest(lost));
-      zero = TOP + top * unit;
+      const bottom = chart.bottom = height - ROOM * letter;
+      unit = (bottom - letter) / (top + largest(lost));
+      zero = letter + top * unit;
       const bar = (/** @type {number} */ i, /** @type {any} */ high) => (known(high) ? box(x(i), zero, Math.max(1, Math.min(MOST_WIDE, slot * 0.72)), high * unit) : '');
       const draw = (/** @type {Element} */ path, /** @type {string | string[]} */ d) => setAttribute(path, 'd', [d].flat().join(''));
       setAttribute(svg, 'viewBox', `0 0 ${width} ${height}`);
       grid.replaceChildren(
-        ...marks.flatMap((mark, i) => [s('path', { d: `M${f(left)} ${f(y(mark))}H${width}`, class: mark ? null : 'tr-axis' }), s('text', { x: f(left - 8), y: f(y(mark) + 4), 'text-anchor': 'end' }, texts[i])]),
-        ...labelled(n, Math.floor((width - left) / (long(names) + BETWEEN)), interval !== 'hour').map((i) => {
+        ...marks.flatMap((mark, i) => [s('path', { d: `M${f(left)} ${f(y(mark))}H${width}`, class: mark ? null : 'tr-axis' }), s('text', { x: left - 8, y: f(y(mark) + letter / 2), 'text-anchor': 'end' }, texts[i])]),
+        ...labelled(n, (width - left) / (long(names) + ROOM * letter), interval !== 'hour').map((i) => {
           // A name at an edge ends there, and does not run over it.
-          const half = names[i].length * LETTER / 2;
-          return s('text', { x: f(Math.min(width - half, Math.max(left + half, x(i)))), y: height - 5, 'text-anchor': 'middle' }, names[i]);
+          const half = long([names[i]]) / 2;
+          return s('text', { x: f(Math.min(width - half, Math.max(left + half, x(i)))), y: height - letter, 'text-anchor': 'middle' }, names[i]);
         }));
-      draw(unknown, values.map((value, i) => (known(value) || Date.parse(buckets[i].start) > Date.parse(asOf) ? '' : box(x(i), zero, slot, zero - TOP))));
+      draw(unknown, values.map((value, i) => (known(value) || Date.parse(buckets[i].start) > Date.parse(asOf) ? '' : box(x(i), zero, slot, zero - letter))));
       draw(before, linePaths(earlier, x, y)[0]);
       if (line) return linePaths(values, x, y, (i) => i === current || buckets[Math.max(0, i - 1)].start < (since?.occupancy ?? '')).forEach((d, i) => draw(i ? dotted : whole, d));
       draw(bars, values.map((value, i) => (i === current ? '' : bar(i, value))));

@@ -167,6 +167,7 @@ function newControls(view) {
     setAttribute(file, 'href', new URL(`/api/owners/${encodeURIComponent(around.ownerId)}/${view.path()}&format=csv`, around.server).href);
     setAttribute(toTable, 'aria-pressed', String(choice.table));
     for (const { metric, total, change, svg } of charts) {
+      total.style.setProperty('--length', String(total.textContent?.length));
       const best = series[metric].reduce((/** @type {number} */ found, value, i, all) => ((value ?? -1) > (all[found] ?? -1) ? i : found), 0);
       setAttribute(svg, 'aria-label', say('summary', {
         metric: words[metric], span, total: total.textContent ?? '', change: change.textContent || words.none, best: formats.valueOf(metric, series[metric][best]), when: nameOf(buckets[best]),

@@ -201,6 +201,63 @@ describe('the trends', { concurrency: false }, () => {
     await fits(page, '320 px');
   }, { page: { bypassCSP: true, reducedMotion: 'reduce' } }));
 
+  for (const language of ['pt-BR', 'en', 'es']) {
+    test(`on a phone, with text of 100 and 200 %, no word and no number is cut: ${language}`, () => dashboard(browser, async ({ page, server }) => {
+      await page.addInitScript((name) => localStorage.setItem('hangarshare:language', name), language);
+      const devtools = await page.context().newCDPSession(page);
+      for (const standard of [16, 32]) {
+        await devtools.send('Page.setFontSizes', { fontSizes: { standard, fixed: 13 } });
+        for (const revenueToday of [4350, 123_529_388.89]) {
+          server.setMetrics('1', { revenueToday });
+          await page.goto('about:blank');
+          await page.goto(`${server.url}/#trends=30`);
+          await page.locator('.tr-place:not([hidden])').waitFor();
+          await page.locator('.tr-how summary').click();
+          await page.locator('.tr-how dl').waitFor();
+          for (const width of [360, 320]) {
+            await page.setViewportSize({ width, height: 800 });
+            await drawn(page);
+            const where = `${width} px, ${standard} px, ${revenueToday}`;
+            assert.equal(await page.locator('.tr-range').evaluate((one) => getComputedStyle(one).fontSize), `${standard}px`, where);
+            await fits(page, where);
+            const found = await page.evaluate(() => {
+              const root = document.querySelector('realtime-metrics-display').shadowRoot;
+              const texts = document.createTreeWalker(root.querySelector('.tr'), NodeFilter.SHOW_TEXT);
+              const [cut, broken] = [[], []];
+              for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+                const holder = text.parentElement;
+                if (!text.textContent.trim() || !holder.checkVisibility() || holder.closest('select, .sr')) continue;
+                const range = document.createRange();
+                range.selectNodeContents(text);
+                const room = holder.closest('.tr-chart, .tr-facts > div, button, .tr').getBoundingClientRect();
+                const { left, right } = range.getBoundingClientRect();
+                if (left < room.left || right > room.right) cut.push(`${text.textContent}: ${left} to ${right} in ${room.left} to ${room.right}`);
+                if (holder.matches('.tr-presets button, .tr-total > b') && new Set([...range.getClientRects()].map(({ top }) => top)).size > 1) broken.push(text.textContent);
+              }
+              // What is chosen is to be read.
+              for (const select of root.querySelectorAll('.tr select')) {
+                const size = parseFloat(getComputedStyle(select).fontSize);
+                if (select.getBoundingClientRect().width < 6 * size) cut.push(`a choice of ${select.getBoundingClientRect().width} px at ${size} px`);
+              }
+              // Names and numbers of an axis do not meet.
+              for (const anchor of ['end', 'middle']) {
+                for (const svg of root.querySelectorAll('.tr svg')) {
+                  const boxes = [...svg.querySelectorAll(`text[text-anchor=${anchor}]`)].map((one) => one.getBoundingClientRect());
+                  boxes.forEach((box, i) => {
+                    const next = boxes[i + 1];
+                    if (next && (anchor === 'end' ? next.bottom > box.top + box.height / 3 : next.left < box.right)) cut.push(`names of an axis meet: ${anchor} ${i}`);
+                  });
+                }
+              }
+              return { cut, broken };
+            });
+            assert.deepEqual(found, { cut: [], broken: [] }, where);
+          }
+        }
+      }
+    }, { page: { viewport: { width: 360, height: 800 }, reducedMotion: 'reduce' } }));
+  }
+
   test('by keyboard alone: every control in order, what each chart says, table, days and explanation', () => dashboard(browser, async ({ page }) => {
     await live(page);
     await page.locator('.trends header button').focus();
