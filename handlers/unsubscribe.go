@@ -43,8 +43,8 @@ type unsubscribeWords struct{ Language, Title, Ask, One, All, Done string }
 var unsubscribeLanguages = []unsubscribeWords{
 	{"pt-BR", "Avisos por e-mail", "Não quer mais receber estes e-mails?", "Não quero mais estes e-mails", "Não quero mais nenhum aviso por e-mail",
 		"Pronto: você não receberá mais estes e-mails. Na página, em preferências, você pode voltar atrás."},
-	{"en", "Notifications by e-mail", "Do you not want these e-mails any more?", "I do not want these e-mails any more", "I do not want any notifications by e-mail",
-		"Done: you will not get these e-mails any more. You can undo it on the page, in the preferences."},
+	{"en", "Notifications by e-mail", "Stop receiving these e-mails?", "I no longer want these e-mails", "I no longer want any notifications by e-mail",
+		"Done: you will no longer receive these e-mails. You can undo this on the page, in the preferences."},
 	{"es", "Avisos por correo", "¿No quiere recibir más estos correos?", "No quiero más estos correos", "No quiero más avisos por correo",
 		"Listo: no recibirá más estos correos. Puede deshacerlo en la página, en las preferencias."},
 }
