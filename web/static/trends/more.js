@@ -69,7 +69,7 @@ function newDays({ wording: { words }, choose }) {
 }
 
 /** How each number is calculated. @param {R.Wording['words']} words */
-const newHow = (words) => h('dl', null, ...[...COLUMNS, 'compare', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
+const newHow = (words) => h('dl', null, ...[...COLUMNS, 'comparison', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
 
 /**
  * All of that, with its words.

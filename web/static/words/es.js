@@ -11,7 +11,7 @@ export default {
   paused: 'Actualizaciones en pausa · {n} en espera', unconfirmedShort: 'sin confirmar',
   disconnectedShort: 'desconectado', unconfirmed: 'Sin confirmar',
   unconfirmedFor: 'Sin confirmar desde hace {span}', offline: 'Sin internet',
-  offlineHint: 'vuelve por sí solo con la red',
+  offlineHint: 'se reconecta solo cuando vuelva la red',
   disconnected: 'Desconectado - Intentando reconectar...', trying: 'intentando ahora',
   nextTry: 'próximo intento en {span}', partly: 'En vivo, incompleto',
   partlyRefused: 'el servidor no entregó los datos', partlyLate: 'los datos no llegaron',

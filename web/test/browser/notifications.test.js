@@ -211,15 +211,15 @@ describe('notifications', () => {
       await page.locator('owner-notifications').getByLabel('Nova reserva, E-mail').selectOption('digest');
       await page.locator('owner-notifications').getByText('nada mudou').waitFor();
       assert.equal(await page.locator('owner-notifications').getByLabel('Nova reserva, E-mail').inputValue(), 'off');
-      await page.locator('owner-notifications').getByLabel('Silêncio de').fill('23:00');
-      await page.waitForFunction(() => [...document.querySelector('owner-notifications').shadowRoot.querySelectorAll('input[type=time]')].some((one) => /** @type {HTMLInputElement} */ (one).value === '07:00' && one.closest('.field').textContent === 'até'));
+      await page.locator('owner-notifications').getByLabel('Silêncio a partir das').fill('23:00');
+      await page.waitForFunction(() => [...document.querySelector('owner-notifications').shadowRoot.querySelectorAll('input[type=time]')].some((one) => /** @type {HTMLInputElement} */ (one).value === '07:00' && one.closest('.field').textContent === 'até as'));
       assert.deepEqual([server.notes.settings.get('ana').quietFrom, server.notes.settings.get('ana').quietTo], ['23:00', '07:00'], 'both ends or none');
       await named(page, 'Pausar 8 h').click();
       await page.locator('owner-notifications').getByText(/Pausados até/).waitFor();
       const rule = page.locator('owner-notifications [data-rule=occupancy_low]');
       await rule.getByLabel('Abaixo de (%)').fill('45');
       await rule.getByLabel('Abaixo de (%)').press('Tab');
-      await rule.getByText(/mudada por .Ana Souza./).waitFor();
+      await rule.getByText(/alterada por .Ana Souza./).waitFor();
       assert.deepEqual(server.notes.account('1').rules.find((/** @type {any} */ one) => one.kind === 'occupancy_low').params, { percent: 45 });
       await named(page, 'Voltar').click();
       await notes(page).first().waitFor();

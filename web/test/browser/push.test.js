@@ -149,7 +149,7 @@ test('devices are listed, tested and removed, and what was sent is told', async 
   await device.getByRole('button', { name: 'Testar: Firefox' }).click();
   await page.waitForFunction(() => globalThis.told.length > 1);
   assert.equal(await page.evaluate(() => globalThis.told[1]), 'Um teste a cada dez segundos: espere um pouco.');
-  await section.getByText('O que me foi enviado').click();
+  await section.getByText('O que foi enviado para mim').click();
   await section.getByText('Nada ainda.').waitFor();
   await device.getByRole('button', { name: 'Remover: Firefox' }).click();
   await device.waitFor({ state: 'detached' });

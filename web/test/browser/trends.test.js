@@ -346,12 +346,15 @@ describe('the trends', { concurrency: false }, () => {
     await page.getByRole('button', { name: '90 dias', exact: true }).click();
     await page.getByRole('button', { name: 'Ver como tabela' }).click();
     await page.locator('.tr-sheet tbody tr').nth(89).waitFor();
+    await page.locator('.tr-how summary').click();
+    await page.locator('.tr-how dl').waitFor();
     await page.setViewportSize({ width: 718, height: 1000 });
     await page.emulateMedia({ media: 'print' });
     await drawn(page);
     for (const control of ['.trends .tool', '.tr label', '.tr select']) assert.equal(await page.locator(`${control}:visible`).count(), 0, control);
     for (const told of ['.tr-range', '.tr .basis', '.tr-legend', '.tr-facts', '[data-chart=revenue] svg', '[data-chart=occupancy] .tr-total']) assert.ok(await page.locator(told).first().isVisible(), told);
     await page.locator('.tr-legend').getByText('período anterior').waitFor();
+    assert.doesNotMatch(await page.locator('.tr').innerText(), /Comparar com/, 'a choice is not asked of paper');
     const cut = await page.locator('.tr-sheet').evaluate((sheet) => [sheet.scrollHeight - sheet.clientHeight, sheet.scrollWidth - sheet.clientWidth]);
     assert.deepEqual(cut, [0, 0], 'nothing of the table is cut off');
     await fits(page, 'paper');
@@ -485,7 +488,7 @@ describe('the trends', { concurrency: false }, () => {
         for (const { duration } of list.getEntries()) globalThis.longest = Math.max(globalThis.longest, duration);
       }).observe({ type: 'longtask' });
     });
-    await page.evaluate(() => (location.hash = 'trends=today'));
+    await page.evaluate(() => (location.hash = 'trends=90&table=1'));
     await page.locator('.trends header button').click();
     await page.locator('.tr-sheet tbody tr').nth(399).waitFor();
     assert.equal(await page.locator('.tr-sheet tbody tr').count(), 400);

@@ -11,7 +11,7 @@ export default {
   uncertain: 'Dates to check ({n})', moved: 'It is {day} now', goToday: 'Go to today',
   none: 'No hangar yet.', turnover: 'turnover in {n}', turnoverDay: 'turnover on the same day',
   stays: 'Bookings of {hangar}, {day}', hidden: 'not listed', comes: 'arrives',
-  goes: 'leaves', remains: 'stays', nobody: 'Nobody.', overbooked: 'over-booked', missing: '?',
+  goes: 'leaves', remains: 'stays', nobody: 'Nobody.', overbooked: 'overbooked', missing: '?',
   keys: 'Arrows move by day and hangar; Page Up and Page Down by window; T goes to today; Enter opens.',
   guests: 'Too many bookings to draw: the counts have all of them.', feeds: 'Other calendars',
 };

@@ -11,7 +11,7 @@ export default {
   uncertain: 'Fechas por revisar ({n})', moved: 'Ahora es {day}', goToday: 'Ir a hoy',
   none: 'Ningún hangar todavía.', turnover: 'cambio en {n}', turnoverDay: 'cambio el mismo día',
   stays: 'Reservas de {hangar}, {day}', hidden: 'no publicado', comes: 'llega', goes: 'sale',
-  remains: 'sigue', nobody: 'Nadie.', overbooked: 'sobre las plazas', missing: '?',
+  remains: 'sigue', nobody: 'Nadie.', overbooked: 'por encima de las plazas', missing: '?',
   keys: 'Las flechas cambian de día y hangar; Page Up y Page Down, de período; T lleva a hoy; Enter abre.',
-  guests: 'Demasiadas reservas para dibujar: los números las cuentan todas.', feeds: 'Otras agendas',
+  guests: 'Demasiadas reservas para dibujar: los números las cuentan todas.', feeds: 'Otros calendarios',
 };

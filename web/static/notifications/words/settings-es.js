@@ -1,10 +1,10 @@
 /** The words of the preferences in Spanish. @type {import('../shapes.js').Settings} */
 export default {
-  what: 'Qué avisar', whatHint: 'Vale para usted, en esta cuenta.', saved: 'Guardado.', locked: 'No se puede desactivar.',
-  channels: { inApp: 'Página', push: 'Aparato', mail: 'Correo' },
+  what: 'De qué avisar', whatHint: 'Vale para usted, en esta cuenta.', saved: 'Guardado.', locked: 'No se puede desactivar.',
+  channels: { inApp: 'Página', push: 'Dispositivo', mail: 'Correo' },
   modes: { now: 'al instante', digest: 'en el resumen', off: 'no' }, usual: 'Por defecto: {mode}',
-  when: 'Cuándo avisar', quietFrom: 'Silencio de', quietTo: 'a', quietDays: 'Empezando el',
-  quietHint: 'En silencio nada sale al dispositivo ni por correo, salvo lo urgente; después, sí.',
+  when: 'Cuándo avisar', quietFrom: 'Silencio desde las', quietTo: 'hasta las', quietDays: 'Días en que empieza el silencio',
+  quietHint: 'Durante el silencio nada llega a los dispositivos ni por correo, salvo lo urgente; lo demás llega después.',
   weekdays: ['dom', 'lun', 'mar', 'mié', 'jue', 'vie', 'sáb'], zone: 'Zona horaria', accountZone: 'la de la cuenta',
   lang: 'Idioma de los avisos', digest: 'Resumen por correo', digestAt: 'Hora del resumen',
   digests: { off: 'nunca', day: 'cada día', week: 'cada semana' },
@@ -12,8 +12,8 @@ export default {
   hour: 'Pausar 1 h', eight: 'Pausar 8 h', week: 'Pausar 1 semana', private: 'Sin nombres ni importes',
   privateHint: 'Lo que muestra el dispositivo o llega por correo no dice quién ni cuánto.',
   rules: 'Reglas de la cuenta', rulesHint: 'Valen para todos los miembros de esta cuenta.',
-  params: { hours: 'Horas', percent: 'Por debajo de (%)', at: 'A las' },
-  ruleDefault: 'como viene de fábrica', ruleChanged: 'cambiada el {time}', ruleChangedBy: 'cambiada por {who}, {time}',
+  params: { hours: 'Horas', percent: 'Por debajo de (%)', at: 'Hora' },
+  ruleDefault: 'por defecto', ruleChanged: 'cambiada el {time}', ruleChangedBy: 'cambiada por {who}, {time}',
   pageLanguage: 'el de la página',
   languages: { 'pt-BR': 'Português', en: 'English', es: 'Español' },
 };

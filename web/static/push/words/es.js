@@ -16,12 +16,12 @@ export default {
   test: 'Probar', remove: 'Quitar', tooSoon: 'Una prueba cada diez segundos: espere un poco.',
   results: {
     sent: 'Enviado: el aviso debe aparecer en un momento.', unavailable: 'El servicio de avisos del navegador no responde ahora.',
-    gone: 'Este dispositivo ya no existe y fue quitado.', refused: 'El servicio de avisos rechazó el mensaje.',
+    gone: 'Este dispositivo ya no existe y se quitó.', refused: 'El servicio de avisos rechazó el mensaje.',
     misconfigured: 'El servicio de avisos rechaza este servidor: avise a quien lo opera.',
   },
-  sent: 'Lo que se me envió', nothingSent: 'Nada todavía.', opened: 'abierto', channels: { push: 'Dispositivo', mail: 'Correo' },
+  sent: 'Lo que se me ha enviado', nothingSent: 'Nada todavía.', opened: 'abierto', channels: { push: 'Dispositivo', mail: 'Correo' },
   outcomes: {
     waiting: 'en espera, desde', sent: 'enviado', merged: 'enviado con otro', expired: 'venció', read: 'ya leído', resolved: 'ya resuelto', off: 'desactivado',
-    no_member: 'sin acceso a la cuenta', signed_out: 'sesión terminada', not_set_up: 'no configurado', no_address: 'sin dirección', empty: 'nada que decir', gone: 'dispositivo quitado', refused: 'rechazado',
+    no_member: 'sin acceso a la cuenta', signed_out: 'sesión terminada', not_set_up: 'no configurado', no_address: 'sin dirección', empty: 'nada que avisar', gone: 'dispositivo quitado', refused: 'rechazado',
   },
 };

@@ -19,9 +19,9 @@ export default {
     gone: 'Este aparelho não existe mais e foi removido.', refused: 'O serviço de avisos recusou a mensagem.',
     misconfigured: 'O serviço de avisos recusa este servidor: avise quem o opera.',
   },
-  sent: 'O que me foi enviado', nothingSent: 'Nada ainda.', opened: 'aberto', channels: { push: 'Aparelho', mail: 'E-mail' },
+  sent: 'O que foi enviado para mim', nothingSent: 'Nada ainda.', opened: 'aberto', channels: { push: 'Aparelho', mail: 'E-mail' },
   outcomes: {
-    waiting: 'à espera, a partir de', sent: 'enviado', merged: 'enviado com outro', expired: 'venceu', read: 'já lido', resolved: 'já resolvido', off: 'desligado',
-    no_member: 'sem acesso à conta', signed_out: 'sessão encerrada', not_set_up: 'não configurado', no_address: 'sem endereço', empty: 'nada a dizer', gone: 'aparelho removido', refused: 'recusado',
+    waiting: 'aguardando, a partir de', sent: 'enviado', merged: 'enviado com outro', expired: 'venceu', read: 'já lido', resolved: 'já resolvido', off: 'desligado',
+    no_member: 'sem acesso à conta', signed_out: 'sessão encerrada', not_set_up: 'não configurado', no_address: 'sem endereço', empty: 'nada a avisar', gone: 'aparelho removido', refused: 'recusado',
   },
 };

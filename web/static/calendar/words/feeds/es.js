@@ -4,7 +4,7 @@
  */
 export default {
   about: 'Una dirección secreta que Google Calendar, Outlook u otro portal lee sin contraseña. Cada uno actualiza a su ritmo: Google, cada 8 a 24 horas.',
-  refused: 'Solo propietarios y gestores crean direcciones para otras agendas.',
+  refused: 'Solo propietarios y gestores crean direcciones para otros calendarios.',
   tooManyFeeds: 'La cuenta tiene 100 direcciones: revoque una que ya nadie lee.',
   failed: 'No llegó respuesta.', noFeeds: 'Ninguna dirección todavía.',
   label: 'Nombre', labelHint: 'Dónde se usará, como “Airbnb”', which: 'Reservas de',
