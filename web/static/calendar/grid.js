@@ -4,7 +4,7 @@
  */
 import { h, setAttribute, setText, tint } from '../dom.js';
 import { visible } from '../state/wording.js';
-import { occupies, part, staysOn, turnovers, weekday } from './state.js';
+import { occupies, part, staysByDay, turnovers, weekday } from './state.js';
 
 /** A turnover with less than an hour asks for attention. */
 const SHORT_H = 1;
@@ -75,13 +75,21 @@ export function newGrid(tools) {
     keys[key]();
   }
 
+  /** How many spaces are taken, in words. Most cells say the same. @type {Map<string, string>} */
+  const takings = new Map();
+  const taking = (/** @type {number} */ taken, /** @type {number} */ spaces) => {
+    const key = `${taken}/${spaces}`;
+    if (!takings.has(key)) takings.set(key, sayMany('spaces', spaces, { taken }));
+    return takings.get(key) ?? '';
+  };
+
   /**
    * What a day is in words.
    * @param {string} name @param {number} day
    * @param {{nights: number, spaces: number, arrivals: number, departures: number}} counts
    */
   const describeDay = (name, day, { nights, spaces, arrivals, departures }, over = 0) => joined([
-    say('cell', { hangar: name, day: names[day], of: sayMany('spaces', spaces, { taken: nights }) }),
+    say('cell', { hangar: name, day: names[day], of: taking(nights, spaces) }),
     arrivals > 0 && sayMany('arriving', arrivals), departures > 0 && sayMany('leaving', departures), over > 0 && say('over', { n: over }),
   ], ', ');
 
@@ -126,7 +134,7 @@ export function newGrid(tools) {
     const number = h('b');
     const place = h('small');
     const { node: row, head, cells, parts } = newRow('', [number, place], 'gridcell', () => [], async (day) => {
-      const stays = staysOn(data, own(), day);
+      const stays = staysByDay(data, own())[day];
       if (stays.length === 1) return open(stays[0].bookingId);
       return (await import('./day.js')).showDay(tools, data, hangar, day, stays);
     });
@@ -159,12 +167,15 @@ export function newGrid(tools) {
       const texts = new Map(stays.map((stay) => [stay, describe(tools, stay)]));
       row.style.setProperty('--lanes', String(Math.min(MAX_LANES, Math.max(isOpen ? spaces : 1, ...stays.map((stay) => stay.lane + 1)))));
       row.classList.toggle('cal-open', isOpen);
+      const staying = staysByDay(data, stays);
       cells.forEach((cell, day) => {
         setAttribute(cell, 'data-text', isOpen ? over[day] > 0 && `+${over[day]}` : `${nights[day]}/${spaces}`);
         cell.classList.toggle('over', over[day] > 0);
-        cell.style.setProperty('--part', String(spaces > 0 ? Math.min(1, nights[day] / spaces) : 0));
+        // Cells without a style of their own share one, and most are such.
+        if (isOpen || spaces <= 0 || nights[day] === 0) cell.style.removeProperty('--part');
+        else cell.style.setProperty('--part', String(Math.min(1, nights[day] / spaces)));
         const label = describeDay(hangarNumber, day, { nights: nights[day], spaces, arrivals: arrivals[day], departures: departures[day] }, over[day]);
-        const guests = staysOn(data, stays, day);
+        const guests = staying[day];
         setAttribute(cell, 'aria-label', guests.length > 3 ? label : joined([label, guests.map((stay) => texts.get(stay)).join('; ')], '. '));
       });
       const gaps = turnovers(stays, data.precision === 'instant');

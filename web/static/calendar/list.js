@@ -4,7 +4,7 @@
  */
 import { h } from '../dom.js';
 import { formatHour, visible } from '../state/wording.js';
-import { occupies, staysOn } from './state.js';
+import { occupies, staysByDay } from './state.js';
 
 /** @param {C.Tools} tools */
 export function newList({ open, wording }) {
@@ -15,9 +15,10 @@ export function newList({ open, wording }) {
     /** @param {C.Page} data */
     update(data) {
       const hangars = new Map(data.hangars.map((hangar) => [hangar.hangarId, hangar]));
+      const staying = staysByDay(data, data.stays);
       node.replaceChildren(...data.days.map((day, i) => {
         /** @type {[number, C.Stay][]} */
-        const entries = staysOn(data, data.stays, i).map((stay) => [
+        const entries = staying[i].map((stay) => [
           stay.checkInDate.startsWith(day.date) ? 0 : stay.checkOutDate.startsWith(day.date) ? 1 : 2, stay,
         ]);
         // With dates alone a guest leaves at the first instant of a day that is no longer theirs.

@@ -57,12 +57,12 @@ export function turnovers(stays, hours) {
   return found;
 }
 
-/**
- * Those of some stays that a day concerns.
- * @param {C.Page} window @param {C.Stay[]} stays @param {number} day
- */
-export function staysOn({ days }, stays, day) {
-  const from = Date.parse(days[day].start);
-  const to = from + days[day].hours * 3_600_000;
-  return stays.filter((stay) => Date.parse(stay.checkInDate) < to && Date.parse(stay.checkOutDate) > from);
+/** Of each day those of some stays that it concerns. @param {C.Page} window @param {C.Stay[]} stays */
+export function staysByDay({ days }, stays) {
+  const times = stays.map((stay) => [Date.parse(stay.checkInDate), Date.parse(stay.checkOutDate)]);
+  return days.map(({ start, hours }) => {
+    const from = Date.parse(start);
+    const to = from + hours * 3_600_000;
+    return stays.filter((_, i) => times[i][0] < to && times[i][1] > from);
+  });
 }

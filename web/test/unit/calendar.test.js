@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { apply, assignLanes, newChanges } from '../../static/calendar/changes.js';
-import { addDays, append, part, staysOn, turnovers, weekday } from '../../static/calendar/state.js';
+import { addDays, append, part, staysByDay, turnovers, weekday } from '../../static/calendar/state.js';
 
 const stay = (bookingId, from, to, change = {}) => ({
   bookingId, hangarId: 'h', lane: 0, status: 'confirmed', guestName: 'Ana', checkInDate: `2026-03-${from}:00-03:00`, checkOutDate: `2026-03-${to}:00-03:00`,
@@ -96,7 +96,7 @@ test('turnovers: hours between, none at all, and none where bookings have no hou
 
 test('a day has the stays that reach into it', () => {
   const window = page([stay('1', '09T14:00', '10T00:00'), stay('2', '10T23:59', '12T00:00')]);
-  assert.deepEqual([0, 1, 2].map((i) => staysOn(window, window.stays, i).map((one) => one.bookingId)), [['2'], ['2'], []]);
+  assert.deepEqual(staysByDay(window, window.stays).map((stays) => stays.map((one) => one.bookingId)), [['2'], ['2'], []]);
 });
 
 for (const folder of ['words', 'words/feeds']) {
