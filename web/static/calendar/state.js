@@ -57,7 +57,10 @@ export function turnovers(stays, hours) {
   return found;
 }
 
-/** Of each day those of some stays that it concerns. @param {C.Page} window @param {C.Stay[]} stays */
+/**
+ * Of each day those of some stays that it concerns.
+ * @param {C.Page} window @param {C.Stay[]} stays
+ */
 export function staysByDay({ days }, stays) {
   const times = stays.map((stay) => [Date.parse(stay.checkInDate), Date.parse(stay.checkOutDate)]);
   return days.map(({ start, hours }) => {
