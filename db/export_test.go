@@ -130,3 +130,28 @@ func (o *Deliveries) ExplainClaim(ctx context.Context, limit int) (plan string, 
 	err = o.store.pool.GetContext(ctx, &plan, "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+claimQuery, limit, deliveryLease.Seconds(), after.notBefore, after.id)
 	return plan, err
 }
+
+// UpkeepQuery is a statement by which something is kept, in a transaction with some settings.
+// Values are parameters for it, as EXECUTE has them.
+type UpkeepQuery struct {
+	Text, Values string
+	Settings     []string
+}
+
+// UpkeepQueries are the statements that keep the projection, the trends and the notifications.
+func (s *Store) UpkeepQueries() map[string]UpkeepQuery {
+	q, views, making := s.now.Load().sql, []string{byIndex}, []string{onePlan}
+	return map[string]UpkeepQuery{
+		"projection": {q.projection.apply, "", views},
+		"lag":        {q.trends.lag, "", views}, "notes": {q.trends.notes, "", views},
+		"capacity": {q.trends.capacity, "", views}, "trends": {q.trends.apply, "", views},
+		"cursor": {holdCursorQuery, "", making}, "move": {moveCursorQuery, "(1, 1, now())", making},
+		"revisions": {revisionsQuery, "('{owner 1}')", making}, "open": {openGroupsQuery, "('{owner 1}', 600)", making},
+		"grow":       {growQuery, "('{1}', '{1}', '{\"{}\"}', '{now}', '{1}')", making},
+		"insert":     {insertQuery, "('{owner 1}', '{\"\"}', '{unpaid}', '{new}', '{unpaid:new}', '{1}', '{1}', '{\"{}\"}', '{1}', '{now}', '{\"\"}')", making},
+		"deliveries": {q.notifications.deliveries, "('{1}', '{1}', '{\"\"}', '{unpaid}', '{1}', '{unpaid}', '{now}', '{now}', '{false}', '{1}', '{mail}')", making},
+		"unresolved": {unresolvedQuery, "('{owner 1}', '{unpaid:1}')", making},
+		"end":        {endGroupsQuery, "('{owner 1}', '{unpaid:1}', '{2}')", making},
+		"note":       {noteQuery, "('{}')", making},
+	}
+}

@@ -38,11 +38,9 @@ func inSnapshot[T any](ctx context.Context, s *Store, w *written, answer func(se
 			return none, err
 		}
 		defer tx.Rollback()
+		asking := transaction{tx, w.prepared}
 		return answer(func(into any, query string, args ...any) error {
-			if statement := w.prepared[query]; statement != nil {
-				return tx.StmtxContext(ctx, statement).SelectContext(ctx, into, args...)
-			}
-			return tx.SelectContext(ctx, into, query, args...)
+			return asking.SelectContext(ctx, into, query, args...)
 		})
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -108,13 +109,13 @@ func (s patientStatement) QueryContext(ctx context.Context, args []driver.NamedV
 }
 
 // beginOwn begins a transaction that writes tables of ours, where one waits for another
-// however long it takes.
-func beginOwn(ctx context.Context, pool *sqlx.DB) (*sqlx.Tx, error) {
+// however long it takes. settings are more that it begins with.
+func beginOwn(ctx context.Context, pool *sqlx.DB, settings ...string) (*sqlx.Tx, error) {
 	tx, err := pool.BeginTxx(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = 0`); err != nil {
+	if _, err := tx.ExecContext(ctx, strings.Join(append(settings, `SET LOCAL lock_timeout = 0`), "; ")); err != nil {
 		return nil, fmt.Errorf("begin: %w", errors.Join(err, tx.Rollback()))
 	}
 	return tx, nil

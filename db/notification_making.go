@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 )
 
@@ -85,10 +84,10 @@ func NotifierConsumer() Consumer {
 func (n *Notices) Cursor(ctx context.Context) (NotifierCursor, error) {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	return readNotifier(ctx, n.store.pool, "")
+	return readNotifier(ctx, n.store.pool, cursorQuery)
 }
 
-func readNotifier(ctx context.Context, q sqlx.QueryerContext, lock string) (c NotifierCursor, err error) {
+func readNotifier(ctx context.Context, by asker, query string) (c NotifierCursor, err error) {
 	var row struct {
 		Batch  sql.NullInt64
 		Mark   uint32
@@ -97,8 +96,7 @@ func readNotifier(ctx context.Context, q sqlx.QueryerContext, lock string) (c No
 		Behind bool
 		Missed int64
 	}
-	err = sqlx.GetContext(ctx, q, &row, `SELECT batch, mark, epoch::text AS epoch, ran_at, behind, missed FROM realtime.notifier `+lock)
-	if err != nil {
+	if err := by.GetContext(ctx, &row, query); err != nil {
 		return c, fmt.Errorf("read how far notifications were made: %w", Explain(err))
 	}
 	return NotifierCursor{row.Batch.Int64, row.Mark, row.Epoch.String, row.RanAt.Time, row.Batch.Valid, row.Behind, row.Missed}, nil
@@ -108,7 +106,7 @@ func readNotifier(ctx context.Context, q sqlx.QueryerContext, lock string) (c No
 // anew after the log lost a part, or a history begins. What clients hold of an earlier history
 // counts for nothing then: revisions go on beyond any that it can have had.
 func (n *Notices) Begin(ctx context.Context, was NotifierCursor, epoch string, batch int64, mark uint32, now time.Time) error {
-	return n.transact(ctx, was, func(ctx context.Context, tx *sqlx.Tx) error {
+	return n.transact(ctx, was, func(ctx context.Context, tx transaction) error {
 		if was.Begun && was.Epoch != epoch {
 			if err := restart(ctx, tx); err != nil {
 				return err
@@ -126,7 +124,7 @@ func (n *Notices) Begin(ctx context.Context, was NotifierCursor, epoch string, b
 
 // Follow keeps the cursor where it is and notes another history, whose batches go on from it.
 func (n *Notices) Follow(ctx context.Context, was NotifierCursor, epoch string) error {
-	return n.transact(ctx, was, func(ctx context.Context, tx *sqlx.Tx) error {
+	return n.transact(ctx, was, func(ctx context.Context, tx transaction) error {
 		if err := restart(ctx, tx); err != nil {
 			return err
 		}
@@ -137,7 +135,7 @@ func (n *Notices) Follow(ctx context.Context, was NotifierCursor, epoch string) 
 
 // restart has every client read its list again. Milliseconds since 1970 are more than revisions
 // ever counted.
-func restart(ctx context.Context, tx *sqlx.Tx) error {
+func restart(ctx context.Context, tx transaction) error {
 	var owners []string
 	err := tx.SelectContext(ctx, &owners, `UPDATE realtime.notification_accounts SET
 		revision = greatest(revision + 1, (date_part('epoch', pg_catalog.clock_timestamp()) * 1000)::bigint),
@@ -149,15 +147,16 @@ func restart(ctx context.Context, tx *sqlx.Tx) error {
 }
 
 // transact runs do while it holds the cursor, if that is still where it was.
-func (n *Notices) transact(ctx context.Context, was NotifierCursor, do func(context.Context, *sqlx.Tx) error) error {
+func (n *Notices) transact(ctx context.Context, was NotifierCursor, do func(context.Context, transaction) error) error {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
-	tx, err := beginOwn(ctx, n.store.pool)
+	own, err := beginOwn(ctx, n.store.pool, onePlan)
 	if err != nil {
 		return fmt.Errorf("make notifications: %w", Explain(err))
 	}
-	defer tx.Rollback()
-	now, err := readNotifier(ctx, tx, "FOR UPDATE")
+	defer own.Rollback()
+	tx := transaction{own, n.store.now.Load().prepared}
+	now, err := readNotifier(ctx, tx, holdCursorQuery)
 	if err != nil {
 		return err
 	}
@@ -176,9 +175,9 @@ func (n *Notices) transact(ctx context.Context, was NotifierCursor, do func(cont
 // Make makes notifications of what happened, and moves the cursor from was to now, at once: its
 // batch, mark and RanAt. ended are groups whose unresolved notifications are over.
 func (n *Notices) Make(ctx context.Context, was, now NotifierCursor, happened []Happening, ended []EndedGroup) (made Made, err error) {
-	err = n.transact(ctx, was, func(ctx context.Context, tx *sqlx.Tx) error {
+	err = n.transact(ctx, was, func(ctx context.Context, tx transaction) error {
 		made = Made{} // of a try before
-		if _, err := tx.ExecContext(ctx, `UPDATE realtime.notifier SET batch = $1, mark = $2, ran_at = $3, at = now()`, now.Batch, now.Mark, now.RanAt); err != nil {
+		if _, err := tx.ExecContext(ctx, moveCursorQuery, now.Batch, now.Mark, now.RanAt); err != nil {
 			return err
 		}
 		return n.make(ctx, tx, happened, ended, &made)
@@ -211,7 +210,7 @@ type openNotification struct {
 	Key, Doer string    `db:"-"`
 }
 
-func (n *Notices) make(ctx context.Context, tx *sqlx.Tx, happened []Happening, ended []EndedGroup, made *Made) error {
+func (n *Notices) make(ctx context.Context, tx transaction, happened []Happening, ended []EndedGroup, made *Made) error {
 	owners := map[string]bool{}
 	for _, h := range happened {
 		owners[h.OwnerID] = true
@@ -255,14 +254,12 @@ func (n *Notices) make(ctx context.Context, tx *sqlx.Tx, happened []Happening, e
 }
 
 // nextRevisions gives each account its next revision. The locks are taken in one order.
-func nextRevisions(ctx context.Context, tx *sqlx.Tx, owners []string) (map[string]int64, error) {
+func nextRevisions(ctx context.Context, tx asker, owners []string) (map[string]int64, error) {
 	var rows []struct {
 		OwnerID  string `db:"owner_id"`
 		Revision int64
 	}
-	err := tx.SelectContext(ctx, &rows, `INSERT INTO realtime.notification_accounts AS a (owner_id, revision)
-		SELECT o, 1 FROM pg_catalog.unnest($1::text[]) AS o ORDER BY o COLLATE "C"
-		ON CONFLICT (owner_id) DO UPDATE SET revision = a.revision + 1 RETURNING owner_id, revision`, pq.Array(owners))
+	err := tx.SelectContext(ctx, &rows, revisionsQuery, pq.Array(owners))
 	revisions := make(map[string]int64, len(rows))
 	for _, r := range rows {
 		revisions[r.OwnerID] = r.Revision
@@ -271,11 +268,8 @@ func nextRevisions(ctx context.Context, tx *sqlx.Tx, owners []string) (map[strin
 }
 
 // openGroups reads the unread notifications of accounts that more may be counted into.
-func openGroups(ctx context.Context, tx *sqlx.Tx, owners []string) (open []*openNotification, err error) {
-	err = tx.SelectContext(ctx, &open, `SELECT n.id, n.owner_id, coalesce(n.user_id, '') AS user_id, n.kind, n.group_key,
-			n.created_at > now() - interval '1 minute' AS recent
-		FROM realtime.notifications n WHERE n.owner_id = ANY ($1::text[]) AND n.created_at > now() - make_interval(secs => $2) AND `+isUnread+`
-		ORDER BY n.id`, pq.Array(owners), groupTime.Seconds())
+func openGroups(ctx context.Context, tx transaction, owners []string) (open []*openNotification, err error) {
+	err = tx.SelectContext(ctx, &open, openGroupsQuery, pq.Array(owners), groupTime.Seconds())
 	return open, err
 }
 
@@ -343,7 +337,7 @@ func ofManyHangars(facts []byte) []byte {
 }
 
 // grow counts more into notifications that are there.
-func grow(ctx context.Context, tx *sqlx.Tx, grown []*openNotification, revisions map[string]int64) (int, error) {
+func grow(ctx context.Context, tx transaction, grown []*openNotification, revisions map[string]int64) (int, error) {
 	if len(grown) == 0 {
 		return 0, nil
 	}
@@ -354,16 +348,13 @@ func grow(ctx context.Context, tx *sqlx.Tx, grown []*openNotification, revisions
 		ids, counts, revs = append(ids, o.ID), append(counts, int64(o.Count)), append(revs, revisions[o.OwnerID])
 		facts, times = append(facts, o.Facts), append(times, o.At)
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE realtime.notifications n SET count = n.count + g.count, facts = g.facts::json, happened_at = g.at, revision = g.revision, news = g.revision
-		FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::int[]), pg_catalog.unnest($3::text[]),
-			pg_catalog.unnest($4::timestamptz[]), pg_catalog.unnest($5::bigint[])) AS g(id, count, facts, at, revision)
-		WHERE n.id = g.id`, pq.Array(ids), pq.Array(counts), pq.Array(facts), pq.Array(times), pq.Array(revs))
+	_, err := tx.ExecContext(ctx, growQuery, pq.Array(ids), pq.Array(counts), pq.Array(facts), pq.Array(times), pq.Array(revs))
 	return len(grown), err
 }
 
 // insert writes new notifications, and their deliveries. What has a key that is there already is
 // left out.
-func (n *Notices) insert(ctx context.Context, tx *sqlx.Tx, fresh []*openNotification, revisions map[string]int64) (int, error) {
+func (n *Notices) insert(ctx context.Context, tx transaction, fresh []*openNotification, revisions map[string]int64) (int, error) {
 	if len(fresh) == 0 {
 		return 0, nil
 	}
@@ -385,16 +376,7 @@ func (n *Notices) insert(ctx context.Context, tx *sqlx.Tx, fresh []*openNotifica
 		Severity int64
 		Read     bool
 	}
-	err := tx.SelectContext(ctx, &made, `
-		INSERT INTO realtime.notifications (owner_id, user_id, kind, key, group_key, count, severity, facts, revision, news, happened_at, read_at, read_by)
-		SELECT owner_id, nullif(user_id, ''), kind, key, group_key, count, severity, facts::json, revision, revision, at,
-			CASE WHEN doer <> '' THEN now() END, nullif(doer, '')
-		FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[]),
-			pg_catalog.unnest($5::text[]), pg_catalog.unnest($6::int[]), pg_catalog.unnest($7::smallint[]), pg_catalog.unnest($8::text[]),
-			pg_catalog.unnest($9::bigint[]), pg_catalog.unnest($10::timestamptz[]), pg_catalog.unnest($11::text[])) WITH ORDINALITY
-			AS f(owner_id, user_id, kind, key, group_key, count, severity, facts, revision, at, doer, n)
-		ORDER BY n ON CONFLICT (owner_id, coalesce(user_id, ''), key) DO NOTHING
-		RETURNING id, owner_id, coalesce(user_id, '') AS user_id, kind, severity, read_at IS NOT NULL AS read`,
+	err := tx.SelectContext(ctx, &made, insertQuery,
 		pq.Array(owners), pq.Array(users), pq.Array(kinds), pq.Array(keys), pq.Array(groups), pq.Array(counts), pq.Array(severities),
 		pq.Array(facts), pq.Array(revs), pq.Array(times), pq.Array(doers))
 	if err != nil || len(n.Channels) == 0 {
@@ -429,7 +411,7 @@ func kindArrays() []any {
 }
 
 // unresolved returns those of some groups that have unresolved notifications.
-func unresolved(ctx context.Context, tx *sqlx.Tx, ended []EndedGroup) (some []EndedGroup, err error) {
+func unresolved(ctx context.Context, tx transaction, ended []EndedGroup) (some []EndedGroup, err error) {
 	if len(ended) == 0 {
 		return nil, nil
 	}
@@ -438,9 +420,7 @@ func unresolved(ctx context.Context, tx *sqlx.Tx, ended []EndedGroup) (some []En
 		OwnerID string `db:"owner_id"`
 		Group   string `db:"group_key"`
 	}
-	err = tx.SelectContext(ctx, &rows, `SELECT DISTINCT e.owner_id, e.group_key
-		FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS e(owner_id, group_key)
-		JOIN realtime.notifications n ON n.owner_id = e.owner_id AND n.group_key = e.group_key AND n.resolved_at IS NULL`, pq.Array(owners), pq.Array(groups))
+	err = tx.SelectContext(ctx, &rows, unresolvedQuery, pq.Array(owners), pq.Array(groups))
 	for _, r := range rows {
 		some = append(some, EndedGroup{r.OwnerID, r.Group})
 	}
@@ -458,7 +438,7 @@ func endedArrays(ended []EndedGroup) (owners, groups []string) {
 }
 
 // endGroups resolves the notifications of groups.
-func endGroups(ctx context.Context, tx *sqlx.Tx, ended []EndedGroup, revisions map[string]int64) (int, error) {
+func endGroups(ctx context.Context, tx transaction, ended []EndedGroup, revisions map[string]int64) (int, error) {
 	if len(ended) == 0 {
 		return 0, nil
 	}
@@ -467,9 +447,7 @@ func endGroups(ctx context.Context, tx *sqlx.Tx, ended []EndedGroup, revisions m
 	for _, e := range ended {
 		revs = append(revs, revisions[e.OwnerID])
 	}
-	result, err := tx.ExecContext(ctx, `UPDATE realtime.notifications n SET resolved_at = now(), revision = e.revision
-		FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::bigint[])) AS e(owner_id, group_key, revision)
-		WHERE n.owner_id = e.owner_id AND n.group_key = e.group_key AND n.resolved_at IS NULL`, pq.Array(owners), pq.Array(groups), pq.Array(revs))
+	result, err := tx.ExecContext(ctx, endGroupsQuery, pq.Array(owners), pq.Array(groups), pq.Array(revs))
 	if err != nil {
 		return 0, err
 	}

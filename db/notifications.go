@@ -245,14 +245,12 @@ type NotificationSignIn struct {
 const TypeNote = ".note"
 
 // noteNotifications writes a note into the log, in a transaction that changed what it is about.
-func noteNotifications(ctx context.Context, tx sqlx.ExecerContext, note NotificationNote) error {
+func noteNotifications(ctx context.Context, tx asker, note NotificationNote) error {
 	text, err := json.Marshal(note)
 	if err != nil {
 		return fmt.Errorf("encode a note: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `WITH noted AS (INSERT INTO realtime.events (type, data) VALUES ('`+TypeNote+`', $1::json) RETURNING true)
-		SELECT realtime.ring() FROM noted`, string(text))
-	if err != nil {
+	if _, err = tx.ExecContext(ctx, noteQuery, string(text)); err != nil {
 		return fmt.Errorf("tell of notifications: %w", err)
 	}
 	return nil

@@ -44,9 +44,8 @@ type Lag struct {
 }
 
 // lockProjection has one server write the projection at a time, and not while the table is
-// vacuumed. The planner must not believe that a third of the log is fresh.
-const lockProjection = `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;
-	LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`
+// vacuumed.
+const lockProjection = byIndex + `; LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`
 
 // Apply brings the projection up to now, if it is valid.
 func (l *Projection) Apply(ctx context.Context) (u Lag, err error) {
@@ -54,7 +53,7 @@ func (l *Projection) Apply(ctx context.Context) (u Lag, err error) {
 	defer cancel()
 	var busy bool
 	err = l.store.asking(ctx, func(w *written) (err error) {
-		busy, err = l.locked(ctx, nil, lockProjection, func(tx *sqlx.Tx) error { return tx.GetContext(ctx, &u, w.sql.projection.apply) })
+		busy, err = l.locked(ctx, w, nil, lockProjection, func(tx transaction) error { return tx.GetContext(ctx, &u, w.sql.projection.apply) })
 		return err
 	})
 	if err != nil {
@@ -69,7 +68,7 @@ func (l *Projection) Prune(ctx context.Context, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, projectionTimeout)
 	defer cancel()
 	err := l.store.asking(ctx, func(w *written) error {
-		_, err := l.locked(ctx, nil, lockProjection, func(tx *sqlx.Tx) error {
+		_, err := l.locked(ctx, w, nil, lockProjection, func(tx transaction) error {
 			_, err := tx.ExecContext(ctx, w.sql.projection.prune, projectionFloor(now))
 			return err
 		})
@@ -97,7 +96,7 @@ func (l *Projection) Build(ctx context.Context, now time.Time) (built bool, err 
 	}
 	var busy bool
 	err = l.store.asking(ctx, func(w *written) (err error) {
-		busy, built, err = l.buildBy(ctx, `LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`,
+		busy, built, err = l.buildBy(ctx, w, `LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`,
 			w.sql.projection.build, projectionFloor(now))
 		return err
 	})
@@ -124,9 +123,9 @@ func (l *Projection) settled(ctx context.Context) (settled bool, err error) {
 
 // buildBy does the statements of a build in one snapshot, under a lock. The last one says whether
 // it is to be believed.
-func (l *Projection) buildBy(ctx context.Context, lock string, statements []string, floor string) (busy, built bool, err error) {
+func (l *Projection) buildBy(ctx context.Context, w *written, lock string, statements []string, floor string) (busy, built bool, err error) {
 	begin := `SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'; ` + lock
-	busy, err = l.locked(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, begin, func(tx *sqlx.Tx) error {
+	busy, err = l.locked(ctx, w, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, begin, func(tx transaction) error {
 		for _, statement := range statements {
 			var args []any
 			if strings.Contains(statement, "$1") {
@@ -149,7 +148,7 @@ func (l *Projection) buildBy(ctx context.Context, lock string, statements []stri
 
 // locked runs work in a transaction that begins with some settings and the projection's lock; or
 // reports that it is taken, or that a table which work reads is locked.
-func (l *Projection) locked(ctx context.Context, options *sql.TxOptions, begin string, work func(*sqlx.Tx) error) (busy bool, err error) {
+func (l *Projection) locked(ctx context.Context, w *written, options *sql.TxOptions, begin string, work func(transaction) error) (busy bool, err error) {
 	tx, err := l.pool.BeginTxx(ctx, options)
 	if err != nil {
 		return false, Explain(err)
@@ -157,7 +156,7 @@ func (l *Projection) locked(ctx context.Context, options *sql.TxOptions, begin s
 	defer tx.Rollback()
 	_, err = tx.ExecContext(once(ctx), refuseHidden+"; "+begin)
 	if err == nil {
-		err = work(tx)
+		err = work(transaction{tx, w.prepared})
 	}
 	if gaveWay(err) {
 		return true, nil

@@ -164,7 +164,7 @@ func (s *Store) reshape(ctx context.Context, was *written, because error) (chang
 // Prepare has the most frequent queries planned once for each connection. It is not for where a
 // transaction pooler stands before the database: that gives a connection from hand to hand.
 func (s *Store) Prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
 	defer cancel()
 	s.reshaping.Lock()
 	defer s.reshaping.Unlock()
@@ -180,10 +180,12 @@ func (s *Store) Prepare(ctx context.Context) error {
 
 func (s *Store) prepare(ctx context.Context, q queries) (map[string]*sqlx.Stmt, error) {
 	prepared := make(map[string]*sqlx.Stmt)
-	for _, query := range []string{q.projection.changes, q.projection.metrics, q.projection.listings, q.metrics, q.access,
+	frequent := []string{q.projection.changes, q.projection.metrics, q.projection.listings, q.metrics, q.access,
 		q.projection.calendar.hangars, q.projection.calendar.stays, q.projection.calendar.details,
 		q.trends.hangars, q.trends.touched, q.trends.kept.sums, q.trends.kept.first, q.trends.kept.nights, q.trends.kept.parts, q.trends.kept.stays,
-		q.notifications.listed, q.notifications.unread, q.notifications.news, hiddenQuery, claimQuery} {
+		q.notifications.listed, q.notifications.unread, q.notifications.news, hiddenQuery, claimQuery,
+		q.projection.apply, q.trends.lag, q.trends.notes, q.trends.capacity, q.trends.apply, q.notifications.deliveries}
+	for _, query := range append(frequent, makingQueries...) {
 		statement, err := s.pool.PreparexContext(ctx, query)
 		if err != nil {
 			return nil, fmt.Errorf("prepare queries: %w", Explain(err))

@@ -41,8 +41,9 @@ func Consumers() []Consumer {
 // lockTrends has one server write the trends at a time.
 const lockTrends = `LOCK TABLE realtime.trend_generation IN SHARE UPDATE EXCLUSIVE MODE NOWAIT`
 
-// The planner must not believe that a third of the log is fresh, but compares an owner's sums as it
-// likes.
+// The planner must not believe that a third of the log is fresh, nor hold on to a plan of when the
+// tables were small: what is planned once for a session is planned by index. But it compares an
+// owner's sums as it likes.
 const (
 	byIndex  = `SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off`
 	asItLike = `SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on`
@@ -67,7 +68,7 @@ func (k *TrendKeeper) apply(ctx context.Context, ownerID string) (lag Lag, diffe
 	var busy bool
 	err = k.store.asking(ctx, func(w *written) (err error) {
 		q := w.sql.trends
-		busy, err = k.locks.locked(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, lockTrends+"; "+byIndex, func(tx *sqlx.Tx) error {
+		busy, err = k.locks.locked(ctx, w, &sql.TxOptions{Isolation: sql.LevelRepeatableRead}, lockTrends+"; "+byIndex, func(tx transaction) error {
 			if err := tx.GetContext(ctx, &lag, q.lag); err != nil || !lag.Valid {
 				return err
 			}
@@ -107,7 +108,7 @@ func (k *TrendKeeper) Build(ctx context.Context, _ time.Time) (built bool, err e
 	}
 	var busy bool
 	err = k.store.asking(ctx, func(w *written) (err error) {
-		busy, built, err = k.locks.buildBy(ctx, lockTrends, w.sql.trends.build, "")
+		busy, built, err = k.locks.buildBy(ctx, w, lockTrends, w.sql.trends.build, "")
 		return err
 	})
 	if err != nil {
