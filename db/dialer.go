@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -55,6 +56,8 @@ type dialed struct {
 	net.Conn
 	dialer *Dialer
 	cancel context.CancelFunc
+	to     string       // network and address
+	heard  atomic.Int64 // when it last brought anything, as Unix nanoseconds
 
 	limit atomic.Pointer[time.Time] // what lib/pq has set
 	bound atomic.Bool               // an answer is expected in time
@@ -71,6 +74,7 @@ func (c *dialed) Write(b []byte) (int, error) {
 func (c *dialed) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == nil {
+		c.heard.Store(time.Now().UnixNano())
 		c.expect()
 	}
 	return n, err
@@ -127,7 +131,7 @@ func (d *Dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 // DialContext implements pq.DialerContext.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &dialed{dialer: d, cancel: cancel}
+	c := &dialed{dialer: d, cancel: cancel, to: network + " " + address}
 	d.mu.Lock()
 	if d.conns == nil {
 		d.conns = make(map[*dialed]time.Time)
@@ -156,17 +160,38 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 // Cut closes every connection that was dialled before a moment, and ends the attempts.
 // What waits on one gets an error.
 func (d *Dialer) Cut(before time.Time) {
-	d.mu.Lock()
-	var old []*dialed
-	for c, at := range d.conns {
-		if at.Before(before) {
-			old = append(old, c)
-		}
-	}
-	d.mu.Unlock()
-	for _, c := range old {
+	for c := range d.dialledBefore(before) {
 		c.Close()
 	}
+}
+
+// cutSilent is Cut, but leaves those to an address of which one that is no younger has brought
+// anything since a moment. What ends connections without a word ends all that are there, so these
+// live, and who waits on one waits for a slow answer. To cut it would be an error, and one more
+// session to set up for a database that is slow already.
+func (d *Dialer) cutSilent(before, since time.Time) {
+	old := d.dialledBefore(before)
+	alive := make(map[string]time.Time) // when the oldest was dialled that has, by address
+	for c, at := range old {
+		if oldest, found := alive[c.to]; c.heard.Load() >= since.UnixNano() && (!found || at.Before(oldest)) {
+			alive[c.to] = at
+		}
+	}
+	for c, at := range old {
+		if oldest, found := alive[c.to]; !found || at.Before(oldest) {
+			c.Close()
+		}
+	}
+}
+
+// dialledBefore returns the connections that were dialled before a moment, and the attempts, and
+// when each was.
+func (d *Dialer) dialledBefore(moment time.Time) map[*dialed]time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := maps.Clone(d.conns)
+	maps.DeleteFunc(old, func(_ *dialed, at time.Time) bool { return !at.Before(moment) })
+	return old
 }
 
 // Close cuts everything and dials no more.

@@ -67,7 +67,7 @@ type Listener struct {
 // NewListener returns a listener that will connect to listenURL when it runs. That must be a direct
 // connection: LISTEN does not pass a transaction pooler. It notifies itself through databaseURL,
 // which proves that both lead to one database. Connections of shared, the dialer of databaseURL's
-// pool, are cut when they turn out to be dead while new ones work.
+// pool, are cut when they turn out to be dead while new ones work, see cutSilent.
 func NewListener(listenURL, databaseURL string, shared *Dialer, log *slog.Logger) (*Listener, error) {
 	address, err := parseAddress(listenURL, nil)
 	if err != nil {
@@ -242,7 +242,7 @@ func (l *Listener) observe(event pq.ListenerEventType, err error) {
 func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 	timer := time.NewTimer(minReconnect)
 	defer timer.Stop()
-	var doubted time.Time // connections of before may be dead
+	var doubted doubt // connections may be dead
 	for {
 		select {
 		case <-ctx.Done():
@@ -255,8 +255,9 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 		}
 		asked, pause, resting := time.Now(), proofInterval, l.resting.Load()
 		if l.proofArrives(ctx, proofs, prover, resting) {
-			l.shared.Cut(doubted) // where it came back between two looks; nothing otherwise
-			doubted = time.Time{}
+			// where it came back between two looks; nothing otherwise
+			l.shared.cutSilent(doubted.before, doubted.since)
+			doubted = doubt{}
 			if !resting {
 				l.proven.Store(time.Now().UnixNano())
 			}
@@ -272,25 +273,30 @@ func (l *Listener) prove(ctx context.Context, proofs *sqlx.DB, prover *Dialer) {
 	}
 }
 
-// revive tries a new connection to the database. If that works, those of before are dead,
-// the listening one and the pool's: they are cut, so that everybody who waits on one
-// finds out now and not at some time limit. If it does not, the database is away, and
-// only the listening connection is cut, once it had its time to come up. It returns until
-// when connections were made that are still in doubt.
-func (l *Listener) revive(ctx context.Context, asked time.Time) (doubted time.Time) {
-	l.dialer.Cut(asked.Add(-connectTimeout))
+// doubt is about connections that were dialled before a moment and have brought nothing since
+// another.
+type doubt struct{ before, since time.Time }
+
+// revive tries a new connection to the database. If that works, those of before are dead, the
+// listening one and the pool's: they are cut, so that everybody who waits on one finds out now and
+// not at some time limit. Where one of them has brought anything since the proof was asked for, the
+// database or this machine is slow, and they are left. If it does not work, the database is away,
+// and only the listening connection is cut, once it had its time to come up. It returns which
+// connections are still in doubt.
+func (l *Listener) revive(ctx context.Context, asked time.Time) (doubted doubt) {
+	l.dialer.cutSilent(asked.Add(-connectTimeout), asked)
 	trying, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	var dialer Dialer
 	defer dialer.cutAtEnd(trying)()
 	probe, err := OpenThrough(trying, l.address.String(), &dialer)
 	if err != nil {
-		return time.Now()
+		return doubt{before: time.Now(), since: asked}
 	}
 	probe.Close()
-	l.shared.Cut(asked)
-	l.dialer.Cut(asked)
-	return time.Time{}
+	l.shared.cutSilent(asked, asked)
+	l.dialer.cutSilent(asked, asked)
+	return doubt{}
 }
 
 // proofArrives notifies this listener and reports whether it heard that. While others listen for it

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
@@ -394,6 +396,67 @@ func TestListenerBackBetweenTwoLooks(t *testing.T) {
 	case <-ended: // by an error, or on another connection
 	case <-time.After(patience):
 		t.Fatal("a question on a dead connection waits on")
+	}
+}
+
+// TestListenerLeavesWhatAnswers has proofs be lost while a connection of the pool goes on
+// answering, as on a machine that is slow, and come back: that connection is not cut. One to
+// another address, on which nothing came meanwhile, is, although a later one to there works.
+func TestListenerLeavesWhatAnswers(t *testing.T) {
+	t.Parallel()
+	for name, atOnce := range map[string]bool{"found at once": true, "found between two looks": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := dbtest.New(t)
+			listening, dead := newSwallower(t, p.URL), newSwallower(t, p.URL)
+			dialer := &db.Dialer{}
+			pool, err := db.OpenThrough(t.Context(), p.URL, dialer)
+			must(t, err)
+			other, err := db.OpenThrough(t.Context(), dead.url, dialer)
+			must(t, err)
+			t.Cleanup(func() { dialer.Close(); pool.Close(); other.Close() })
+			listener, _ := listenThrough(t, listening.url, p.URL, dialer)
+			proven(t, listener, true)
+			old, err := pool.Connx(t.Context())
+			must(t, err)
+			defer old.Close()
+			dead.swallow()
+			ended := make(chan error, 1)
+			go func() {
+				_, err := other.ExecContext(t.Context(), `SELECT 1`)
+				ended <- err
+			}()
+			eventually(t, "something waits on a dead connection", func() bool { return other.Stats().InUse == 1 })
+			dead.heal()
+			later, err := other.Connx(t.Context())
+			must(t, err)
+			defer later.Close()
+			answers := func() {
+				t.Helper()
+				for _, conn := range []*sqlx.Conn{old, later} {
+					if _, err := conn.ExecContext(t.Context(), `SELECT 1`); err != nil {
+						t.Fatalf("a connection that answers was cut: %v", err)
+					}
+				}
+			}
+			answers()
+			listening.swallow()
+			if atOnce {
+				listening.heal()
+			}
+			eventually(t, "proofs are lost", func() bool { answers(); return !listener.Proven() })
+			listening.heal()
+			eventually(t, "proofs come back", func() bool { answers(); return listener.Proven() })
+			eventually(t, "what is dead is cut", func() bool {
+				answers()
+				select {
+				case <-ended: // by an error, or on another connection
+					return true
+				default:
+					return false
+				}
+			})
+		})
 	}
 }
 
