@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -18,7 +19,8 @@ import (
 )
 
 const (
-	// dialTimeout bounds one attempt to connect, and again what is said before the first command.
+	// dialTimeout bounds one attempt to connect, and again what is said before the first command,
+	// unless the address says otherwise.
 	dialTimeout = 1500 * time.Millisecond
 	// answerTimeout is after what time a connection counts as dead that does not answer or take
 	// what is written.
@@ -37,6 +39,9 @@ var parameters = []string{"addr", "master_set", "sentinel_username", "sentinel_p
 
 // Address says how Redis is reached.
 type Address struct {
+	// DialTimeout is how long an attempt to connect may take. 0: 1.5 seconds.
+	DialTimeout time.Duration
+
 	hosts   []string // host:port, or a path of a unix socket
 	network string
 	tls     *tls.Config // nil without TLS
@@ -101,6 +106,9 @@ func (a *Address) trust(caFile string) error {
 // String names the hosts, without user and password.
 func (a *Address) String() string { return strings.Join(a.hosts, ", ") }
 
+// dialTimeout returns how long an attempt to connect may take.
+func (a *Address) dialTimeout() time.Duration { return cmp.Or(a.DialTimeout, dialTimeout) }
+
 // option returns how to connect for the n-th time. Connections end with ctx. A plain PUBLISH
 // reaches the subscribers of all nodes of a cluster, so one node is enough, another one at each
 // attempt.
@@ -112,7 +120,7 @@ func (a *Address) option(ctx context.Context, n int) rueidis.ClientOption {
 	o.SelectDB = 0 // channels belong to no database
 	o.DisableRetry, o.DisableCache = true, true
 	o.PipelineMultiplex = -1 // one connection: what is published stays in order
-	o.Dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}
+	o.Dialer = net.Dialer{Timeout: a.dialTimeout(), KeepAlive: keepAlive}
 	o.ConnWriteTimeout = answerTimeout
 	o.ReadBufferEachConn, o.WriteBufferEachConn = bufferSize, bufferSize
 	o.RingScaleEachConn = 8
@@ -132,7 +140,7 @@ func (a *Address) option(ctx context.Context, n int) rueidis.ClientOption {
 
 // dial connects to a host; the connection ends with ctx.
 func (a *Address) dial(ctx, dialing context.Context, host string, dialer *net.Dialer) (net.Conn, error) {
-	dialing, cancel := context.WithTimeout(dialing, dialTimeout)
+	dialing, cancel := context.WithTimeout(dialing, a.dialTimeout())
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 	var conn net.Conn
@@ -152,6 +160,12 @@ func (a *Address) dial(ctx, dialing context.Context, host string, dialer *net.Di
 // ErrRefused says that Redis refused user or password: waiting does not cure it.
 var ErrRefused = errors.New("Redis refused the user or password")
 
+// misconfigured is an error that does not pass by waiting: somebody has something to change.
+type misconfigured struct{ error }
+
+// Unwrap returns the error.
+func (m misconfigured) Unwrap() error { return m.error }
+
 // explain says what to do about an error of Redis or of the way to it.
 func (a *Address) explain(err error, channel string) error {
 	var authority x509.UnknownAuthorityError
@@ -165,14 +179,14 @@ func (a *Address) explain(err error, channel string) error {
 	}
 	switch {
 	case strings.HasPrefix(text, "NOPERM"):
-		return fmt.Errorf("the user in REDIS_URL may not do what is needed (%s): ACL SETUSER … resetchannels &%s %s", text, channel, commands)
+		return misconfigured{fmt.Errorf("the user in REDIS_URL may not do what is needed (%s): ACL SETUSER … resetchannels &%s %s", text, channel, commands)}
 	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "ERR invalid password"),
 		strings.Contains(text, "AUTH"): // with a password where none is set
-		return fmt.Errorf("%w (%s): check REDIS_URL", ErrRefused, text)
+		return misconfigured{fmt.Errorf("%w (%s): check REDIS_URL", ErrRefused, text)}
 	case refused != nil && refused.IsNil(), strings.Contains(text, "No such master"):
-		return fmt.Errorf("the sentinels do not know the master %q: correct master_set in REDIS_URL", a.base.Sentinel.MasterSet)
+		return misconfigured{fmt.Errorf("the sentinels do not know the master %q: correct master_set in REDIS_URL", a.base.Sentinel.MasterSet)}
 	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
-		return fmt.Errorf("the certificate of Redis cannot be verified (%w): give the certificates of who signed it in REDIS_CA_FILE", err)
+		return misconfigured{fmt.Errorf("the certificate of Redis cannot be verified (%w): give the certificates of who signed it in REDIS_CA_FILE", err)}
 	case errors.As(err, &network), errors.Is(err, rueidis.ErrNoAddr), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("Redis cannot be reached (%w): check that it runs at %v and REDIS_URL is right", err, a)
 	}

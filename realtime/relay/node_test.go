@@ -58,6 +58,7 @@ func newNode(t testing.TB, redisURL string, options nodeOptions) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	address.DialTimeout = patience / 4 // a busy machine's attempts must not all be over too soon
 	n := &node{t: t, keys: keyring(t), log: &lines{}, counts: map[string]int{}, parcels: map[int64]int{}, heads: map[int64]bool{}, news: make(chan struct{})}
 	n.state.Epoch = n.keys.EpochID(options.epoch)
 	n.Relay = relay.New(relay.Options{

@@ -101,9 +101,10 @@ type Relay struct {
 	since    atomic.Int64 // when proven last changed, as Unix nanoseconds
 	attempts int
 
-	logged time.Time // when it was last logged that Redis is away
-	told   bool      // that was logged, and not its end
-	begun  bool      // it was proven before
+	logged     time.Time // when it was last logged that Redis is away
+	instructed time.Time // when it was last logged what somebody has to change
+	told       bool      // that was logged, and not its end
+	begun      bool      // it was proven before
 }
 
 // New returns a relay that does nothing before it runs.
@@ -118,7 +119,7 @@ func New(o Options) *Relay {
 // Check connects to Redis once and subscribes. Errors say what to do; one that is
 // ErrRefused does not pass by waiting.
 func (r *Relay) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*r.Address.dialTimeout())
 	defer cancel()
 	s, err := r.connect(ctx)
 	if err != nil {
@@ -279,14 +280,20 @@ func (r *Relay) change(proven bool) {
 	}
 }
 
-// away logs that Redis is away, once a minute at most.
+// away logs that Redis is away, once a minute at most. What somebody has to change is logged as
+// often by itself: it may show just after a network that was slow.
 func (r *Relay) away(err error) {
+	err = r.Address.explain(err, r.Channel)
+	logged := &r.logged
+	if errors.As(err, new(misconfigured)) {
+		logged = &r.instructed
+	}
 	lost := time.Since(time.Unix(0, r.since.Load()))
-	if lost < logAfter || !r.logged.IsZero() && time.Since(r.logged) < logInterval {
+	if lost < logAfter || !logged.IsZero() && time.Since(*logged) < logInterval {
 		return
 	}
-	r.logged, r.told = time.Now(), true
-	r.Log.Warn("Redis is away; PostgreSQL does its work until it is back", "error", r.Address.explain(err, r.Channel))
+	*logged, r.told = time.Now(), true
+	r.Log.Warn("Redis is away; PostgreSQL does its work until it is back", "error", err)
 }
 
 // back logs that Redis is there for the first time, or that what was logged is over.

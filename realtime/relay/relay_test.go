@@ -178,59 +178,6 @@ func TestChannelsDiffer(t *testing.T) {
 	}
 }
 
-// Two listen for all: the server that numbers the log, and the lowest of the others.
-func TestRelieved(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	var nodes []*node
-	for range 4 {
-		nodes = append(nodes, start(t, "redis://"+server.Addr, nodeOptions{}))
-	}
-	relieved := func() (count int) {
-		for _, n := range nodes {
-			if n.Relieved() {
-				count++
-			}
-		}
-		return count
-	}
-	leader := nodes[0]
-	for _, n := range nodes {
-		n.await("all others are heard", func() bool { return len(n.Members()) == 3 })
-	}
-	if relieved() != 0 {
-		t.Error("servers rely on others, and none numbers the log")
-	}
-	deaf := redistest.NewProxy(t, server.Addr) // what it says passes, what it hears does not
-	deaf.Set(redistest.Fault{Lie: func([]byte) [][]byte { return nil }})
-	unproven := newNode(t, "redis://"+deaf.Addr, nodeOptions{})
-	unproven.state.Leading = true
-	unproven.run()
-	leader.await("it is heard", func() bool {
-		return slices.ContainsFunc(leader.Members(), func(m relay.Member) bool { return m.Leading && !m.Proven })
-	})
-	if relieved() != 0 {
-		t.Error("servers rely on one that cannot know whether Redis takes what it publishes")
-	}
-	unproven.stop()
-	leader.await("it is gone", func() bool { return len(leader.Members()) == 3 })
-	leader.note(func() { leader.state.Leading = true })
-	leader.await("two are relieved", func() bool { return relieved() == 2 })
-	if leader.Relieved() {
-		t.Error("the server that numbers the log is relieved of listening")
-	}
-	late := redistest.NewProxy(t, server.Addr)
-	late.Set(redistest.Fault{Delay: 200 * time.Millisecond})
-	slow := start(t, "redis://"+late.Addr, nodeOptions{})
-	slow.await("it hears the others", func() bool { return slow.Proven() && len(slow.Members()) == 4 })
-	if slow.Relieved() {
-		t.Error("a server relies on a Redis that is slower than PostgreSQL")
-	}
-	slow.stop()
-	leader.stop()
-	leader.await("everybody listens again", func() bool { return relieved() == 0 })
-}
-
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
