@@ -35,12 +35,12 @@ test: test-go test-web ## all tests: Go with the race detector, the client, the 
 test-go: test-parts test-program
 
 test-parts:
-	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
+	@./.ci/need postgres pgbouncer nginx haproxy caddy redis valkey prometheus chromium node npm test/clients/node
 	$(PLAIN) vet -trimpath ./...
 	$(AGAIN) --packages "$$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -race -vet=off -ldflags=-w -parallel 4 -timeout 30m
 
 test-program:
-	@./.ci/need postgres pgbouncer nginx haproxy caddy redis prometheus chromium node npm test/clients/node
+	@./.ci/need postgres pgbouncer nginx haproxy caddy redis valkey prometheus chromium node npm test/clients/node
 	CGO_ENABLED=0 $(AGAIN) --packages "$$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -trimpath -vet=off -parallel 4 -timeout 30m
 
 test-race: ## the tests of the whole program that make test runs without the race detector, with it

@@ -189,11 +189,13 @@ func TestNetworkFaults(t *testing.T) {
 	})
 }
 
+// documentedRights are those of the user in docs/scaling.md.
+const documentedRights = "resetchannels &hangarshare:* -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname"
+
 func TestUser(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	// The documented user: docs/scaling.md.
-	server.Do("ACL SETUSER hangarshare on >secret resetchannels &hangarshare:* -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname")
+	server.Do("ACL SETUSER hangarshare on >secret " + documentedRights)
 	server.Do("ACL SETUSER deaf on >secret resetchannels -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname")
 	a, b := start(t, "redis://hangarshare:secret@"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr+"/5", nodeOptions{})
 	a.awaitProven()
@@ -221,6 +223,45 @@ func TestUser(t *testing.T) {
 	a.await("the log says that the password is refused", func() bool { return a.log.count("check REDIS_URL") > 0 })
 	server.Do("ACL SETUSER hangarshare >secret")
 	a.awaitProven()
+}
+
+// Valkey is reached as Redis is: by each of the schemes, with the documented user, TLS or not.
+func TestValkey(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartValkey(t)
+	if hello := server.Do("INFO server"); !strings.Contains(hello, "server_name:valkey") {
+		t.Fatalf("this is no Valkey: %s", hello)
+	}
+	server.Do("ACL SETUSER hangarshare on >secret " + documentedRights)
+	a, b := start(t, "valkey://hangarshare:secret@"+server.Addr, nodeOptions{}), start(t, "redis://hangarshare:secret@"+server.Addr, nodeOptions{})
+	local := start(t, "unix://"+server.Socket, nodeOptions{})
+	for _, n := range []*node{a, b, local} {
+		n.awaitProven()
+	}
+	passes(a, 1, b, local)
+	passes(local, 1000, a, b)
+	refused := newNode(t, "valkey://hangarshare:wrong@"+server.Addr, nodeOptions{})
+	if err := refused.Check(t.Context()); !errors.Is(err, relay.ErrRefused) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if got := server.Do("DBSIZE"); got != ":0" {
+		t.Errorf("Valkey holds keys: %s", got)
+	}
+	losses := a.Stats().Losses
+	server.Kill()
+	a.await("it is lost", func() bool { return a.Stats().Losses > losses })
+	server.Start()
+	server.Do("ACL SETUSER hangarshare on >secret " + documentedRights)
+	a.awaitProven()
+	b.awaitProven()
+	passes(b, 2000, a)
+
+	own := newAuthority(t)
+	cert, key := own.issue(t)
+	secure := redistest.StartValkey(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file, "tls-auth-clients no")
+	n := start(t, "valkeys://"+secure.Addr, nodeOptions{caFile: own.file})
+	n.awaitProven()
+	passes(n, 1, n)
 }
 
 func TestPasswordAlone(t *testing.T) {

@@ -1,5 +1,6 @@
-// Package redistest runs a real redis-server, and sentinels, for tests. Each listens on a loopback
-// address only, writes nothing to disk that outlives the test, and ends with it.
+// Package redistest runs a real redis-server or valkey-server, and sentinels, for tests. Each
+// listens on a loopback address only, writes nothing to disk that outlives the test, and ends with
+// it.
 package redistest
 
 import (
@@ -23,7 +24,7 @@ import (
 // patience bounds the wait for a server to begin or to answer.
 const patience = time.Minute
 
-// Server is a redis-server or a sentinel.
+// Server is a redis-server, a valkey-server or a sentinel.
 type Server struct {
 	// Addr is host:port; with TLS too.
 	Addr string
@@ -43,6 +44,15 @@ type Server struct {
 func Start(t testing.TB, lines ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, program: "redis-server"}
+	s.begin(lines)
+	return s
+}
+
+// StartValkey is Start with Valkey. The test is skipped where this machine has none (.ci/need
+// valkey).
+func StartValkey(t testing.TB, lines ...string) *Server {
+	t.Helper()
+	s := &Server{t: t, program: "valkey-server"}
 	s.begin(lines)
 	return s
 }
@@ -80,7 +90,7 @@ func (s *Server) begin(lines []string) {
 	s.dir, s.Socket = dir, filepath.Join(dir, "redis.sock")
 	_, port, _ := net.SplitHostPort(s.Addr)
 	s.lines = []string{"bind 127.0.0.1", "dir " + dir, "logfile " + filepath.Join(dir, "log"), "daemonize no", "protected-mode no"}
-	if s.program == "redis-server" {
+	if !s.isSentinel() {
 		s.lines = append(s.lines, `save ""`, "unixsocket "+s.Socket)
 	}
 	if secure := strings.HasPrefix(strings.Join(lines, "\n"), "tls-"); secure {
@@ -106,7 +116,7 @@ func (s *Server) Start() {
 	s.t.Helper()
 	program, libraries := find(s.program)
 	if program == "" {
-		s.t.Skip("this machine has no Redis: run .ci/need redis")
+		s.t.Skip("this machine has no " + s.program + ": run .ci/need " + product(s.program))
 	}
 	config := filepath.Join(s.dir, "redis.conf")
 	if err := os.WriteFile(config, []byte(strings.Join(s.lines, "\n")+"\n"), 0o600); err != nil {
@@ -208,7 +218,7 @@ func (s *Server) ask(command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	network, address := "unix", s.Socket
-	if s.program != "redis-server" {
+	if s.isSentinel() {
 		network, address = "tcp", s.Addr
 	}
 	conn, err := dialer.DialContext(ctx, network, address)
@@ -241,6 +251,14 @@ func FreeAddress(t testing.TB) string {
 	return freeport.Address(t)
 }
 
+func (s *Server) isSentinel() bool { return strings.HasSuffix(s.program, "-sentinel") }
+
+// product names what a program is a part of.
+func product(program string) string {
+	name, _, _ := strings.Cut(program, "-")
+	return name
+}
+
 // find returns a program and the folder of libraries that came with it.
 func find(name string) (program, libraries string) {
 	for _, candidate := range []string{name, strings.ReplaceAll(name, "redis", "valkey"), "/usr/sbin/" + name} {
@@ -253,9 +271,9 @@ func find(name string) (program, libraries string) {
 		caches = append(caches, filepath.Join(dir, "hangarshare-realtime"))
 	}
 	for _, cache := range caches {
-		path := filepath.Join(cache, "redis", "usr/bin", name)
+		path := filepath.Join(cache, product(name), "usr/bin", name)
 		if _, err := os.Stat(path); err == nil {
-			found, _ := filepath.Glob(filepath.Join(cache, "redis", "usr/lib/*-linux-gnu"))
+			found, _ := filepath.Glob(filepath.Join(cache, product(name), "usr/lib/*-linux-gnu"))
 			return path, strings.Join(found, ":")
 		}
 	}
