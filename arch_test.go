@@ -245,6 +245,38 @@ func TestContributingNamesWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestDocumentsNameTestsThatAreThere looks for each test and benchmark that a document names: a
+// proof that was renamed or taken away is none.
+func TestDocumentsNameTestsThatAreThere(t *testing.T) {
+	there := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Benchmark)[A-Z]\w*)\(`)
+	eachGoFile(t, func(file string, _ []string) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range declared.FindAllStringSubmatch(string(text), -1) {
+			there[match[1]] = true
+		}
+	})
+	documents, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`\b(?:Test|Benchmark)[A-Z][a-z]\w*`)
+	for _, document := range append([]string{"README.md", "CONTRIBUTING.md"}, documents...) {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range named.FindAllString(string(text), -1) {
+			if !there[name] {
+				t.Errorf("%s names %s, which is not there", document, name)
+			}
+		}
+	}
+}
+
 // hasHeading reports whether Markdown has a heading with this fragment, as GitHub makes it.
 func hasHeading(text, fragment string) bool {
 	return slices.ContainsFunc(heading.FindAllStringSubmatch(text, -1), func(match []string) bool {
