@@ -148,10 +148,12 @@ FROM realtime.invitations i JOIN {users} u ON pg_catalog.lower(pg_catalog.btrim(
 WHERE i.expires_at > now()`
 
 // dueBookingsQuery is bookings of which time tells something, with what their accounts decided.
-// Parameters: 1 the zone; 2 and 3 the ends of a time, and 4 and 5 their dates.
+// Parameters: 1 the zone; 2 and 3 the ends of a time, and 4 and 5 their dates; 6 the bookings,
+// where they are named.
 const dueBookingsQuery = `
 SELECT l.owner_id::text AS owner_id, b.id::text AS booking_id, b.hangar_id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number,
-	coalesce(round({price}, 2), 0)::text AS amount, {in} AS check_in, {out} AS check_out, {created} AS created_at
+	coalesce(round({price}, 2), 0)::text AS amount, {in} AS check_in, {out} AS check_out, {created} AS created_at,
+	coalesce(b.status::text = 'pending', false) AS pending, coalesce(b.status::text = 'confirmed' AND NOT ({arrived}), false) AS owing
 FROM {bookings} b JOIN {listings} l ON l.id {=} b.hangar_id
 WHERE l.owner_id IS NOT NULL AND {condition}
 	AND $1::text IS NOT NULL AND $2::timestamptz IS NOT NULL AND $3::timestamptz IS NOT NULL AND $4::date IS NOT NULL AND $5::date IS NOT NULL
@@ -209,6 +211,7 @@ type notificationQueries struct {
 	changed, one, news, deliveries, rules string
 	payouts, managers, invited            string
 	toConfirm, unpaid, arriving, leaving  string
+	named                                 string
 	spaces, stays                         string
 }
 
@@ -243,6 +246,7 @@ func newNotificationQueries(s shape, fill func(string) string) notificationQueri
 		return `b.` + column + ` OPERATOR(pg_catalog.>=) ` + instantParam(s.checkIn, "$2", "$4") + ` AND b.` + column + ` OPERATOR(pg_catalog.<) ` + instantParam(s.checkIn, "$3", "$5")
 	}
 	q.unpaid = due(`b.status::text = 'confirmed' AND NOT ({arrived}) AND ` + between("check_in"))
+	q.named = due(Fill(`b.id {=} ANY (ARRAY(SELECT {askedKey} FROM pg_catalog.unnest($6::text[]) asked))`, "{askedKey}", s.bookingKey("asked")))
 	q.arriving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_in"))
 	q.leaving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_out"))
 	q.spaces = text(Fill(hangarSpacesQuery, "{askedKey}", key(s.hangarID, "asked")))

@@ -361,6 +361,8 @@ type dueBooking struct {
 	CheckIn      time.Time `db:"check_in"`
 	CheckOut     time.Time `db:"check_out"`
 	CreatedAt    time.Time `db:"created_at"`
+	Pending      bool      `db:"pending"`
+	Owing        bool      `db:"owing"` // confirmed and not paid
 }
 
 func (b dueBooking) facts(loc *time.Location) RuleFacts {
@@ -369,9 +371,9 @@ func (b dueBooking) facts(loc *time.Location) RuleFacts {
 }
 
 // due asks for bookings between two times.
-func (n *Notices) due(ctx context.Context, ask func(*notificationQueries) string, from, until time.Time) (found []dueBooking, err error) {
+func (n *Notices) due(ctx context.Context, ask func(*notificationQueries) string, from, until time.Time, more ...any) (found []dueBooking, err error) {
 	date := func(t time.Time) string { return t.In(n.store.loc).Format(time.DateOnly) }
-	err = n.list(ctx, &found, ask, n.store.loc.String(), from, until, date(from), date(until))
+	err = n.list(ctx, &found, ask, append([]any{n.store.loc.String(), from, until, date(from), date(until)}, more...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read bookings that are due: %w", err)
 	}
@@ -446,12 +448,11 @@ func (n *Notices) toConfirm(ctx context.Context, rules ruleSet, from, now time.T
 	rule, _ := RuleOf(KindToConfirm)
 	found, err := n.due(ctx, func(q *notificationQueries) string { return q.toConfirm }, from.Add(-time.Duration(rule.MaxHours)*time.Hour), now)
 	for _, b := range found {
-		params, enabled := rules.of(KindToConfirm, b.OwnerID)
-		at := b.CreatedAt.Add(time.Duration(params.Hours) * time.Hour)
-		if !enabled || !at.After(from) || at.After(now) {
+		at, is := b.dueAt(KindToConfirm, rules)
+		if !is || !at.After(from) || at.After(now) {
 			continue
 		}
-		happened = append(happened, Happening{OwnerID: b.OwnerID, Kind: KindToConfirm, Key: fmt.Sprintf("%s:%s@%d", KindToConfirm, b.BookingID, b.CreatedAt.UnixMicro()),
+		happened = append(happened, Happening{OwnerID: b.OwnerID, Kind: KindToConfirm, Key: b.moment(KindToConfirm),
 			Subject: b.BookingID, Group: true, Facts: b.facts(n.store.loc), At: at})
 	}
 	return happened, err
@@ -466,13 +467,11 @@ func (n *Notices) unpaid(ctx context.Context, rules ruleSet, from, now time.Time
 	}
 	found, err := n.due(ctx, func(q *notificationQueries) string { return q.unpaid }, now, until.Add(time.Duration(rule.MaxHours)*time.Hour))
 	for _, b := range found {
-		params, enabled := rules.of(KindUnpaid, b.OwnerID)
-		// Who books within those hours has the rest of them to pay.
-		at := b.CheckIn.Add(-time.Duration(params.Hours) * time.Hour)
-		if !enabled || !at.After(from) || at.After(until) || b.CreatedAt.After(at) {
+		at, is := b.dueAt(KindUnpaid, rules)
+		if !is || !at.After(from) || at.After(until) {
 			continue
 		}
-		happened = append(happened, Happening{OwnerID: b.OwnerID, Kind: KindUnpaid, Key: fmt.Sprintf("%s:%s@%d", KindUnpaid, b.BookingID, b.CheckIn.Unix()),
+		happened = append(happened, Happening{OwnerID: b.OwnerID, Kind: KindUnpaid, Key: b.moment(KindUnpaid),
 			Subject: b.BookingID, Group: true, Facts: b.facts(n.store.loc), At: at})
 	}
 	return happened, err

@@ -14,7 +14,12 @@ import (
 // account is told that is not resolved, as kind, subject and count.
 func (m maker) look(from, now time.Time) (stands []string) {
 	m.t.Helper()
-	happened, ended, err := m.notices.Due(m.t.Context(), from, now)
+	return m.stands(m.notices.Due(m.t.Context(), from, now))
+}
+
+// stands makes what happened and ends what is over. It returns what look does.
+func (m maker) stands(happened []db.Happening, ended []db.EndedGroup, err error) (stands []string) {
+	m.t.Helper()
 	must(m.t, err)
 	m.make(m.cursor().Batch+1, happened, ended...)
 	must(m.t, m.Pool.Select(&stands, `SELECT concat_ws(' ', group_key, count) FROM realtime.notifications WHERE resolved_at IS NULL AND owner_id = $1 ORDER BY 1`, m.owner.ID))
@@ -124,6 +129,87 @@ func TestManyToConfirmEnd(t *testing.T) {
 	if stands := m.look(now.Add(16*time.Minute), now.Add(30*time.Minute)); slices.Contains(stands, "to_confirm 5") {
 		t.Errorf("none is left: %v", stands)
 	}
+}
+
+// TestMomentsMove moves the times of bookings after something was told of them: that is over, and
+// is told anew where the new moment has come already.
+func TestMomentsMove(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	now := time.Now().Truncate(time.Second)
+	ran := now.Truncate(10 * time.Minute) // time was looked at up to it
+	book := func(status string, created, in time.Duration) string {
+		return m.ID(t, `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, created_at)
+			VALUES ($1, $2, $3, $4, 1, 1, 0, 1, $5, $6) RETURNING id::text`, m.owner.Hangars[0], m.guest, now.Add(in).UTC(), now.Add(in+72*time.Hour).UTC(), status, now.Add(created).UTC())
+	}
+	want := func(what string, got []string, want ...string) {
+		t.Helper()
+		// at some hours days are told, too
+		got = slices.DeleteFunc(got, func(one string) bool { return strings.HasPrefix(one, "arrives_") || strings.HasPrefix(one, "leaves_") })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	looks := time.Duration(0)
+	moved := func(all bool, bookings ...string) []string {
+		t.Helper()
+		looks += time.Millisecond
+		return m.stands(m.notices.Moved(t.Context(), bookings, all, ran, now.Add(looks)))
+	}
+	rows := func() string { return m.ID(t, `SELECT count(*)::text FROM realtime.notifications`) }
+	const day = 24 * time.Hour
+	unpaid := book("confirmed", -3*day, 20*time.Hour)
+	group := "unpaid:" + unpaid + " 1"
+	want("unpaid", m.look(now.Add(-5*time.Hour), now), group)
+	want("nothing moved", moved(true, unpaid), group)
+	for _, later := range []bool{false, true} {
+		m.Exec(t, `UPDATE bookings SET check_in = check_in + interval '7 days', check_out = check_out + interval '7 days'`)
+		want("a week later", moved(later, unpaid))
+		m.Exec(t, `UPDATE bookings SET check_in = check_in - interval '7 days', check_out = check_out - interval '7 days'`)
+		want("and back", moved(later, unpaid), group)
+	}
+	before := rows()
+	m.Exec(t, `UPDATE bookings SET total_price = 2`)
+	if want("another price", moved(false, unpaid), group); rows() != before {
+		t.Error("what stands is told again")
+	}
+	m.Exec(t, `UPDATE bookings SET check_in = check_in + interval '1 hour'`)
+	want("an hour later", moved(false, unpaid), group)
+	if in := m.ID(t, `SELECT facts->>'checkInDate' FROM realtime.notifications WHERE resolved_at IS NULL`); in != now.Add(21*time.Hour).In(m.store.Location()).Format(time.RFC3339) {
+		t.Errorf("an hour later it tells of %s", in)
+	}
+	m.Exec(t, `UPDATE bookings SET payment_date = now() AT TIME ZONE 'UTC'`)
+	want("paid", moved(true))
+
+	far := book("confirmed", -3*day, 10*day)
+	fresh := book("confirmed", -time.Hour, 20*time.Hour)
+	soon := book("confirmed", -3*day, day-time.Second)
+	over := book("confirmed", -3*day, -time.Hour)
+	want("far off, just made, about to be told, begun", moved(false, far, fresh, soon, over))
+	m.Exec(t, `UPDATE bookings SET check_in = $2, check_out = $2::timestamp + interval '1 day' WHERE id::text = $1`, far, now.Add(5*time.Hour).UTC())
+	want("moved to today", moved(false, far), "unpaid:"+far+" 1")
+	must(t, m.store.SetRule(t.Context(), m.owner.ID, m.owner.UserID, db.Rule{Kind: db.KindUnpaid, Params: []byte(`{"hours":24}`)}))
+	want("switched off it stands", moved(true, far), "unpaid:"+far+" 1")
+	m.Exec(t, `UPDATE bookings SET check_in = check_in + interval '1 hour'`)
+	want("until it moves", moved(true, far))
+
+	pending := book("pending", -3*time.Hour, 10*day)
+	group = "to_confirm:" + pending + " 1"
+	want("to confirm", m.look(now.Add(-2*time.Hour), now), group)
+	m.Exec(t, `UPDATE bookings SET created_at = created_at + interval '2 hours' WHERE id::text = $1`, pending)
+	want("made later", moved(true))
+	want("its time comes", m.look(now, now.Add(time.Hour)), group)
+	m.Exec(t, `UPDATE bookings SET created_at = created_at - interval '2 hours' WHERE id::text = $1`, pending)
+	want("made earlier", moved(true), group)
+	other := m.AddOwner(t, 0)
+	m.Exec(t, `UPDATE hangar_listings SET owner_id = $1 WHERE id::text = $2`, other.ID, m.owner.Hangars[0])
+	want("another's hangar", moved(true))
+	m.Exec(t, `UPDATE hangar_listings SET owner_id = $1 WHERE id::text = $2`, m.owner.ID, m.owner.Hangars[0])
+	again := book("pending", -3*time.Hour, 10*day)
+	want("another one", m.look(now.Add(-2*time.Hour), now.Add(-time.Hour)), "to_confirm:"+again+" 1")
+	m.Exec(t, `TRUNCATE bookings CASCADE`)
+	want("all gone", moved(true))
+	m.keptCounts("all of it")
 }
 
 // TestTidyAtSize removes what is too old and too many of accounts that have many, in steps that are

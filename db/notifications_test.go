@@ -57,6 +57,10 @@ func TestNotices(t *testing.T) {
 			return err
 		},
 		func() error { _, _, err := notices.Invitations(t.Context()); return err },
+		func() error {
+			_, _, err := notices.Moved(t.Context(), []string{booking, "x"}, false, now, now)
+			return err
+		},
 		func() error { _, err := notices.Prune(t.Context()); return err },
 		func() error { _, err := store.Rules(t.Context(), o.ID); return err },
 		func() error {

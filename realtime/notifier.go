@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,11 @@ const (
 	notifierStep = 2000
 	// nightsPause is the least time between two counts of nights: a rush of bookings becomes one.
 	nightsPause = 500 * time.Millisecond
+	// movedPause is how often all that was told of single bookings is looked at again: some
+	// changes are in no row of the log. maxMoved is how many bookings that changed are looked at by
+	// name: of more, all that was told is looked at.
+	movedPause = 10 * time.Minute
+	maxMoved   = 1000
 	// rulePause is how often what time alone brings is looked for.
 	rulePause = 30 * time.Second
 	// latest is how late that may be and still be told: what came due earlier is dropped.
@@ -59,6 +66,9 @@ type NotificationRules interface {
 	// Overbooked looks for nights on which hangars have more stays than spaces; of all hangars
 	// where hangars is nil.
 	Overbooked(ctx context.Context, hangars []string, now time.Time) ([]db.Happening, []db.EndedGroup, error)
+	// Moved looks again at bookings that changed, with all at every one of which something stands
+	// told: that may be over, or be told anew. Time was looked at up to ran.
+	Moved(ctx context.Context, bookings []string, all bool, ran, now time.Time) ([]db.Happening, []db.EndedGroup, error)
 	// Payouts returns the payouts that were sent of some bookings, and ends what was told some
 	// accounts of payouts that were taken back.
 	Payouts(ctx context.Context, bookings, ownerIDs []string) ([]db.Happening, []db.EndedGroup, error)
@@ -102,6 +112,8 @@ type Notifier struct {
 	retryAt time.Time           // when these questions are asked again, after an error
 	dirty   map[string]struct{} // hangars whose nights are to be counted
 	all     bool                // those of all hangars are
+	moved   map[string]struct{} // bookings to look at again
+	movedAt time.Time           // when all of them were looked at
 	invited bool                // invitations are to be looked at
 	failing bool
 
@@ -111,7 +123,9 @@ type Notifier struct {
 }
 
 func (n *Notifier) init() {
-	n.once.Do(func() { n.notes, n.dirty = make(chan struct{}, 1), make(map[string]struct{}) })
+	n.once.Do(func() {
+		n.notes, n.dirty, n.moved = make(chan struct{}, 1), make(map[string]struct{}), make(map[string]struct{})
+	})
 }
 
 // Start makes this server the one that makes notifications. It goes on where the last one ended.
@@ -249,7 +263,7 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 	if n.at.Batch != n.stored.Batch {
 		wait = min(wait, notifierKeep)
 	}
-	if n.all || len(n.dirty) > 0 {
+	if n.all || len(n.dirty) > 0 || len(n.moved) > 0 {
 		wait = min(wait, nightsPause)
 	}
 	return wait, nil
@@ -276,7 +290,7 @@ func (n *Notifier) load(ctx context.Context) error {
 	}
 	n.at, n.keptAt = eventlog.Cursor{Batch: n.stored.Batch, Mark: n.stored.Mark}, time.Now()
 	n.all, n.invited = true, true
-	n.checked = time.Time{}
+	n.checked, n.movedAt = time.Time{}, time.Time{}
 	return err
 }
 
@@ -391,6 +405,14 @@ func (n *Notifier) commit(ctx context.Context, r *reading, end eventlog.Cursor) 
 	for id := range r.hangars {
 		n.dirty[id] = struct{}{}
 	}
+	for id := range r.moved {
+		if len(n.moved) < maxMoved {
+			n.moved[id] = struct{}{}
+		}
+	}
+	if r.everything || len(n.moved) == maxMoved {
+		n.movedAt = time.Time{}
+	}
 	n.all, n.invited = n.all || r.everything, n.invited || r.invited
 	n.at = end
 	if len(happened)+len(ended) == 0 && (n.at.Batch == n.stored.Batch || time.Since(n.keptAt) < notifierKeep) {
@@ -474,6 +496,14 @@ func (n *Notifier) evaluate(ctx context.Context) error {
 			return err
 		}
 	}
+	again := now.Sub(n.movedAt)
+	all := again >= movedPause || again < 0
+	moving := all || counting && len(n.moved) > 0 // each has a hangar whose nights are counted
+	if moving {
+		if err := add(n.Maker.Moved(ctx, slices.Collect(maps.Keys(n.moved)), all, n.stored.RanAt, now)); err != nil {
+			return err
+		}
+	}
 	if n.invited {
 		if err := add(n.Maker.Invitations(ctx)); err != nil {
 			return err
@@ -495,6 +525,12 @@ func (n *Notifier) evaluate(ctx context.Context) error {
 		}
 	}
 	n.invited = false
+	if moving {
+		clear(n.moved)
+	}
+	if all {
+		n.movedAt = now
+	}
 	if counting {
 		n.all, n.nights = false, now
 		clear(n.dirty)

@@ -48,6 +48,7 @@ type reading struct {
 	members    []db.Happening      // for those who manage the account
 	signIns    []db.Happening      // whose account is still to be found
 	hangars    map[string]struct{} // whose nights are to be counted
+	moved      map[string]struct{} // bookings of which another moment may have come
 	everything bool                // of all hangars
 	invited    bool
 	created    map[madeAt]int // of happened: bookings of the transaction that made them
@@ -60,7 +61,7 @@ type madeAt struct {
 }
 
 func newReading(loc *time.Location) *reading {
-	return &reading{enc: Encoder{Location: loc}, hangars: make(map[string]struct{}), created: make(map[madeAt]int)}
+	return &reading{enc: Encoder{Location: loc}, hangars: make(map[string]struct{}), moved: make(map[string]struct{}), created: make(map[madeAt]int)}
 }
 
 // read takes in rows of the log.
@@ -134,6 +135,7 @@ func (r *reading) booking(c eventlog.Change) {
 	case l.Status == "cancelled" && !over:
 		r.add(c, db.KindBookingCancelled, l.HangarID, facts)
 	case l.Status == l.PreviousStatus && !over: // dates, price, hangar or guest
+		r.moved[l.BookingID] = struct{}{}
 		r.add(c, db.KindBookingChanged, l.HangarID, facts)
 	}
 }
