@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,6 +111,76 @@ func TestCountsAreKept(t *testing.T) {
 	}
 	m.Exec(t, `TRUNCATE realtime.notifications CASCADE`)
 	m.keptCounts("a truncate")
+}
+
+// TestWrongCountsAreMended spoils what is kept of the counts, beside writers: what differs is told
+// and put right, and what these write meanwhile is counted once.
+func TestWrongCountsAreMended(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	other := m.AddOwner(t, 0)
+	m.add(30, m.owner.ID, "", db.KindBookingCreated)
+	m.add(5, m.owner.ID, m.owner.UserID, db.KindNewSignIn)
+	m.add(3, other.ID, "", db.KindOverbooked)
+	m.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE kind = 'booking_created' AND id % 3 = 0`)
+	var accounts []string
+	for id := ""; ; {
+		next, err := m.notices.NextCounted(t.Context(), id)
+		must(t, err)
+		if id = next; id == "" {
+			break
+		}
+		accounts = append(accounts, id)
+		if found, err := m.notices.Recount(t.Context(), id); err != nil || len(found) > 0 {
+			t.Errorf("at first: %v, %v", found, err)
+		}
+	}
+	if len(accounts) != 2 || !slices.Contains(accounts, m.owner.ID) || !slices.Contains(accounts, other.ID) {
+		t.Errorf("counted in turn: %v", accounts)
+	}
+	revision := func() string {
+		return m.ID(t, `SELECT concat_ws(' ', revision, (SELECT count(*) FROM realtime.events WHERE type = '.note')) FROM realtime.notification_accounts WHERE owner_id = $1`, m.owner.ID)
+	}
+	before := revision()
+	m.Exec(t, `UPDATE realtime.notification_counts SET unread = unread - 7 WHERE owner_id = $1 AND kind = 'booking_created'`, m.owner.ID)
+	m.Exec(t, `DELETE FROM realtime.notification_counts WHERE owner_id = $1 AND kind = 'new_sign_in'`, m.owner.ID)
+	m.Exec(t, `INSERT INTO realtime.notification_counts VALUES ($1, '', 'unpaid', 4, 2)`, m.owner.ID)
+	found, err := m.notices.Recount(t.Context(), m.owner.ID)
+	must(t, err)
+	if got, want := fmt.Sprint(found), "[booking_created: kept 30, 13 unread; counted 30, 20 unread unpaid: kept 4, 2 unread; counted 0, 0 unread new_sign_in: kept 0, 0 unread; counted 5, 5 unread]"; got != want {
+		t.Errorf("it differs in\n%s, want\n%s", got, want)
+	}
+	m.keptCounts("mending")
+	if now := revision(); now != "31 1" || before != "30 0" {
+		t.Errorf("revision and notes: %s, before %s", now, before)
+	}
+	if found, err := m.notices.Recount(t.Context(), m.owner.ID); err != nil || len(found) > 0 || revision() != "31 1" {
+		t.Errorf("again: %v, %v", found, err)
+	}
+
+	var writers sync.WaitGroup
+	for range 2 {
+		writers.Go(func() {
+			for range 40 {
+				m.Exec(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, revision, news, happened_at) SELECT $1, 'unpaid', gen_random_uuid()::text, 'g', 1, 1, now()`, m.owner.ID)
+				m.Exec(t, `UPDATE realtime.notifications SET read_at = CASE WHEN read_at IS NULL THEN now() END WHERE id = (SELECT id FROM realtime.notifications ORDER BY random() LIMIT 1)`)
+			}
+		})
+	}
+	for range 20 {
+		m.Exec(t, `UPDATE realtime.notification_counts SET total = total + 3, unread = unread + 1 WHERE owner_id = $1 AND kind = 'booking_created'`, m.owner.ID)
+		var menders sync.WaitGroup
+		for range 2 {
+			menders.Go(func() {
+				if _, err := m.notices.Recount(t.Context(), m.owner.ID); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		menders.Wait()
+	}
+	writers.Wait()
+	m.keptCounts("mending beside writers")
 }
 
 // TestListsReadAPage looks how many rows are read for a page of 10,000 notifications: those of the

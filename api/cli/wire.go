@@ -57,7 +57,8 @@ func (c *serveCommand) pipeline(ctx context.Context, base *database, store *db.S
 	p.bus.OnDemand(metrics.Demanded)
 	notifications := realtime.NewNotifications(store, p.bus, loc, log)
 	p.bus.OnPersonalDemand(notifications.Changed)
-	p.notifier = &realtime.Notifier{Source: p.history, Maker: db.NewNotices(store, channels.inUse()...), Location: loc, Clock: clock, Ring: p.listener.Ring, Log: log}
+	notices := db.NewNotices(store, channels.inUse()...)
+	p.notifier = &realtime.Notifier{Source: p.history, Maker: notices, Location: loc, Clock: clock, Ring: p.listener.Ring, Log: log}
 	occupancy := realtime.NewOccupancy(db.NewOccupancy(store), clock, p.listener.Ring, log)
 	p.streams = &stream.Server{
 		Bus: p.bus, Accounts: store, Authority: tokens, Heartbeat: c.HeartbeatInterval,
@@ -80,6 +81,7 @@ func (c *serveCommand) pipeline(ctx context.Context, base *database, store *db.S
 	p.services = []api.Service{p.listener, p.exchange, p.feed, metrics, occupancy, p.notifier, notifications,
 		&realtime.ProjectionMaintainer{Projection: db.NewProjection(store), Clock: clock, Leading: leading, Log: log},
 		&realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Leading: leading, Log: log},
+		&realtime.CountsMaintainer{Counts: notices, Leading: leading, Log: log},
 		p.triggers, p.dbClock, &realtime.Prober{Leading: leading, Probe: p.history.Probe, Log: log},
 		&realtime.Retention{Log: p.history, Keep: c.EventRetention, Errors: log}}
 	return p, nil

@@ -238,3 +238,23 @@ func (k told) listed(kind, token, state string) notifications {
 func (k told) isOpen(kind string) func(notified) bool {
 	return func(n notified) bool { return n.Kind == kind && n.ResolvedAt == nil }
 }
+
+// TestWrongCountsAreTold spoils what is kept of an account's counts: the server finds that, and
+// every screen gets what is right.
+func TestWrongCountsAreTold(t *testing.T) {
+	t.Parallel()
+	admin := harness.FreeAddress(t)
+	s := harness.NewSetup(t, "--admin-addr", admin)
+	s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
+	stream := s.Connect(t, s.Token, s.Owner.ID, "")
+	awaitNotifications(t, stream, func(n notifications) bool { return n.Unread == 1 })
+	s.Portal.Exec(t, `UPDATE realtime.notification_counts SET unread = 5`)
+	if list := listed(t, s.Program, s.Owner.ID, s.Token, ""); list.Unread != 5 || len(list.Items) != 1 {
+		t.Fatalf("the counts are not what was spoilt: %+v", list)
+	}
+	awaitNotifications(t, stream, func(n notifications) bool { return n.Unread == 1 })
+	if list := listed(t, s.Program, s.Owner.ID, s.Token, ""); list.Unread != 1 {
+		t.Errorf("the list counts %+v", list)
+	}
+	harness.Eventually(t, "it is counted", func() bool { return s.Metric(t, admin, "hangarshare_notification_counts_mended_total") == "1" })
+}
