@@ -228,3 +228,82 @@ func TestListsReadAPage(t *testing.T) {
 	m.Exec(t, `VACUUM ANALYZE realtime.notifications`)
 	look("a third of them archived")
 }
+
+// TestChosenListsReadAPage looks at pages of what is rare among 10,000 notifications: of a kind, of
+// a hangar, of both, of who hides the most frequent kind, and of who shares the account with
+// somebody who has thousands of their own. Each holds what it should, and reads a bounded number of
+// rows and index entries, with one plan for all.
+func TestChosenListsReadAPage(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	for range 5 {
+		m.add(50, m.AddOwner(t, 0).ID, "", db.KindBookingCreated)
+	}
+	manager, busy := m.AddGuest(t, "Marta", "Lima"), m.AddGuest(t, "Bia", "Reis")
+	must(t, m.store.SetPreferences(t.Context(), m.owner.ID, manager, []db.Preference{{Kind: db.KindBookingCreated, Channel: db.ChannelInApp, Mode: db.ModeOff}}))
+	m.add(3, m.owner.ID, "", db.KindOverbooked)
+	m.add(70, m.owner.ID, "", db.KindUnpaid)
+	m.add(2, m.owner.ID, manager, db.KindNewSignIn)
+	m.add(10_000, m.owner.ID, "", db.KindBookingCreated)
+	m.add(4_000, m.owner.ID, busy, db.KindNewSignIn)
+	m.Exec(t, `UPDATE realtime.notifications SET facts = '{"hangarId":"rare"}' WHERE owner_id = $1 AND kind IN ('booking_created', 'unpaid') AND revision < 3`, m.owner.ID)
+	const page = 30
+	look := func(what string) {
+		t.Helper()
+		m.Exec(t, `VACUUM ANALYZE realtime.notifications`)
+		for _, who := range []string{m.owner.UserID, manager} {
+			for _, f := range []db.NotificationFilter{
+				{}, {Kind: db.KindOverbooked}, {Kind: db.KindBookingCreated}, {Kind: db.KindNewSignIn}, {Kind: db.KindInvitation}, {HangarID: "rare"}, {HangarID: "5"}, {HangarID: "none"},
+				{Kind: db.KindUnpaid, HangarID: "rare"}, {Kind: db.KindOverbooked, HangarID: "rare"}, {Kind: db.KindBookingCreated, Before: 60}, {Before: 60},
+			} {
+				for f.State = range map[string]bool{"unread": true, "archived": true, "all": true} {
+					f.Limit = page
+					got, err := m.store.Notifications(t.Context(), m.owner.ID, who, f)
+					must(t, err)
+					var want []int64
+					must(t, m.Pool.Select(&want, `SELECT id FROM realtime.notifications n WHERE owner_id = $1 AND (user_id IS NULL OR user_id = $2)
+						AND kind NOT IN (SELECT kind FROM realtime.preferences WHERE user_id = $2 AND owner_id = $1 AND mode = 'off')
+						AND CASE $3 WHEN 'archived' THEN archived_at IS NOT NULL WHEN 'all' THEN archived_at IS NULL ELSE read_at IS NULL AND archived_at IS NULL AND resolved_at IS NULL END
+						AND ($4 = '' OR kind = $4) AND ($5 = '' OR facts->>'hangarId' = $5) AND ($6::bigint = 0 OR id < $6) ORDER BY id DESC LIMIT $7`,
+						m.owner.ID, who, f.State, f.Kind, f.HangarID, f.Before, page))
+					var ids []int64
+					for _, one := range got.Items {
+						ids = append(ids, one.ID)
+					}
+					if !slices.Equal(ids, want) {
+						t.Errorf("%s, user %s, %+v: %v, want %v", what, who, f, ids, want)
+					}
+					if read := m.pageReads(who, f); read > 15*page {
+						t.Errorf("%s, user %s, %+v: read %d", what, who, f, read)
+					}
+				}
+			}
+		}
+	}
+	look("all unread")
+	m.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE owner_id = $1 AND id % 2 = 0`, m.owner.ID)
+	look("half of them read")
+	m.Exec(t, `UPDATE realtime.notifications SET archived_at = now() WHERE owner_id = $1 AND id % 3 = 0`, m.owner.ID)
+	look("a third of them archived")
+	m.Exec(t, `UPDATE realtime.notifications SET archived_at = now() WHERE owner_id = $1 AND id > 40`, m.owner.ID)
+	look("nearly all of them archived")
+}
+
+// pageReads returns how many rows and index entries are read for the ids of a page.
+func (m maker) pageReads(userID string, f db.NotificationFilter) (read int) {
+	m.t.Helper()
+	tx := dbtest.Begin(m.t, m.Portal)
+	defer tx.Rollback()
+	reads := func() (n int) {
+		must(m.t, tx.GetContext(m.t.Context(), &n, `SELECT sum(pg_stat_get_xact_tuples_returned(o)) FROM (
+			SELECT 'realtime.notifications'::regclass::oid AS o UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = 'realtime.notifications'::regclass) c`))
+		return n
+	}
+	_, err := tx.ExecContext(m.t.Context(), `SET LOCAL plan_cache_mode = force_generic_plan`)
+	must(m.t, err)
+	before := reads()
+	_, err = tx.ExecContext(m.t.Context(), `SELECT realtime.notification_page($1, $2, ARRAY(SELECT kind FROM realtime.preferences WHERE user_id = $2 AND owner_id = $1 AND mode = 'off'),
+		$3, $4, $5, coalesce(nullif($6::bigint, 0), 9223372036854775807), $7)`, m.owner.ID, userID, f.State, f.Kind, f.HangarID, f.Before, f.Limit+1)
+	must(m.t, err)
+	return reads() - before
+}

@@ -36,27 +36,45 @@ END $$;
 -- The ids of a page of what a user sees of an account, the newest first: `listed` is unread, all or
 -- archived. Empty texts choose all kinds and hangars. The planner knows how large accounts are on
 -- the average, and would read and sort all of a large one: it is left only the index in order.
+-- Where not all of an account is chosen, and where others have more of their own there than a page
+-- holds, the newest of each kind and state are put together: what is rare is not looked for among
+-- the rest.
 CREATE OR REPLACE FUNCTION realtime.notification_page(owner text, viewer text, hidden text[], listed text, only_kind text, only_hangar text, before bigint, most bigint)
 RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 50 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+DECLARE
+    -- of the indexes: unread, otherwise open, archived
+    states integer[] := CASE listed WHEN 'unread' THEN '{0}' WHEN 'archived' THEN '{2}' ELSE '{0,1}' END;
 BEGIN
-    IF listed = 'unread' THEN
+    IF only_hangar <> '' THEN
+        RETURN QUERY SELECT p.id FROM realtime.notification_counts c CROSS JOIN unnest(states) AS s(state) CROSS JOIN LATERAL (
+            SELECT n.id FROM realtime.notifications n
+            WHERE n.owner_id = owner AND n.facts->>'hangarId' = only_hangar AND coalesce(n.user_id, '') = c.user_id AND n.kind = c.kind AND n.id < before
+                AND CASE WHEN n.archived_at IS NOT NULL THEN 2 WHEN n.read_at IS NULL AND n.resolved_at IS NULL THEN 0 ELSE 1 END = s.state
+            ORDER BY n.id DESC LIMIT most) p
+        WHERE c.owner_id = owner AND c.user_id IN ('', viewer) AND (only_kind = '' OR c.kind = only_kind) AND c.kind <> ALL (hidden)
+        ORDER BY p.id DESC LIMIT most;
+    ELSIF only_kind <> '' OR hidden <> '{}' OR most < (SELECT sum(c.total) FROM realtime.notification_counts c
+            WHERE c.owner_id = owner AND c.user_id <> '' AND c.user_id <> viewer) THEN
+        RETURN QUERY SELECT p.id FROM realtime.notification_counts c CROSS JOIN unnest(states) AS s(state) CROSS JOIN LATERAL (
+            SELECT n.id FROM realtime.notifications n
+            WHERE n.owner_id = owner AND coalesce(n.user_id, '') = c.user_id AND n.kind = c.kind AND n.id < before
+                AND CASE WHEN n.archived_at IS NOT NULL THEN 2 WHEN n.read_at IS NULL AND n.resolved_at IS NULL THEN 0 ELSE 1 END = s.state
+            ORDER BY n.id DESC LIMIT most) p
+        WHERE c.owner_id = owner AND c.user_id IN ('', viewer) AND (only_kind = '' OR c.kind = only_kind) AND c.kind <> ALL (hidden)
+        ORDER BY p.id DESC LIMIT most;
+    ELSIF listed = 'unread' THEN
         RETURN QUERY SELECT n.id FROM realtime.notifications n
         WHERE n.owner_id = owner AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL AND n.id < before
-            AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden)
-            AND (only_kind = '' OR n.kind = only_kind) AND (only_hangar = '' OR n.facts->>'hangarId' = only_hangar)
+            AND (n.user_id IS NULL OR n.user_id = viewer)
         ORDER BY n.id DESC LIMIT most;
     ELSIF listed = 'archived' THEN
         RETURN QUERY SELECT n.id FROM realtime.notifications n
-        WHERE n.owner_id = owner AND n.archived_at IS NOT NULL AND n.id < before
-            AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden)
-            AND (only_kind = '' OR n.kind = only_kind) AND (only_hangar = '' OR n.facts->>'hangarId' = only_hangar)
+        WHERE n.owner_id = owner AND n.archived_at IS NOT NULL AND n.id < before AND (n.user_id IS NULL OR n.user_id = viewer)
         ORDER BY n.id DESC LIMIT most;
     ELSE
         RETURN QUERY SELECT n.id FROM realtime.notifications n
-        WHERE n.owner_id = owner AND n.archived_at IS NULL AND n.id < before
-            AND (n.user_id IS NULL OR n.user_id = viewer) AND n.kind <> ALL (hidden)
-            AND (only_kind = '' OR n.kind = only_kind) AND (only_hangar = '' OR n.facts->>'hangarId' = only_hangar)
+        WHERE n.owner_id = owner AND n.archived_at IS NULL AND n.id < before AND (n.user_id IS NULL OR n.user_id = viewer)
         ORDER BY n.id DESC LIMIT most;
     END IF;
 END $$;
