@@ -77,7 +77,7 @@ func TestMailLeavesTheHouse(t *testing.T) {
 		for i := 0; i < len(header); i += 2 {
 			request.Header.Set(header[i], header[i+1])
 		}
-		response, err := http.DefaultClient.Do(request)
+		response, err := harness.Client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}

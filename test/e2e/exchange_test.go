@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -341,17 +340,31 @@ func TestLargeBatchIsRead(t *testing.T) {
 	}
 }
 
-// TestSequencerStops stops the process of the server that numbers the log, or kills it: another one
-// numbers soon, and nothing is lost or doubled, also after the first goes on.
+// TestSequencerStops stops the process of the server that numbers the log, kills it, or has its
+// network swallow everything: another one numbers soon, and nothing is lost or doubled, also after
+// the first goes on.
 func TestSequencerStops(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]syscall.Signal{"stopped": syscall.SIGSTOP, "killed": syscall.SIGKILL} {
+	signal := func(s syscall.Signal) func(*testing.T, *harness.Process, *harness.Proxy) {
+		return func(t *testing.T, process *harness.Process, _ *harness.Proxy) {
+			harness.Must(t, syscall.Kill(process.PID(), s))
+		}
+	}
+	for name, fault := range map[string]struct {
+		begin, end func(*testing.T, *harness.Process, *harness.Proxy)
+	}{
+		"stopped": {signal(syscall.SIGSTOP), signal(syscall.SIGCONT)},
+		"killed":  {signal(syscall.SIGKILL), nil},
+		"cut off": {func(_ *testing.T, _ *harness.Process, p *harness.Proxy) { p.Set(harness.Blackhole) },
+			func(_ *testing.T, _ *harness.Process, p *harness.Proxy) { p.Set(harness.Pass) }},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			portal := dbtest.New(t)
 			o, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Ana", "Reis")
-			process := harness.Launch(t, nil, harness.OwnBinary(t), harness.ServeFlags(portal.URL)...)
-			first := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}
+			way, through := harness.BeforeDatabase(t, portal.URL)
+			process := harness.Launch(t, nil, harness.OwnBinary(t), harness.ServeFlags(through)...)
+			first := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: harness.Client, Portal: portal, Output: process.Output}
 			first.Ready(t)
 			second, third := newPeer(t, portal, nil), newPeer(t, portal, nil)
 			start, err := second.log.Last(t.Context(), o.ID)
@@ -369,11 +382,11 @@ func TestSequencerStops(t *testing.T) {
 				t.Fatal("the first server does not number the log")
 			}
 			begun := time.Now()
-			harness.Must(t, syscall.Kill(process.PID(), fault))
+			fault.begin(t, process, way)
 			book(2)
 			t.Logf("numbered by another after %v", time.Since(begun).Round(10*time.Millisecond))
-			if fault == syscall.SIGSTOP {
-				harness.Must(t, syscall.Kill(process.PID(), syscall.SIGCONT))
+			if fault.end != nil {
+				fault.end(t, process, way)
 			}
 			for n := range 20 {
 				book(n + 3)

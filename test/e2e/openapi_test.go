@@ -74,7 +74,11 @@ func (d description) ask(t *testing.T, p *harness.Program, q question) (answer s
 	for name, values := range q.header {
 		request.Header[name] = values
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := harness.Client
+	if q.want == http.StatusServiceUnavailable {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +335,7 @@ func (i inspector) readEvents(p *harness.Program, token, query string, each func
 		i.t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := http.DefaultClient.Do(request)
+	response, err := harness.Client.Do(request)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -376,7 +380,7 @@ func TestMessagesAreAsDescribed(t *testing.T) {
 
 	i.converse(s)
 	// to its token's end
-	i.readEvents(s.Program, harness.TokenFor(t, s.Owner.UserID, time.Second), "", func(string) bool { return true })
+	i.readEvents(s.Program, harness.TokenFor(t, s.Owner.UserID, briefly), "", func(string) bool { return true })
 	stopped := false
 	i.readEvents(s.Program, s.Token, "", func(typ string) bool {
 		if !stopped {

@@ -71,7 +71,7 @@ func start(t *testing.T, binary, dir string) (p *harness.Program, kill func()) {
 		"PGSSLMODE=verify-full", "PGGSSENCMODE=require", "PGREQUIREPEER=nobody", "PGSERVICE=nowhere", "PGOPTIONS=-c no=1", "PGTARGETSESSIONATTRS=standby"},
 		binary, "serve", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--data-dir", dir, "--demo-interval", "200ms")
 	out := process.Output
-	p = &harness.Program{Client: http.DefaultClient, Output: out, Base: out.Await(t, "HangarShare Realtime is at ")}
+	p = &harness.Program{Client: harness.Client, Output: out, Base: out.Await(t, "HangarShare Realtime is at ")}
 	p.DatabaseURL = strings.Trim(out.Await(t, "Its PostgreSQL: psql "), "'")
 	p.Ready(t)
 	return p, func() { process.End(syscall.SIGKILL) }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -217,7 +216,7 @@ func TestFrozenSubscriberCatchesUp(t *testing.T) {
 	servers := []*harness.Program{harness.Serve(t, portal, "--redis-url", "redis://"+redis.Addr), harness.Serve(t, portal, "--redis-url", "redis://"+redis.Addr)}
 	// By its socket, since the system holds some megabytes for a TCP connection.
 	process := harness.Launch(t, nil, harness.OwnBinary(t), harness.ServeFlags(portal.URL, "--redis-url", "unix://"+redis.Socket, "--limit-exempt", "127.0.0.0/8")...)
-	frozen := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}
+	frozen := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: harness.Client, Portal: portal, Output: process.Output}
 	frozen.Ready(t)
 	servers = append(servers, frozen)
 	awaitRedis(t, servers, true)
@@ -295,7 +294,7 @@ func TestSequencerIsLostWhileOthersRest(t *testing.T) {
 			portal := dbtest.New(t)
 			process := harness.Launch(t, nil, harness.OwnBinary(t),
 				harness.ServeFlags(portal.URL, "--redis-url", "redis://"+redis.Addr, "--limit-exempt", "127.0.0.0/8")...)
-			first := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}
+			first := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: harness.Client, Portal: portal, Output: process.Output}
 			first.Ready(t)
 			servers := serveThree(t, portal, "--redis-url", "redis://"+redis.Addr)
 			awaitRedis(t, append(servers, first), true)

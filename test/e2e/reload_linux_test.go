@@ -111,7 +111,7 @@ func TestHangupWithoutSettings(t *testing.T) {
 	t.Parallel()
 	portal := dbtest.New(t)
 	process := harness.Launch(t, nil, harness.OwnBinary(t), append(harness.ServeFlags(portal.URL), "--log-level", "info")...)
-	p := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}
+	p := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: harness.Client, Portal: portal, Output: process.Output}
 	p.Ready(t)
 	harness.Must(t, syscall.Kill(process.PID(), syscall.SIGHUP))
 	harness.Eventually(t, "told", func() bool { return strings.Contains(process.Output.String(), "ENV_FILE is not set") })
@@ -156,7 +156,7 @@ func TestReloadedLimits(t *testing.T) {
 	}
 	settings()
 	process := harness.Launch(t, nil, harness.OwnBinary(t), "serve", "--no-demo", "--addr", "127.0.0.1:0", "--admin-addr", "", "--env-file", file)
-	p := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}
+	p := &harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: harness.Client, Portal: portal, Output: process.Output}
 	p.Ready(t)
 	told := 0
 	reload := func(lines ...string) {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +25,7 @@ func TestMakersStop(t *testing.T) {
 	var servers []*harness.Process
 	for range 2 {
 		process := harness.Launch(t, nil, binary, harness.ServeFlags(portal.URL)...)
-		(&harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: http.DefaultClient, Portal: portal, Output: process.Output}).Ready(t)
+		(&harness.Program{Base: process.Output.Await(t, "HangarShare Realtime is at "), Client: harness.Client, Portal: portal, Output: process.Output}).Ready(t)
 		servers = append(servers, process)
 	}
 	booked := 0

@@ -122,7 +122,7 @@ func TestTrendsTable(t *testing.T) {
 			request, err := http.NewRequest(http.MethodGet, s.Base+"api/owners/"+s.Owner.ID+"/trends?format=csv&compare=before&hangarId="+s.Owner.Hangars[0]+form, nil)
 			harness.Must(t, err)
 			request.Header.Set("Authorization", "Bearer "+s.Token)
-			response, err := http.DefaultClient.Do(request)
+			response, err := harness.Client.Do(request)
 			harness.Must(t, err)
 			body, err := io.ReadAll(response.Body)
 			harness.Must(t, err)

@@ -80,7 +80,7 @@ func AtNoon() []string { return []string{"--timezone", dbtest.Noon().String()} }
 // Serve starts the program in this process on the portal's database.
 func Serve(t testing.TB, portal *dbtest.Portal, flags ...string) *Program {
 	t.Helper()
-	return ServeTo(t, portal, http.DefaultClient, flags...)
+	return ServeTo(t, portal, Client, flags...)
 }
 
 // ServeTo is serve for a client of the test's own.

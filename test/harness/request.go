@@ -16,7 +16,7 @@ import (
 // Upgrade tries to open a WebSocket and returns the status of a refusal.
 func (p *Program) Upgrade(t *testing.T, query string, header http.Header) int {
 	t.Helper()
-	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.Base, "http")+"api/ws"+query, &websocket.DialOptions{HTTPHeader: header})
+	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.Base, "http")+"api/ws"+query, &websocket.DialOptions{HTTPHeader: header, HTTPClient: p.Client})
 	if err == nil {
 		conn.CloseNow()
 		return http.StatusSwitchingProtocols

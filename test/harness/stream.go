@@ -44,7 +44,14 @@ type Stream struct {
 // Dial opens a WebSocket. The address's query and the options say who asks for what.
 func (p *Program) Dial(t testing.TB, query string, options *websocket.DialOptions) *Stream {
 	t.Helper()
-	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.Base, "http")+"api/ws"+query, options)
+	patient := websocket.DialOptions{}
+	if options != nil {
+		patient = *options
+	}
+	if patient.HTTPClient == nil {
+		patient.HTTPClient = p.Client
+	}
+	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.Base, "http")+"api/ws"+query, &patient)
 	if err != nil {
 		t.Fatalf("dial: %v (%v)", err, response)
 	}

@@ -33,7 +33,7 @@ type WireOptions struct {
 // DialWire opens a wire and reads the head of the response.
 func (p *Program) DialWire(t testing.TB, token string, o WireOptions) *Wire {
 	t.Helper()
-	w, err := p.TryWire(token, o)
+	w, err := patiently(func() (*Wire, error) { return p.TryWire(token, o) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,16 @@ func (p *Program) TryWireUntil(deadline time.Time, token string, o WireOptions) 
 		path, o.OwnerID, o.LastEventID, hostOf(p.Base), token, more)
 	head := textproto.NewReader(w.Reader)
 	status, err := head.ReadLine()
+	var fields textproto.MIMEHeader
 	if err == nil {
-		_, err = head.ReadMIMEHeader()
+		fields, err = head.ReadMIMEHeader()
 	}
 	if err == nil && !strings.Contains(status, " 101 ") && !strings.Contains(status, " 200 ") {
-		err = fmt.Errorf("GET /api/%s: %s", path, status)
+		var code int
+		fmt.Sscanf(status, "HTTP/1.1 %d", &code)
+		refused := refusal{error: fmt.Errorf("GET /api/%s: %s", path, status)}
+		refused.wait, refused.later = laterBy(code, http.Header(fields))
+		err = refused
 	}
 	if err != nil {
 		conn.Close()
@@ -171,12 +176,7 @@ func IsOf(text []byte, typ string) bool {
 func (p *Program) History(t testing.TB, token, ownerID, after string) (ids []string) {
 	t.Helper()
 	for {
-		var page map[string]any
-		Eventually(t, "answered", func() bool { // shortly after an outage it is still refused
-			status, _, body := p.Get(t, "owners/"+ownerID+"/events?limit=1000&after="+after, token)
-			page = body
-			return status != http.StatusServiceUnavailable
-		})
+		_, _, page := p.Get(t, "owners/"+ownerID+"/events?limit=1000&after="+after, token)
 		if page["events"] == nil || page["resync"] == true {
 			t.Fatalf("events after %q: %v", after, page)
 		}
