@@ -31,7 +31,7 @@ type kindPreferences struct {
 }
 
 // Preferences answers with what the caller is told of in an account, and how: all kinds and
-// channels, with the defaults of their role.
+// channels, with the defaults of their role, and which channels this server has.
 func (n *Notifications) Preferences(w http.ResponseWriter, r *http.Request) {
 	n.serveMember(w, r, func(g grant) (any, error) {
 		return n.preferences(r, g)
@@ -56,7 +56,8 @@ func (n *Notifications) preferences(r *http.Request, g grant) (any, error) {
 		}
 		list = append(list, one)
 	}
-	return map[string]any{"kinds": list}, nil
+	channels := slices.DeleteFunc(slices.Clone(db.Channels), func(c db.Channel) bool { return c != db.ChannelInApp && !slices.Contains(n.Channels, c) })
+	return map[string]any{"kinds": list, "channels": channels}, nil
 }
 
 // ChangePreferences changes some of the caller's preferences in an account: one, or several in the

@@ -45,7 +45,9 @@ type Notifications struct {
 	Directory Directory
 	Register  NotificationRegister
 	Snapshot  *Snapshot // knows positions
-	Log       *slog.Logger
+	// Channels are the ways out of the house that are set up.
+	Channels []db.Channel
+	Log      *slog.Logger
 }
 
 // serve answers with what do returns.

@@ -125,6 +125,7 @@ func (c channels) serve(server *api.Server, store *db.Store, log *slog.Logger) {
 	out := &outbox.Outbox{
 		Store: deliveries, Senders: c.senders, PublicURL: c.publicURL, Location: store.Location(), Now: time.Now, Log: log,
 	}
+	server.Notifications.Channels = c.inUse()
 	server.Push = &handlers.Push{Users: store, Devices: deliveries, Sender: c.push, Outbox: out, Log: log}
 	server.Sent = &handlers.Sent{Users: store, Deliveries: deliveries, Log: log}
 	server.Unsubscribe = &handlers.Unsubscribe{Tokens: deliveries, Log: log}

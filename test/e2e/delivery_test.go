@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -28,6 +29,14 @@ func vapid(t *testing.T) string {
 	return found[1]
 }
 
+// wantChannels holds the channels that a server says it has.
+func wantChannels(t *testing.T, s harness.Setup, want string) {
+	t.Helper()
+	if _, _, body := s.Get(t, "owners/"+s.Owner.ID+"/notifications/preferences", s.Token); fmt.Sprint(body["channels"]) != want {
+		t.Errorf("the channels are %v, want %s", body["channels"], want)
+	}
+}
+
 // TestMailLeavesTheHouse sends a mail by the whole program, follows its link as a link scanner, a
 // browser and a mail program do, and sees its delivery.
 func TestMailLeavesTheHouse(t *testing.T) {
@@ -37,6 +46,7 @@ func TestMailLeavesTheHouse(t *testing.T) {
 	for range 2 { // in a hangar of one space
 		s.Portal.Exec(t, `UPDATE bookings SET status = 'confirmed' WHERE id::text = $1`, s.Portal.Book(t, s.Owner.Hangars[0], s.Guest))
 	}
+	wantChannels(t, s, "[inApp mail]")
 	var deliveries []any
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -228,6 +238,7 @@ func TestNoWayOut(t *testing.T) {
 	if status, _, body := s.Get(t, "push/key", s.Token); status != 404 || !strings.Contains(body["detail"].(string), "VAPID_PRIVATE_KEY") {
 		t.Errorf("the key: %d %v", status, body)
 	}
+	wantChannels(t, s, "[inApp]")
 	key := vapid(t)
 	for _, c := range []struct {
 		names string

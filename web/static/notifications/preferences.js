@@ -11,6 +11,7 @@ import { fill } from './fill.js';
 /** @type {Record<string, () => Promise<{default: N.Settings}>>} */
 const WORDS = { en: () => import('./words/settings-en.js'), es: () => import('./words/settings-es.js') };
 const CHANNELS = /** @type {const} */ (['inApp', 'push', 'mail']);
+const OUTSIDE = /** @type {const} */ (['push', 'mail']);
 const HOUR_MS = 3_600_000;
 const USUAL_QUIET = { quietFrom: '22:00', quietTo: '07:00' };
 /** Zones of Brazil, for those whose browser does not list any. */
@@ -29,6 +30,10 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     load(), ask('notifications/preferences'), ask('notifications/rules').catch(() => null), ask('/api/me/notifications'),
   ]);
   const nameOf = (/** @type {string} */ kind) => kinds[kind] ?? kind;
+  // What this server cannot send is not offered. An older one does not say.
+  const has = (/** @type {string} */ channel) => preferences.channels?.includes(channel) ?? true;
+  const channels = CHANNELS.filter(has);
+  const missing = OUTSIDE.filter((channel) => !has(channel)).map((channel) => words.missing[channel]).join(' ');
 
   /**
    * Saves a choice; where that fails the control shows what holds.
@@ -62,11 +67,11 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
       ...['now', 'digest', 'off'].map((one) => h('option', { value: one, selected: one === now }, words.modes[one])));
     return select;
   };
-  const matrix = h('section', null, h('h3', null, words.what), h('p', { class: 'basis' }, words.whatHint),
+  const matrix = h('section', null, h('h3', null, words.what), h('p', { class: 'basis' }, words.whatHint), missing ? h('p', { class: 'basis missing' }, missing) : null,
     h('table', { class: 'matrix' },
-      h('thead', null, h('tr', null, h('td'), ...CHANNELS.map((channel) => h('th', { scope: 'col' }, words.channels[channel])))),
-      h('tbody', null, ...(preferences.kinds ?? []).map((/** @type {any} */ { kind, channels }) => h('tr', null, h('th', { scope: 'row' }, nameOf(kind)),
-        ...CHANNELS.map((channel) => h('td', { 'data-channel': words.channels[channel] }, channels?.[channel] ? choice(kind, channel, channels[channel]) : null)))))));
+      h('thead', null, h('tr', null, h('td'), ...channels.map((channel) => h('th', { scope: 'col' }, words.channels[channel])))),
+      h('tbody', null, ...(preferences.kinds ?? []).map((/** @type {any} */ { kind, channels: chosen }) => h('tr', null, h('th', { scope: 'row' }, nameOf(kind)),
+        ...channels.map((channel) => h('td', { 'data-channel': words.channels[channel] }, chosen?.[channel] ? choice(kind, channel, chosen[channel]) : null)))))));
 
   /** @param {string} label @param {HTMLElement} control @param {string} [hint] */
   const field = (label, control, hint = '') => h('label', { class: 'field' }, h('span', null, label), control, hint ? h('small', null, hint) : null);
@@ -135,7 +140,7 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     h('div', { class: 'fields' },
       field(words.zone, pick('zone', [['', words.accountZone], ...zones.map((/** @type {string} */ zone) => /** @type {[string, string]} */ ([zone, zone.replaceAll('_', ' ')]))])),
       field(words.lang, pick('lang', [['', words.pageLanguage], ...Object.entries(words.languages)])),
-      field(words.digest, pick('digest', [['off', words.digests.off], ['day', words.digests.day], ['week', words.digests.week]])), field(words.digestAt, time('digestAt'))),
+      ...(has('mail') ? [field(words.digest, pick('digest', [['off', words.digests.off], ['day', words.digests.day], ['week', words.digests.week]])), field(words.digestAt, time('digestAt'))] : [])),
     h('div', { class: 'pauses' }, pausedUntil, resume, ...pauses),
     h('label', { class: 'switch' }, isPrivate, h('span', null, words.private, h('small', null, words.privateHint))));
 
@@ -145,7 +150,7 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     import('../push/section.js').then(({ newPush }) => newPush(push, { around, kinds, tell, fail })).catch(() => push.remove());
   }
 
-  return h('div', { class: 'preferences-in' }, push, matrix, when, ...(Array.isArray(rules?.rules) ? [rulesOf(rules.rules)] : []));
+  return h('div', { class: 'preferences-in' }, push, matrix, OUTSIDE.some(has) ? when : null, ...(Array.isArray(rules?.rules) ? [rulesOf(rules.rules)] : []));
 
   /** @param {any[]} given */
   function rulesOf(given) {

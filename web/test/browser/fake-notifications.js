@@ -19,6 +19,8 @@ export class FakeNotifications {
   invitations = new Map();
   /** @type {{method: string, path: string, user: string, body: any}[]} */
   asked = [];
+  /** What the server has. */
+  channels = ['inApp', 'push', 'mail'];
   /** What the next PATCH is refused with; 0 for not at all. */
   refuse = 0;
   #now;
@@ -181,7 +183,7 @@ export class FakeNotifications {
     if (!chosen.has(user)) chosen.set(user, new Map());
     const mine = chosen.get(user);
     if (method === 'PATCH') mine.set(`${body.kind} ${body.channel}`, body.mode);
-    return [200, { kinds: KINDS.map((kind) => ({ kind, channels: Object.fromEntries(Object.entries(MODES).map(([channel, mode]) => [channel, {
+    return [200, { channels: this.channels, kinds: KINDS.map((kind) => ({ kind, channels: Object.fromEntries(Object.entries(MODES).map(([channel, mode]) => [channel, {
       mode: mine.get(`${kind} ${channel}`) ?? mode, default: mode, locked: /member|sign_in/.test(kind) && channel !== 'push',
     }])) })) }];
   }

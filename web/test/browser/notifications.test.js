@@ -229,6 +229,37 @@ describe('notifications', () => {
     }
   });
 
+  test('a channel that the server has not is not offered, and it is said', async () => {
+    fresh();
+    server.notes.add('1', 'booking_created', ofHangar());
+    const { page, close } = await open('ana');
+    const list = page.locator('owner-notifications');
+    try {
+      for (const [channels, heads, missing, when, digest] of /** @type {const} */ ([
+        [['inApp', 'push', 'mail'], ['Página', 'Aparelho', 'E-mail'], [], 1, 1],
+        [['inApp', 'push'], ['Página', 'Aparelho'], ['Este servidor não envia e-mails.'], 1, 0],
+        [['inApp', 'mail'], ['Página', 'E-mail'], ['Este servidor não envia avisos a aparelhos.'], 1, 1],
+        [['inApp'], ['Página'], ['Este servidor não envia avisos a aparelhos. Este servidor não envia e-mails.'], 0, 0],
+        [undefined, ['Página', 'Aparelho', 'E-mail'], [], 1, 1], // an older server
+      ])) {
+        server.notes.channels = channels;
+        await openList(page);
+        await named(page, 'Preferências de notificação').click();
+        await list.locator('.matrix').waitFor();
+        assert.deepEqual(await list.locator('.matrix th[scope=col]').allTextContents(), heads);
+        assert.equal(await list.locator('.matrix tbody tr').first().locator('input, select').count(), heads.length);
+        assert.deepEqual(await list.locator('.missing').allTextContents(), missing);
+        assert.equal(await list.getByLabel('Silêncio de').count(), when);
+        assert.equal(await list.getByLabel('Hora do resumo').count(), digest);
+        await page.reload();
+        await bell(page).waitFor();
+      }
+    } finally {
+      server.notes.channels = ['inApp', 'push', 'mail'];
+      await close();
+    }
+  });
+
   test('an invitation is answered with one click; the switcher tells of the other accounts', async () => {
     fresh();
     fresh('2');

@@ -2,6 +2,7 @@
 export default {
   what: 'What to notify you of', whatHint: 'For you, in this account.', saved: 'Saved.', locked: 'Cannot be switched off.',
   channels: { inApp: 'Page', push: 'Device', mail: 'E-mail' },
+  missing: { push: 'This server sends no notifications to devices.', mail: 'This server sends no e-mail.' },
   modes: { now: 'at once', digest: 'in the digest', off: 'no' }, usual: 'Default: {mode}',
   when: 'When to notify you', quietFrom: 'Quiet from', quietTo: 'until', quietDays: 'Days on which quiet hours begin',
   quietHint: 'During quiet hours nothing reaches devices or e-mail except what is urgent; the rest arrives afterwards.',

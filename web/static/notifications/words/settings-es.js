@@ -2,6 +2,7 @@
 export default {
   what: 'De qué avisar', whatHint: 'Vale para usted, en esta cuenta.', saved: 'Guardado.', locked: 'No se puede desactivar.',
   channels: { inApp: 'Página', push: 'Dispositivo', mail: 'Correo' },
+  missing: { push: 'Este servidor no envía avisos a dispositivos.', mail: 'Este servidor no envía correos.' },
   modes: { now: 'al instante', digest: 'en el resumen', off: 'no' }, usual: 'Por defecto: {mode}',
   when: 'Cuándo avisar', quietFrom: 'Silencio desde las', quietTo: 'hasta las', quietDays: 'Días en que empieza el silencio',
   quietHint: 'Durante el silencio nada llega a los dispositivos ni por correo, salvo lo urgente; lo demás llega después.',

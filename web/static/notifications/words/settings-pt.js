@@ -2,6 +2,7 @@
 export default {
   what: 'O que avisar', whatHint: 'Vale para você, nesta conta.', saved: 'Salvo.', locked: 'Não pode ser desligado.',
   channels: { inApp: 'Página', push: 'Aparelho', mail: 'E-mail' },
+  missing: { push: 'Este servidor não envia avisos a aparelhos.', mail: 'Este servidor não envia e-mails.' },
   modes: { now: 'na hora', digest: 'no resumo', off: 'não' }, usual: 'Padrão: {mode}',
   when: 'Quando avisar', quietFrom: 'Silêncio a partir das', quietTo: 'até as', quietDays: 'Dias em que o silêncio começa',
   quietHint: 'Durante o silêncio nada chega aos aparelhos nem por e-mail, exceto o que é urgente; o resto chega depois.',
