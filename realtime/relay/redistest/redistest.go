@@ -74,10 +74,16 @@ func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	return s
 }
 
-// Impatient has a sentinel hold a master for dead after half a second from now on.
+// Impatient has a sentinel hold a master for dead after two seconds from now on, until Patient.
 func (s *Server) Impatient(name string) {
 	s.t.Helper()
-	s.Do("SENTINEL SET " + name + " down-after-milliseconds 500")
+	s.Do("SENTINEL SET " + name + " down-after-milliseconds 2000")
+}
+
+// Patient has a sentinel be as it was begun, so that a slow machine brings about no second change.
+func (s *Server) Patient(name string) {
+	s.t.Helper()
+	s.Do("SENTINEL SET " + name + " down-after-milliseconds 60000")
 }
 
 func (s *Server) begin(lines []string) {
