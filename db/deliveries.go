@@ -378,13 +378,14 @@ func (o *Deliveries) Queue(ctx context.Context) (q Queue, err error) {
 }
 
 // Prune removes one step of what serves no end any more: tokens whose time is over, devices that
-// were disabled long ago or whose session has ended, and what is known of old digests. Deliveries
-// go with their notification.
+// were disabled or removed long ago or whose session has ended, and what is known of old digests.
+// Deliveries go with their notification.
 func (o *Deliveries) Prune(ctx context.Context) error {
 	for _, old := range []string{
 		`realtime.unsubscribe_tokens WHERE hash IN (SELECT hash FROM realtime.unsubscribe_tokens WHERE expires_at < now() LIMIT $1)`,
 		`realtime.push_subscriptions WHERE id IN (SELECT id FROM realtime.push_subscriptions p WHERE p.disabled_at < now() - ` + devicesKept + `
 			OR p.session_id IS NOT NULL AND NOT EXISTS (SELECT FROM realtime.sessions s WHERE s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > now()) LIMIT $1)`,
+		`realtime.removed_devices WHERE id IN (SELECT id FROM realtime.removed_devices WHERE removed_at < now() - ` + removedKept + ` LIMIT $1)`,
 		`realtime.digests WHERE (user_id, owner_id, period) IN (SELECT user_id, owner_id, period FROM realtime.digests WHERE sent_at < now() - ` + digestsKept + ` LIMIT $1)`,
 	} {
 		if _, err := o.exec(ctx, `DELETE FROM `+old, sweptRows); err != nil {

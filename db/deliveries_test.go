@@ -3,6 +3,7 @@ package db_test
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -163,7 +164,7 @@ func TestDevices(t *testing.T) {
 		t.Helper()
 		d, isNew, err := deliveries.AddDevice(t.Context(), db.Device{UserID: user, Label: "Firefox", PushEndpoint: db.PushEndpoint{
 			Endpoint: endpoint, P256dh: []byte{4}, Auth: []byte{1}, KeyID: "k", SessionID: session,
-		}})
+		}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,6 +208,56 @@ func TestDevices(t *testing.T) {
 	}
 	if n := p.ID(t, `SELECT string_agg(endpoint, ' ' ORDER BY endpoint) FROM realtime.push_subscriptions`); n != "https://push.example/of- https://push.example/of-alive" {
 		t.Errorf("left are %s", n)
+	}
+}
+
+// TestRemovedDevicesStayRemoved tells devices anew, by their id, their endpoint and a former one:
+// those that their user removed are refused until they add them. Another user's are theirs.
+func TestRemovedDevicesStayRemoved(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	tell := func(user, endpoint string, renews ...string) (string, error) {
+		var known *string
+		if len(renews) > 0 {
+			known = &renews[0]
+		}
+		d, _, err := deliveries.AddDevice(t.Context(), db.Device{UserID: user, PushEndpoint: db.PushEndpoint{Endpoint: endpoint, P256dh: []byte{4}, Auth: []byte{1}, KeyID: "k"}}, known)
+		return d.ID, err
+	}
+	added := func(user, endpoint string, renews ...string) string {
+		t.Helper()
+		id, err := tell(user, endpoint, renews...)
+		if err != nil {
+			t.Errorf("%s of %s, renewing %q: %v", endpoint, user, renews, err)
+		}
+		return id
+	}
+	first := added("7", "https://push.example/a", "") // the server forgot it
+	if again := added("7", "https://push.example/a", first); again != first {
+		t.Errorf("%s renewed is %s", first, again)
+	}
+	dbtest.Must(t, deliveries.RemoveDevice(t.Context(), "7", first))
+	for _, c := range [][2]string{{"https://push.example/a", first}, {"https://push.example/a", ""}, {"https://push.example/b", first}, {"https://push.example/b", "https://push.example/a"}} {
+		if _, err := tell("7", c[0], c[1]); !errors.Is(err, db.ErrDeviceRemoved) {
+			t.Errorf("%s, renewing %q: %v", c[0], c[1], err)
+		}
+	}
+	other := added("8", "https://push.example/a", "")
+	if _, err := tell("7", "https://push.example/a", first); !errors.Is(err, db.ErrDeviceRemoved) || p.ID(t, `SELECT id FROM realtime.push_subscriptions`) != other {
+		t.Errorf("it has another user by now: %v", err)
+	}
+	second := added("7", "https://push.example/a")
+	if again := added("7", "https://push.example/a", second); again != second {
+		t.Errorf("added, then renewed: %s, %s", second, again)
+	}
+	for i := range 70 {
+		dbtest.Must(t, deliveries.RemoveDevice(t.Context(), "7", added("7", fmt.Sprintf("https://push.example/%d", i))))
+	}
+	p.Exec(t, `UPDATE realtime.removed_devices SET removed_at = now() - interval '13 months' WHERE id IN (SELECT id FROM realtime.removed_devices LIMIT 10)`)
+	dbtest.Must(t, deliveries.Prune(t.Context()))
+	if n := p.ID(t, `SELECT count(*)::text FROM realtime.removed_devices`); n != "54" {
+		t.Errorf("%s removed devices are known", n)
 	}
 }
 

@@ -68,6 +68,7 @@ var traces = []struct {
 	{"preferences", "owner_id, kind, channel, mode", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"user_settings", "zone, lang, quiet_from, quiet_to, quiet_days, digest, digest_at, paused_until, private", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"push_subscriptions", "endpoint, label, created_at, last_ok_at, disabled_at", "$1 <> '' AND user_id = $1", "DELETE"},
+	{"removed_devices", "removed_at", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"deliveries", "channel, target, not_before, expires_at, attempts, done_at, outcome, code, opened_at", "$1 <> '' AND user_id = $1", "DELETE"},
 	{"rules", "owner_id, kind, changed_at", "$1 <> '' AND changed_by = $1", "UPDATE realtime.rules SET changed_by = NULL"},
 	{"digests", "owner_id, period, sent_at", "$1 <> '' AND user_id = $1", "DELETE"},

@@ -13,9 +13,16 @@ const (
 	// DevicesOfUser is how many devices a user has at most; the one that was used longest ago gives
 	// way to another.
 	DevicesOfUser = 16
+	// removedOfUser is how many devices that a user removed are known, and removedKept for how
+	// long.
+	removedOfUser = 64
+	removedKept   = `interval '1 year'`
 	// refusals in a row, without a message that was taken since, disable a device.
 	refusals = 5
 )
+
+// ErrDeviceRemoved says that a device was removed by its user, and may come back only by them.
+var ErrDeviceRemoved = errors.New("the device was removed by its user")
 
 // Device is where a user gets push.
 type Device struct {
@@ -32,11 +39,21 @@ const deviceColumns = `p.id, p.endpoint, p.p256dh, p.auth, p.key_id, coalesce(p.
 
 // AddDevice keeps a device of a user, and reports whether it is new. Its endpoint is what it is:
 // another user's device with that is the caller's from now on, and what it waited for as the
-// other's is not sent to it.
-func (o *Deliveries) AddDevice(ctx context.Context, d Device) (added Device, isNew bool, err error) {
+// other's is not sent to it. renews is the id or the endpoint by which the device was known, or "",
+// where it is told anew without its user's doing: one that they removed is refused then, by
+// ErrDeviceRemoved. It is nil where they add it.
+func (o *Deliveries) AddDevice(ctx context.Context, d Device, renews *string) (added Device, isNew bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	hash := sha256.Sum256([]byte(d.Endpoint))
+	if renews == nil {
+		_, err = o.exec(ctx, `DELETE FROM realtime.removed_devices WHERE user_id = $1 AND endpoint_hash = $2`, d.UserID, hash[:])
+	} else {
+		err = o.checkRemoved(ctx, d.UserID, hash[:], *renews)
+	}
+	if err != nil {
+		return d, false, err
+	}
 	// Deliveries name devices by their id: another user's goes, with what it waited for.
 	if _, err := o.exec(ctx, `DELETE FROM realtime.push_subscriptions WHERE endpoint_hash = $1 AND user_id <> $2`, hash[:], d.UserID); err != nil {
 		return d, false, err
@@ -66,6 +83,22 @@ func (o *Deliveries) AddDevice(ctx context.Context, d Device) (added Device, isN
 	return row.Device, row.IsNew, err
 }
 
+// checkRemoved returns ErrDeviceRemoved where a user has removed a device that is known by one of
+// its endpoints, or by its id.
+func (o *Deliveries) checkRemoved(ctx context.Context, userID string, endpoint []byte, known string) error {
+	was := sha256.Sum256([]byte(known))
+	var removed bool
+	err := o.store.getFor(ctx, o.store.account, &removed, always(`SELECT EXISTS (SELECT FROM realtime.removed_devices
+		WHERE user_id = $1 AND (endpoint_hash IN ($2, $3) OR id = $4))`), userID, endpoint, was[:], known)
+	if err != nil {
+		return fmt.Errorf("look for a removed device: %w", err)
+	}
+	if removed {
+		return ErrDeviceRemoved
+	}
+	return nil
+}
+
 // Devices returns a user's devices, the oldest first.
 func (o *Deliveries) Devices(ctx context.Context, userID string) ([]Device, error) {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
@@ -92,9 +125,15 @@ func (o *Deliveries) DevicesByKey(ctx context.Context) (ours, others int, err er
 	return n.Ours, n.Others, nil
 }
 
-// RemoveDevice removes a user's device. ErrNotFound: there is none such.
+// RemoveDevice removes a user's device, until they add it again. ErrNotFound: there is none such.
 func (o *Deliveries) RemoveDevice(ctx context.Context, userID, id string) error {
-	return o.change(ctx, `DELETE FROM realtime.push_subscriptions WHERE user_id = $1 AND id = $2`, userID, id)
+	err := o.change(ctx, `WITH gone AS (DELETE FROM realtime.push_subscriptions WHERE user_id = $1 AND id = $2 RETURNING id, user_id, endpoint_hash)
+		INSERT INTO realtime.removed_devices (id, user_id, endpoint_hash) SELECT id, user_id, endpoint_hash FROM gone`, userID, id)
+	if err == nil {
+		_, err = o.exec(ctx, `DELETE FROM realtime.removed_devices WHERE id IN (SELECT id FROM realtime.removed_devices
+			WHERE user_id = $1 ORDER BY removed_at DESC, id OFFSET $2)`, userID, removedOfUser)
+	}
+	return err
 }
 
 // ReserveDevice reserves a device's next message: no other message is sent to it within gap. Where

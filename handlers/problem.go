@@ -29,6 +29,7 @@ var (
 	kindForbidden    = Kind{http.StatusForbidden, CloseForbidden}
 	kindNotFound     = Kind{http.StatusNotFound, CloseProtocol}
 	kindConflict     = Kind{http.StatusConflict, CloseProtocol}
+	kindGone         = Kind{http.StatusGone, CloseProtocol}
 	kindUnsupported  = Kind{http.StatusUnsupportedMediaType, CloseProtocol}
 	kindTooMany      = Kind{http.StatusTooManyRequests, CloseTooMany}
 	kindInternal     = Kind{http.StatusInternalServerError, CloseTryAgain}
@@ -49,6 +50,7 @@ var vocabulary = []struct {
 	{db.ErrSessionEnded, kindUnauthorized, "the session has ended: sign in again"},
 	{db.ErrNotFound, kindNotFound, "there is no such thing"},
 	{db.ErrConflict, kindConflict, "this is so already, or somebody else has changed it just now: load it again"},
+	{db.ErrDeviceRemoved, kindGone, "this device was removed: its user can add it again, on the device"},
 	{db.ErrBusy, kindUnavailable, "too many ask for this at the moment: try again shortly"},
 	{realtime.ErrNotReady, kindUnavailable, "the server is starting: try again shortly"},
 }

@@ -93,7 +93,8 @@ func (p *Push) List(w http.ResponseWriter, r *http.Request) {
 	respondPrivate(w, r, p.Log, map[string]any{"subscriptions": list})
 }
 
-// Add keeps a device: 201 where it is new, 200 where it was there.
+// Add keeps a device: 201 where it is new, 200 where it was there, 410 where it renews one that its
+// user removed.
 func (p *Push) Add(w http.ResponseWriter, r *http.Request) {
 	added, isNew, err := p.add(r)
 	if err != nil {
@@ -115,6 +116,7 @@ func (p *Push) add(r *http.Request) (added db.Device, isNew bool, err error) {
 	var body struct {
 		Endpoint, Label string
 		Keys            struct{ P256dh, Auth string }
+		Renews          *string
 	}
 	if err := readBody(r, &body, `a PushSubscription: {"endpoint":"…","keys":{"p256dh":"…","auth":"…"},"label":"…"}`); err != nil {
 		return added, false, err
@@ -124,7 +126,7 @@ func (p *Push) add(r *http.Request) (added db.Device, isNew bool, err error) {
 		return added, false, Invalid(field, err.Error())
 	}
 	endpoint.SessionID = v.SessionID
-	return p.Devices.AddDevice(r.Context(), db.Device{UserID: v.UserID, Label: labelOf(body.Label), PushEndpoint: endpoint})
+	return p.Devices.AddDevice(r.Context(), db.Device{UserID: v.UserID, Label: labelOf(body.Label), PushEndpoint: endpoint}, body.Renews)
 }
 
 // labelOf returns a device's name as it is kept: a line of text.

@@ -223,6 +223,17 @@ func TestPushRoutes(t *testing.T) {
 	if response, _ := s.Call(t, "DELETE", "push/subscriptions/"+taken["id"].(string), stranger, nil); response.StatusCode != 204 {
 		t.Errorf("removed: %d", response.StatusCode)
 	}
+	// it comes back by its user alone
+	renewed := body(d.Endpoint, d.P256dh(), d.Auth())
+	renewed["renews"] = taken["id"]
+	if response, answer := s.Call(t, "POST", "push/subscriptions", stranger, renewed); response.StatusCode != 410 {
+		t.Errorf("renewed after its removal: %d %v", response.StatusCode, answer)
+	}
+	delete(renewed, "renews")
+	if response, answer := s.Call(t, "POST", "push/subscriptions", stranger, renewed); response.StatusCode != 201 {
+		t.Errorf("added again: %d %v", response.StatusCode, answer)
+	}
+	wantChannels(t, s, "[inApp push]")
 	if strings.Contains(s.Output.String(), service.Host()+"/one") {
 		t.Error("an endpoint is in the log")
 	}

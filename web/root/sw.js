@@ -90,6 +90,8 @@ worker.addEventListener('pushsubscriptionchange', (/** @type {any} */ event) => 
     if (!made) return;
     const [page] = await pagesAt('/');
     if (page && await tell(page, { type: 'hangarshare:subscription' })) return;
-    await fetch('/api/push/subscriptions', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(made) });
+    const body = JSON.stringify({ ...made.toJSON(), renews: event.oldSubscription?.endpoint ?? '' });
+    const { status } = await fetch('/api/push/subscriptions', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+    if (status === 410) await made.unsubscribe(); // its user has removed this device
   })());
 });

@@ -73,9 +73,12 @@ const subscriptionHere = async () => {
 
 /**
  * Subscribes this device, or tells the server again of what it is: both may have forgotten.
- * @param {Ask} ask @param {string} key the server's @returns {Promise<string>} its name
+ * @param {Ask} ask
+ * @param {string} key the server's
+ * @param {string} [renews] its former name, where no click asks for it
+ * @returns {Promise<string>} its name
  */
-export const subscribe = (ask, key) => alone(async () => {
+export const subscribe = (ask, key, renews) => alone(async () => {
   const registration = await navigator.serviceWorker.register(workerURL(), { scope: '/', updateViaCache: 'none' });
   await navigator.serviceWorker.ready;
   const applicationServerKey = bytesOf(key);
@@ -85,14 +88,15 @@ export const subscribe = (ask, key) => alone(async () => {
     subscription = null;
   }
   subscription ??= await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
-  const { id } = await ask('/api/push/subscriptions', 'POST', { ...subscription.toJSON(), label: label() });
+  const { id } = await ask('/api/push/subscriptions', 'POST', { ...subscription.toJSON(), label: label(), renews });
   storeId(id);
   return id;
 });
 
 /**
  * What the user wanted of this device, once more: whatever was lost on the way is made anew without
- * a question, and where they have withdrawn the permission it is forgotten.
+ * a question. Where they have withdrawn the permission, or removed it on another device, it is
+ * forgotten.
  * @param {Ask} ask
  * @param {string} [key]
  * @returns {Promise<string>} its name; empty where it gets nothing
@@ -101,8 +105,15 @@ export async function renew(ask, key) {
   if (!supported()) return '';
   const id = storedId();
   if (!id && !(await subscriptionHere())) return '';
-  if (Notification.permission === 'granted') return subscribe(ask, key ?? (await ask('/api/push/key')).key);
-  await forget(ask, id);
+  const granted = Notification.permission === 'granted';
+  if (granted) {
+    try {
+      return await subscribe(ask, key ?? (await ask('/api/push/key')).key, id);
+    } catch (/** @type {any} */ error) {
+      if (error?.status !== 410) throw error;
+    }
+  }
+  await forget(ask, granted ? '' : id);
   return '';
 }
 

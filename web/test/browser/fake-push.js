@@ -9,6 +9,8 @@ export class FakePush {
    *   works: boolean}[]}
    */
   devices = [];
+  /** What their users removed: ids and endpoints. */
+  removed = new Set();
   /** What was sent to each user, newest first. @type {any[]} */
   deliveries = [];
   /** How the next test ends. */
@@ -42,12 +44,16 @@ export class FakePush {
     const mine = this.devices.filter((one) => one.user === user).map(({ user: _, endpoint: __, ...shown }) => shown);
     if (path === '/api/push/subscriptions' && method === 'GET') return [200, { subscriptions: mine }];
     if (path === '/api/push/subscriptions') {
+      if (body.renews === undefined) this.removed.delete(body.endpoint);
+      else if (this.removed.has(body.endpoint) || this.removed.has(body.renews)) return [410, {}];
       const found = this.devices.find(({ endpoint }) => endpoint === body.endpoint);
       if (found) Object.assign(found, { user, label: body.label });
       return found ? [200, found] : [201, this.add(user, body.label, { endpoint: body.endpoint })];
     }
     const id = path.split('/').at(-1);
     if (!mine.some((one) => one.id === id)) return [404, {}];
+    const { endpoint } = this.devices.find((one) => one.id === id);
+    this.removed.add(id).add(endpoint);
     this.devices = this.devices.filter((one) => one.id !== id);
     return [204, null];
   }

@@ -193,6 +193,71 @@ test('a device whose permission was withdrawn is forgotten by both', async () =>
   await page.close();
 });
 
+test('a device that its user removed elsewhere stays removed, until a click on it', async () => {
+  await grant(program.origin);
+  let page = await open();
+  const activate = () => page.getByRole('button', { name: 'Ativar avisos neste aparelho' });
+  const turnOn = async () => {
+    await openSection(page);
+    if (await activate().isVisible()) await activate().click();
+    await page.getByText('Os avisos chegam a este aparelho.').waitFor();
+    const now = await held(page);
+    await until(DEVICES, (rows) => rows.some(({ id }) => id === now.id));
+    return now;
+  };
+  const remove = (/** @type {string} */ id) => page.locator('owner-notifications').evaluate(
+    (/** @type {any} */ element, one) => element.ask(`/api/push/subscriptions/${one}`, 'DELETE'), id);
+  const reload = async () => {
+    await page.reload();
+    await bell(page).waitFor();
+    await page.waitForFunction(() => !localStorage.getItem('hangarshare:device'));
+    await openSection(page);
+    await page.getByText('Este aparelho ainda não recebe avisos.').waitFor();
+    assert.deepEqual(await held(page), { endpoint: '', id: '' }, 'the browser has given it up');
+    await page.close();
+    page = await open();
+  };
+  const first = await turnOn();
+  await remove(first.id);
+  await reload();
+  await until(DEVICES, (rows) => !rows.some(({ endpoint }) => endpoint === first.endpoint));
+
+  // By a click it is there again, and stays.
+  const second = await turnOn();
+  await page.reload();
+  await bell(page).waitFor();
+  await openSection(page);
+  await page.getByText('Os avisos chegam a este aparelho.').waitFor();
+  assert.deepEqual(await held(page), second);
+
+  // The browser has another address for it meanwhile: it is known by its name.
+  await remove(second.id);
+  await page.evaluate(async () => (await (await navigator.serviceWorker.ready).pushManager.getSubscription()).unsubscribe());
+  await reload();
+  await until(DEVICES, (rows) => !rows.some(({ id }) => id === second.id));
+
+  // No page hears of that: the worker gives it up.
+  const third = await turnOn();
+  const worker = context.serviceWorkers()[0] ?? await context.waitForEvent('serviceworker');
+  await remove(third.id);
+  await page.goto(`${program.origin}/docs`);
+  const left = await worker.evaluate(async () => {
+    const it = /** @type {any} */ (globalThis);
+    const { pushManager } = it.registration;
+    const old = await pushManager.getSubscription();
+    const event = new it.ExtendableEvent('pushsubscriptionchange');
+    Object.assign(event, { oldSubscription: { endpoint: old.endpoint, options: old.options }, newSubscription: null });
+    await old.unsubscribe();
+    let waiting;
+    event.waitUntil = (/** @type {Promise<void>} */ promise) => (waiting = promise);
+    it.dispatchEvent(event);
+    await waiting;
+    return (await pushManager.getSubscription())?.endpoint ?? '';
+  });
+  assert.equal(left, '');
+  await page.close();
+});
+
 test('a click leads an open tab to the booking and reads what told of it, or opens one; to no other origin', async () => {
   let page = await openSubscribed();
   await page.keyboard.press('Escape');
