@@ -249,7 +249,7 @@ describe('notifications', () => {
         assert.deepEqual(await list.locator('.matrix th[scope=col]').allTextContents(), heads);
         assert.equal(await list.locator('.matrix tbody tr').first().locator('input, select').count(), heads.length);
         assert.deepEqual(await list.locator('.missing').allTextContents(), missing);
-        assert.equal(await list.getByLabel('Silêncio de').count(), when);
+        assert.equal(await list.getByLabel('Silêncio a partir das').count(), when);
         assert.equal(await list.getByLabel('Hora do resumo').count(), digest);
         await page.reload();
         await bell(page).waitFor();
