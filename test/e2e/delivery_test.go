@@ -109,7 +109,7 @@ func TestMailLeavesTheHouse(t *testing.T) {
 			}
 		}
 	}
-	if code, page := ask("GET", link[1], "", "Accept-Language", "en-GB,en;q=0.9"); code != 200 || !strings.Contains(page, `<form method="post"`) || !strings.Contains(page, "any more?") || strings.Contains(page, s.Owner.UserID+"@") {
+	if code, page := ask("GET", link[1], "", "Accept-Language", "en-GB,en;q=0.9"); code != 200 || !strings.Contains(page, `<form method="post"`) || !strings.Contains(page, "Stop receiving these e-mails?") || strings.Contains(page, s.Owner.UserID+"@") {
 		t.Errorf("the page: %d\n%s", code, page)
 	}
 	if wanted() != "" {
