@@ -83,7 +83,7 @@ const screen = (page) => page.evaluate(() => {
   return {
     revenueToday: text('[data-metric=revenueToday] .value'), bookingsToday: text('[data-metric=bookingsToday] .value'),
     occupancyRate: text('[data-metric=occupancyRate] .value'),
-    growthPercentage: /^(\S+) contra /.exec(text('[data-metric=growthPercentage] .whole') ?? '')?.[1] ?? text('[data-metric=growthPercentage] .value'),
+    growthPercentage: /^(\S+) /.exec(text('[data-metric=growthPercentage] .whole') ?? '')?.[1] ?? text('[data-metric=growthPercentage] .value'),
     activeListings: text('[data-fact=activeListings]'), pendingPayouts: text('[data-fact=pendingPayouts]'),
   };
 });

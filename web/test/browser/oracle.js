@@ -148,7 +148,7 @@ export const picture = (page) => page.evaluate(() => {
   const each = (/** @type {string} */ what, /** @type {string[]} */ parts) => [...root.querySelectorAll(what)].map((one) => parts.map((part) => text(one, part)).join(' | '));
   return {
     // Growth like for like stands first, where it is known; the metrics' number below it.
-    cards: [...root.querySelectorAll('.card')].map((one) => /^(\S+) contra /.exec(text(one, '.whole'))?.[1] ?? text(one, '.value')),
+    cards: [...root.querySelectorAll('.card')].map((one) => /^(\S+) /.exec(text(one, '.whole'))?.[1] ?? text(one, '.value')),
     spaces: text(root, '[data-metric=occupancyRate] .line'),
     rate: text(root, '[data-metric=occupancyRate] .value'),
     facts: ['activeListings', 'pendingPayouts'].map((name) => text(root, `[data-fact=${name}]`)),
