@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hangarshare/hangarshare-realtime/api/loadtest"
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -243,44 +244,53 @@ func (l *bareListener) measure(b *testing.B, ownerID string) (p50, p99 float64) 
 // returns how many were committed a second.
 func writeRate(b *testing.B, databaseURL, statement string, writers int) float64 {
 	b.Helper()
-	connector, err := pq.NewConnector(databaseURL)
+	perSecond, err := writesPerSecond(b.Context(), databaseURL, statement, writers, turnTime())
 	if err != nil {
 		b.Fatal(err)
 	}
+	return perSecond
+}
+
+// writesPerSecond does the work of writeRate for a while.
+func writesPerSecond(ctx context.Context, databaseURL, statement string, writers int, span time.Duration) (float64, error) {
+	connector, err := pq.NewConnector(databaseURL)
+	if err != nil {
+		return 0, err
+	}
 	pool := sql.OpenDB(connector)
 	defer pool.Close()
-	ctx, cancel := context.WithTimeout(b.Context(), harness.Timeout+turnTime())
+	ctx, cancel := context.WithTimeout(ctx, harness.Timeout+span)
 	defer cancel()
 	var statements []*sql.Stmt
 	for range writers {
 		conn, err := pool.Conn(ctx)
 		if err != nil {
-			b.Fatal(err)
+			return 0, err
 		}
 		defer conn.Close()
 		prepared, err := conn.PrepareContext(ctx, statement)
 		if err != nil {
-			b.Fatal(err)
+			return 0, err
 		}
 		defer prepared.Close()
 		statements = append(statements, prepared)
 	}
 	var written atomic.Int64
-	var writing sync.WaitGroup
+	var writing errgroup.Group
 	start := time.Now()
 	for _, prepared := range statements {
-		writing.Go(func() {
-			for time.Since(start) < turnTime() {
+		writing.Go(func() error {
+			for time.Since(start) < span {
 				if _, err := prepared.ExecContext(ctx); err != nil {
-					b.Error(err)
-					return
+					return err
 				}
 				written.Add(1)
 			}
+			return nil
 		})
 	}
-	writing.Wait()
-	return float64(written.Load()) / time.Since(start).Seconds()
+	err = writing.Wait()
+	return float64(written.Load()) / time.Since(start).Seconds(), err
 }
 
 // middle returns the median.

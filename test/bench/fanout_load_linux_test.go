@@ -63,9 +63,7 @@ func startFanout(tb testing.TB, kind string) *fanoutRun {
 	r.process.Env = append(os.Environ(), fanoutServer+"="+kind)
 	if cpus := runtime.NumCPU(); cpus > 1 {
 		r.process.Env = append(r.process.Env, "FANOUT_CPU="+strconv.Itoa(cpus-1))
-		if err := pin(0); err != nil {
-			tb.Fatal(err)
-		}
+		keepTo(tb, 0)
 	}
 	r.process.Stderr = os.Stderr
 	input, err := r.process.StdinPipe()

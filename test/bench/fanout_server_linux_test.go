@@ -72,7 +72,7 @@ type fanoutMessage struct {
 // standard input until that ends.
 func runFanoutServer(kind string) error {
 	if cpu, err := strconv.Atoi(os.Getenv("FANOUT_CPU")); err == nil {
-		if err := pin(cpu); err != nil {
+		if err := pin(os.Getpid(), cpu); err != nil {
 			return err
 		}
 		runtime.GOMAXPROCS(1)
@@ -124,23 +124,6 @@ func publishLines(f fanout, in io.Reader) error {
 			batch = batch[:0]
 		}
 	}
-}
-
-// pin keeps every thread of this process, and those to come, on one processor.
-func pin(cpu int) error {
-	var set unix.CPUSet
-	set.Set(cpu)
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return err
-	}
-	for _, thread := range threads {
-		id, _ := strconv.Atoi(thread.Name())
-		if err := unix.SchedSetaffinity(id, &set); err != nil {
-			return fmt.Errorf("stay on processor %d: %w", cpu, err)
-		}
-	}
-	return nil
 }
 
 // ours is the server without a database: its bus is published to directly.
