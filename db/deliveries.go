@@ -297,23 +297,34 @@ func (s DeliverySettings) zone(otherwise *time.Location) *time.Location {
 	return loc
 }
 
+// What ends a claim, each by the row's id. Parameters: 1 delivery, 2 claim.
+const (
+	finishQuery = `UPDATE realtime.deliveries SET done_at = now(), outcome = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
+		WHERE id = $1::bigint AND claim = $2::uuid`
+	retryQuery = `UPDATE realtime.deliveries SET not_before = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
+		WHERE id = $1::bigint AND claim = $2::uuid`
+	postponeQuery = `UPDATE realtime.deliveries SET not_before = $3, attempts = attempts - 1, claim = NULL, claimed_until = NULL
+		WHERE id = $1::bigint AND claim = $2::uuid`
+)
+
+// sendingQueries are what the outbox asks once for each delivery or more often.
+var sendingQueries = []string{claimQuery, openQuery, finishQuery, retryQuery, postponeQuery, mergeQuery, waitingQuery, reserveQuery, reservedQuery,
+	deviceTookQuery, tokenQuery}
+
 // Finish ends a delivery. ErrNotFound: it is not the caller's any more.
 func (o *Deliveries) Finish(ctx context.Context, c ClaimedDelivery, outcome Outcome, code int) error {
-	return o.change(ctx, `UPDATE realtime.deliveries SET done_at = now(), outcome = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
-		WHERE id = $1::bigint AND claim = $2::uuid`, c.ID, c.Claim, outcome, code)
+	return o.change(ctx, finishQuery, c.ID, c.Claim, outcome, code)
 }
 
 // Retry has a delivery tried again at an instant. ErrNotFound: it is not the caller's any more.
 func (o *Deliveries) Retry(ctx context.Context, c ClaimedDelivery, at time.Time, code int) error {
-	return o.change(ctx, `UPDATE realtime.deliveries SET not_before = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
-		WHERE id = $1::bigint AND claim = $2::uuid`, c.ID, c.Claim, at, code)
+	return o.change(ctx, retryQuery, c.ID, c.Claim, at, code)
 }
 
 // Postpone has a delivery wait until an instant without having tried it. ErrNotFound: it is not the
 // caller's any more.
 func (o *Deliveries) Postpone(ctx context.Context, c ClaimedDelivery, at time.Time) error {
-	return o.change(ctx, `UPDATE realtime.deliveries SET not_before = $3, attempts = attempts - 1, claim = NULL, claimed_until = NULL
-		WHERE id = $1::bigint AND claim = $2::uuid`, c.ID, c.Claim, at)
+	return o.change(ctx, postponeQuery, c.ID, c.Claim, at)
 }
 
 // change changes one row; ErrNotFound when there is none.
@@ -332,7 +343,12 @@ func (o *Deliveries) exec(ctx context.Context, statement string, args ...any) (i
 	if err := checkText(args); err != nil {
 		return 0, err
 	}
-	result, err := Answer(ctx, o.guard, func() (sql.Result, error) { return o.store.pool.ExecContext(ctx, statement, args...) })
+	result, err := Answer(ctx, o.guard, func() (sql.Result, error) {
+		if prepared := o.store.now.Load().prepared[statement]; prepared != nil {
+			return prepared.ExecContext(ctx, args...)
+		}
+		return o.store.pool.ExecContext(ctx, statement, args...)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("write into the outbox: %w", refusedText(err))
 	}
@@ -342,8 +358,7 @@ func (o *Deliveries) exec(ctx context.Context, statement string, args ...any) (i
 // Merge ends the deliveries that wait for the same device: their user is told of them by the one
 // that was sent.
 func (o *Deliveries) Merge(ctx context.Context, with OpenedDelivery) (merged int, err error) {
-	n, err := o.exec(ctx, `UPDATE realtime.deliveries SET done_at = now(), outcome = $4, claim = NULL, claimed_until = NULL
-		WHERE done_at IS NULL AND id IN (SELECT d.id `+sameDevice+` ORDER BY d.id FOR UPDATE OF d)`, with.UserID, with.Target, with.ID, OutcomeMerged)
+	n, err := o.exec(ctx, mergeQuery, with.UserID, with.Target, with.ID, OutcomeMerged)
 	return int(n), err
 }
 
@@ -354,6 +369,9 @@ const sameDevice = `FROM realtime.deliveries d JOIN realtime.notifications n ON 
 		WHERE d.done_at IS NULL AND d.user_id = $1 AND d.channel = 'push' AND d.target = $2 AND d.id <> $3::bigint
 			AND d.not_before <= now() + interval '1 minute' AND d.expires_at > now()
 			AND n.severity < 2 AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
+
+const mergeQuery = `UPDATE realtime.deliveries SET done_at = now(), outcome = $4, claim = NULL, claimed_until = NULL
+	WHERE done_at IS NULL AND id IN (SELECT d.id ` + sameDevice + ` ORDER BY d.id FOR UPDATE OF d)`
 
 // Queue is what waits.
 type Queue struct {

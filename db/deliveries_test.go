@@ -373,3 +373,30 @@ func TestUnsubscribe(t *testing.T) {
 		t.Errorf("all: %v, %s", err, left())
 	}
 }
+
+// TestPushTellsTheBellsNumber compares the number that a push tells with that of the bell: of a
+// user who does not want one kind there, and of another.
+func TestPushTellsTheBellsNumber(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	store, deliveries := newDeliveries(t, p)
+	owner, member := p.AddOwner(t, 1), p.AddGuest(t, "Vera", "Lima")
+	for i, kind := range []string{"booking_created", "booking_created", "unpaid"} {
+		notified(t, p, owner.ID, kind, i+1)
+	}
+	read := notified(t, p, owner.ID, "unpaid", 4)
+	p.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE id = $1::bigint`, read)
+	p.Exec(t, `INSERT INTO realtime.notifications (owner_id, user_id, kind, key, group_key, revision, news, happened_at) VALUES ($1, $2, 'member_changed', 'm', 'm', 5, 5, now())`, owner.ID, member)
+	p.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'inApp', 'off')`, member, owner.ID)
+	for user, want := range map[string]int{owner.UserID: 3, member: 2} {
+		d := db.OpenedDelivery{UserID: user, OwnerID: owner.ID}
+		d.ID, d.Channel, d.Target = "0", db.ChannelPush, "none"
+		about, err := deliveries.Details(t.Context(), d)
+		dbtest.Must(t, err)
+		bell, err := store.AccountCounts(t.Context(), user, []string{owner.ID})
+		dbtest.Must(t, err)
+		if about.Unread != want || bell[0].Unread != int64(want) {
+			t.Errorf("user %s: the push tells %d, the bell %d, want %d", user, about.Unread, bell[0].Unread, want)
+		}
+	}
+}

@@ -114,6 +114,12 @@ type facts struct {
 	CheckOutDate string  `json:"checkOutDate"`
 }
 
+// waitingQuery tells what is unread in an account, as its user's bell has it, and what else waits
+// for a device. Parameters: 1 to 3 those of sameDevice, 4 the account.
+const waitingQuery = `SELECT (SELECT coalesce(sum(k.unread), 0)::bigint FROM realtime.notification_counts k WHERE k.owner_id = $4 AND k.user_id IN ('', $1)
+		AND k.kind NOT IN (SELECT p.kind FROM realtime.preferences p WHERE p.user_id = $1 AND p.owner_id = $4 AND p.channel = 'inApp' AND p.mode = 'off')) AS unread,
+	(SELECT count(*) ` + sameDevice + `) AS waiting`
+
 // Details returns what a delivery's notification is about, and its user.
 func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details NotificationDetails, err error) {
 	if !d.IsDigest() {
@@ -132,9 +138,7 @@ func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details Not
 		details.Email, details.Name = user.Email, user.Name
 	case ChannelPush:
 		var counts struct{ Unread, Waiting int }
-		err := o.store.getFor(ctx, o.guard, &counts, always(`SELECT (SELECT count(*) FROM realtime.notifications n WHERE n.owner_id = $4 AND (n.user_id IS NULL OR n.user_id = $1)
-				AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL) AS unread,
-			(SELECT count(*) `+sameDevice+`) AS waiting`), d.UserID, d.Target, d.ID, d.OwnerID)
+		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID)
 		if err != nil {
 			return details, fmt.Errorf("count what else waits: %w", err)
 		}

@@ -116,6 +116,12 @@ const (
 	QueueQuery = queueQuery
 )
 
+// SendingQueries are the statements that the outbox asks for each delivery.
+func (s *Store) SendingQueries() []string {
+	q := s.now.Load().sql
+	return append([]string{q.access, q.user, q.booking}, sendingQueries...)
+}
+
 // NotificationLists are the questions for pages of notifications, and for what is new of an
 // account.
 func (s *Store) NotificationLists() map[string]string {

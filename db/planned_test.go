@@ -159,3 +159,80 @@ func executed(t *testing.T, pool *sqlx.DB, query db.UpkeepQuery) planNode {
 	must(t, json.Unmarshal([]byte(text), &plans))
 	return plans[0].Plan.most()
 }
+
+// TestSendingIsPlannedOnce sends deliveries on one connection, in each of the ways in which they
+// end: every statement of it is planned once for the session, and not for each delivery.
+func TestSendingIsPlannedOnce(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	o, guest := p.AddOwner(t, 1), p.AddGuest(t, "Caio", "Brandão")
+	booking := p.Book(t, o.Hangars[0], guest)
+	pool, err := db.Open(t.Context(), p.URL)
+	must(t, err)
+	t.Cleanup(func() { pool.Close() })
+	pool.SetMaxOpenConns(1)
+	store, err := db.NewStore(t.Context(), pool, time.UTC)
+	must(t, err)
+	must(t, store.Prepare(t.Context()))
+	deliveries := db.NewDeliveries(store)
+	deliveries.KeyID = "k"
+	device, _, err := deliveries.AddDevice(t.Context(), db.Device{UserID: o.UserID, PushEndpoint: db.PushEndpoint{
+		Endpoint: "https://push.example/a", P256dh: []byte{4}, Auth: []byte{1}, KeyID: "k",
+	}}, nil)
+	must(t, err)
+	const rounds = 8 // after five PostgreSQL chooses between a plan for all and one for each time
+	ends := []func(db.OpenedDelivery) error{
+		func(d db.OpenedDelivery) error {
+			return deliveries.Finish(t.Context(), d.ClaimedDelivery, db.OutcomeSent, 201)
+		},
+		func(d db.OpenedDelivery) error {
+			return deliveries.Retry(t.Context(), d.ClaimedDelivery, time.Now().Add(time.Hour), 503)
+		},
+		func(d db.OpenedDelivery) error {
+			return deliveries.Postpone(t.Context(), d.ClaimedDelivery, time.Now().Add(time.Hour))
+		},
+	}
+	for round := range rounds * len(ends) {
+		channel, target := "mail", ""
+		if round%2 == 0 {
+			channel, target = "push", device.ID
+		}
+		p.Exec(t, `WITH n AS (INSERT INTO realtime.notifications (owner_id, kind, key, group_key, revision, news, happened_at, facts)
+				VALUES ($1, 'unpaid', $2, $2, 1, 1, now(), json_build_object('bookingId', $3::text)) RETURNING id)
+			INSERT INTO realtime.deliveries (notification_id, user_id, channel, target, not_before, expires_at)
+			SELECT id, $4, $5, $6, now(), now() + interval '1 day' FROM n`, o.ID, fmt.Sprint(round), booking, o.UserID, channel, target)
+		claimed, err := deliveries.Claim(t.Context(), 50)
+		must(t, err)
+		if len(claimed) != 1 {
+			t.Fatalf("round %d: %d are claimed", round, len(claimed))
+		}
+		d, err := deliveries.Open(t.Context(), claimed[0])
+		must(t, err)
+		about, err := deliveries.Details(t.Context(), d)
+		must(t, err)
+		if channel == "push" && about.Unread != round+1 || channel == "mail" && about.Email == "" || about.GuestName != "Caio Brandão" {
+			t.Errorf("round %d: %+v", round, about)
+		}
+		_, err = deliveries.UnsubscribeToken(t.Context(), o.UserID, db.ScopeDigest)
+		must(t, err)
+		next, err := deliveries.ReserveDevice(t.Context(), device.ID, time.Minute)
+		must(t, err)
+		if next.IsZero() == (round > 0) {
+			t.Errorf("round %d: the device's turn is at %v", round, next)
+		}
+		must(t, ends[round%len(ends)](d))
+		_, err = deliveries.Merge(t.Context(), d)
+		must(t, err)
+		must(t, deliveries.DeviceAnswered(t.Context(), device.ID, db.DeviceTook))
+	}
+	for _, query := range store.SendingQueries() {
+		var s struct{ Generic, Custom int }
+		err := pool.GetContext(t.Context(), &s, `SELECT coalesce((to_jsonb(p)->>'generic_plans')::int, -1) AS generic, coalesce((to_jsonb(p)->>'custom_plans')::int, -1) AS custom
+			FROM pg_prepared_statements p WHERE statement = $1`, query)
+		if err != nil {
+			t.Errorf("this is not prepared: %v\n%s", err, query)
+		} else if s.Generic == 0 || s.Custom > 5 { // PostgreSQL 13 counts neither
+			t.Errorf("this was executed %d times by its one plan, and planned %d times:\n%s", s.Generic, s.Custom, query)
+		}
+	}
+}

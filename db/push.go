@@ -136,17 +136,24 @@ func (o *Deliveries) RemoveDevice(ctx context.Context, userID, id string) error 
 	return err
 }
 
+// What is asked of a device for each message. Parameter: 1 device.
+const (
+	reserveQuery = `UPDATE realtime.push_subscriptions SET next_at = now() + pg_catalog.make_interval(secs => $2)
+		WHERE id = $1 AND (next_at IS NULL OR next_at <= now())`
+	reservedQuery   = `SELECT coalesce(next_at, now()) FROM realtime.push_subscriptions WHERE id = $1`
+	deviceTookQuery = `UPDATE realtime.push_subscriptions SET last_ok_at = now(), failures = 0 WHERE id = $1 AND $2 > 0`
+)
+
 // ReserveDevice reserves a device's next message: no other message is sent to it within gap. Where
 // another has it, next is when that ends. ErrNotFound: the device is no more.
 func (o *Deliveries) ReserveDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error) {
-	n, err := o.exec(ctx, `UPDATE realtime.push_subscriptions SET next_at = now() + pg_catalog.make_interval(secs => $2)
-		WHERE id = $1 AND (next_at IS NULL OR next_at <= now())`, id, gap.Seconds())
+	n, err := o.exec(ctx, reserveQuery, id, gap.Seconds())
 	if err != nil || n > 0 {
 		return time.Time{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
-	err = o.store.getFor(ctx, o.guard, &next, always(`SELECT coalesce(next_at, now()) FROM realtime.push_subscriptions WHERE id = $1`), id)
+	err = o.store.getFor(ctx, o.guard, &next, always(reservedQuery), id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return next, ErrNotFound
 	}
@@ -171,7 +178,7 @@ const (
 // that was refused five times in a row is disabled.
 func (o *Deliveries) DeviceAnswered(ctx context.Context, id string, answer DeviceAnswer) error {
 	statement := map[DeviceAnswer]string{
-		DeviceTook: `UPDATE realtime.push_subscriptions SET last_ok_at = now(), failures = 0 WHERE id = $1 AND $2 > 0`,
+		DeviceTook: deviceTookQuery,
 		DeviceGone: `DELETE FROM realtime.push_subscriptions WHERE id = $1 AND $2 > 0`,
 		DeviceRefused: `UPDATE realtime.push_subscriptions SET failures = failures + 1, next_at = NULL,
 			disabled_at = CASE WHEN failures + 1 >= $2 THEN coalesce(disabled_at, now()) ELSE disabled_at END WHERE id = $1`,

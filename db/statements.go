@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -183,9 +184,9 @@ func (s *Store) prepare(ctx context.Context, q queries) (map[string]*sqlx.Stmt, 
 	frequent := []string{q.projection.changes, q.projection.metrics, q.projection.listings, q.metrics, q.access,
 		q.projection.calendar.hangars, q.projection.calendar.stays, q.projection.calendar.details,
 		q.trends.hangars, q.trends.touched, q.trends.kept.sums, q.trends.kept.first, q.trends.kept.nights, q.trends.kept.parts, q.trends.kept.stays,
-		q.notifications.listed, q.notifications.unread, q.notifications.news, hiddenQuery, claimQuery,
+		q.notifications.listed, q.notifications.unread, q.notifications.news, hiddenQuery, q.accessOfMany, q.user, q.booking,
 		q.projection.apply, q.trends.lag, q.trends.notes, q.trends.capacity, q.trends.apply, q.notifications.deliveries}
-	for _, query := range append(frequent, makingQueries...) {
+	for _, query := range slices.Concat(frequent, makingQueries, sendingQueries) {
 		statement, err := s.pool.PreparexContext(ctx, query)
 		if err != nil {
 			return nil, fmt.Errorf("prepare queries: %w", Explain(err))

@@ -25,6 +25,9 @@ const (
 // ScopeOfKind is the scope of a token that ends mails of a kind of an account.
 func ScopeOfKind(ownerID, kind string) string { return scopeKind + " " + kind + " " + ownerID }
 
+// tokenQuery keeps a token. Parameters: 1 its hash, 2 user, 3 scope.
+const tokenQuery = `INSERT INTO realtime.unsubscribe_tokens (hash, user_id, scope, expires_at) VALUES ($1, $2, $3, now() + ` + unsubscribeTime + `)`
+
 // UnsubscribeToken returns a secret for a mail, by which its user ends what the scope says. Only
 // its SHA-256 is kept.
 func (o *Deliveries) UnsubscribeToken(ctx context.Context, userID, scope string) (token string, err error) {
@@ -32,8 +35,7 @@ func (o *Deliveries) UnsubscribeToken(ctx context.Context, userID, scope string)
 	rand.Read(random[:])
 	token = base64.RawURLEncoding.EncodeToString(random[:])
 	hash := sha256.Sum256([]byte(token))
-	_, err = o.exec(ctx, `INSERT INTO realtime.unsubscribe_tokens (hash, user_id, scope, expires_at) VALUES ($1, $2, $3, now() + `+unsubscribeTime+`)`,
-		hash[:], userID, scope)
+	_, err = o.exec(ctx, tokenQuery, hash[:], userID, scope)
 	return token, err
 }
 
