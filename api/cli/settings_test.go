@@ -13,39 +13,49 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// TestReadmeListsEverySetting compares the table of settings in README with the flags.
-func TestReadmeListsEverySetting(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestDocumentsListEverySetting compares the tables of settings in README and in docs/settings.md
+// with the flags: the names, and in each row the defaults that stand in code, in the names' order.
+func TestDocumentsListEverySetting(t *testing.T) {
 	parser, err := newParser(new(commandLine), io.Discard, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(text), "## Commands and settings\n")
-	section, _, _ := strings.Cut(after, "\n## ")
-	var listed []string
-	for _, row := range regexp.MustCompile("(?m)^\\| (`[A-Z].*?) \\|").FindAllStringSubmatch(section, -1) {
-		for _, name := range strings.Split(row[1], ", ") {
-			listed = append(listed, strings.Trim(name, "`"))
-		}
-	}
 	settings := settingNames(parser.Model.Node)
-	for _, name := range listed {
-		if !slices.Contains(settings, name) {
-			t.Errorf("README lists %s, which is no setting", name)
+	// A row begins with names. Its second cell says what holds where nothing is set.
+	row := regexp.MustCompile("(?m)^\\| (`[A-Z0-9_]+`(?:, `[A-Z0-9_]+`)*) \\|([^|]*)\\|")
+	code := regexp.MustCompile("`([^`]+)`")
+	for _, document := range []string{"README.md", "docs/settings.md"} {
+		text, err := os.ReadFile("../../" + document)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, name := range settings {
-		if !strings.Contains(section, "`"+name+"`") {
-			t.Errorf("README does not list %s", name)
+		listed := map[string]int{}
+		for _, cells := range row.FindAllStringSubmatch(string(text), -1) {
+			var are, told []string
+			for _, name := range code.FindAllStringSubmatch(cells[1], -1) {
+				listed[name[1]]++
+				if value := defaultOf(parser.Model.Node, name[1]); value != "" {
+					are = append(are, value)
+				}
+			}
+			for _, value := range code.FindAllStringSubmatch(cells[2], -1) {
+				if value[1] != "false" && !slices.Contains(settings, value[1]) {
+					told = append(told, value[1])
+				}
+			}
+			if !slices.Equal(are, told) {
+				t.Errorf("%s says %q of %s: the defaults are %q", document, told, cells[1], are)
+			}
 		}
-	}
-	// A row of one setting with one value in code says its default.
-	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| `([^`]+)` \\|").FindAllStringSubmatch(section, -1) {
-		if is := defaultOf(parser.Model.Node, row[1]); is != "" && is != row[2] {
-			t.Errorf("README says that %s is %s without being set: it is %s", row[1], row[2], is)
+		for name := range listed {
+			if !slices.Contains(settings, name) {
+				t.Errorf("%s lists %s, which is no setting", document, name)
+			}
+		}
+		for _, name := range settings {
+			if listed[name] != 1 {
+				t.Errorf("%s lists %s %d times: once is right", document, name, listed[name])
+			}
 		}
 	}
 }
