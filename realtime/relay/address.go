@@ -7,11 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,41 +50,110 @@ type Address struct {
 
 // ParseAddress reads REDIS_URL and REDIS_CA_FILE; the latter may be empty. The URL is redis://,
 // rediss://, valkey://, valkeys:// or unix://, with ?addr=HOST:PORT for further nodes, and
-// ?master_set=NAME where the hosts are sentinels. Errors say what to do and never show a password.
+// ?master_set=NAME where the hosts are sentinels. Errors say what to do and repeat nothing of the
+// URL but names of parameters: what stands at the wrong place may be a part of a password.
 func ParseAddress(text, caFile string) (*Address, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err // without the text, which may hold a password
-		}
-		return nil, fmt.Errorf("REDIS_URL is no URL (%w): write it like redis://user:password@host:6379", err)
+		return nil, errors.New("REDIS_URL is no URL: write it like redis://user:password@host:6379, and what is special in a password as %40 for @")
 	}
-	for name := range maps.Keys(u.Query()) {
-		if !slices.Contains(parameters, name) {
-			return nil, fmt.Errorf("REDIS_URL: the parameter %q does not exist; there are %s", name, strings.Join(parameters, ", "))
-		}
-	}
-	if u.Scheme == "unix" && u.Path == "" || u.Scheme != "unix" && u.Hostname() == "" {
-		return nil, errors.New("REDIS_URL names no host: write it like redis://user:password@host:6379, rediss:// for TLS, or unix:///path/to/socket")
-	}
-	base, err := rueidis.ParseURL(text)
+	query, err := parseQuery(u)
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL: %s: write it like redis://user:password@host:6379, or with rediss, valkey, valkeys or unix",
-			strings.TrimPrefix(err.Error(), "redis: "))
+		return nil, err
 	}
-	a := &Address{hosts: base.InitAddress, network: "tcp", tls: base.TLSConfig, base: base}
-	if u.Scheme == "unix" {
+	a := &Address{network: "tcp"}
+	switch u.Scheme {
+	case "redis", "valkey":
+	case "rediss", "valkeys":
+		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		a.tls.InsecureSkipVerify, err = flag(query, "skip_verify") //nolint:gosec // as it is written
+	case "unix":
 		a.network = "unix"
+	default:
+		err = errors.New("REDIS_URL begins with no scheme that is known: write it like redis://user:password@host:6379, or with rediss, valkey, valkeys or unix")
 	}
-	if a.tls != nil {
-		a.tls.ServerName = "" // each host is asked for its own certificate
+	if err == nil {
+		a.hosts, err = hostsOf(u, query["addr"])
 	}
-	a.base.Sentinel.Username, a.base.Sentinel.Password = u.Query().Get("sentinel_username"), u.Query().Get("sentinel_password")
+	if err != nil {
+		return nil, err
+	}
+	a.base.InitAddress, a.base.TLSConfig = a.hosts, a.tls
+	a.base.Username = u.User.Username()
+	a.base.Password, _ = u.User.Password()
+	a.base.AlwaysRESP2 = query.Get("protocol") == "2"
+	a.base.Sentinel.MasterSet = query.Get("master_set")
+	a.base.Sentinel.Username, a.base.Sentinel.Password = query.Get("sentinel_username"), query.Get("sentinel_password")
 	if caFile == "" {
 		return a, nil
 	}
 	return a, a.trust(caFile)
+}
+
+// parseQuery returns the parameters of a REDIS_URL. A number of a database is read and not used:
+// channels belong to none.
+func parseQuery(u *url.URL) (url.Values, error) {
+	if u.Fragment != "" {
+		return nil, errors.New("REDIS_URL has a #, and what follows would not be read: in a password write %23")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, errors.New("REDIS_URL: what follows the ? is no list of parameters: in a password write %3F for it")
+	}
+	for name := range query {
+		if !slices.Contains(parameters, name) {
+			return nil, fmt.Errorf("REDIS_URL has a parameter that does not exist; there are %s, and a ? in a password is %%3F",
+				strings.Join(parameters, ", "))
+		}
+	}
+	if protocol := query.Get("protocol"); protocol != "" && protocol != "2" && protocol != "3" {
+		return nil, errors.New("REDIS_URL: protocol is 2 or 3")
+	}
+	number := query.Get("db")
+	if u.Scheme != "unix" {
+		number = cmp.Or(strings.Trim(u.Path, "/"), number)
+	}
+	if _, err := strconv.ParseUint(cmp.Or(number, "0"), 10, 31); err != nil {
+		return nil, errors.New("REDIS_URL: what follows the host is no number of a database: in a password write %2F for /")
+	}
+	return query, nil
+}
+
+// flag reads a parameter that is true or false, and true where it has no value.
+func flag(query url.Values, name string) (bool, error) {
+	if !query.Has(name) {
+		return false, nil
+	}
+	set, err := strconv.ParseBool(cmp.Or(query.Get(name), "true"))
+	if err != nil {
+		return false, fmt.Errorf("REDIS_URL: %s is true or false", name)
+	}
+	return set, nil
+}
+
+// hostsOf returns the addresses that a REDIS_URL names, or the path of a socket.
+func hostsOf(u *url.URL, further []string) ([]string, error) {
+	if u.Scheme == "unix" {
+		if u.Host != "" || u.Path == "" || u.Path == "/" || len(further) > 0 {
+			return nil, errors.New("REDIS_URL names no socket: write it like unix:///path/to/socket")
+		}
+		return []string{u.Path}, nil
+	}
+	if u.Hostname() == "" {
+		return nil, errors.New("REDIS_URL names no host: write it like redis://user:password@host:6379, rediss:// for TLS, or unix:///path/to/socket")
+	}
+	var hosts []string
+	for _, text := range append([]string{u.Host}, further...) {
+		one := url.URL{Host: text}
+		host, port := one.Hostname(), cmp.Or(one.Port(), "6379")
+		_, err := strconv.ParseUint(port, 10, 16)
+		bracketed := strings.HasPrefix(text, "[")
+		if host == "" || err != nil || !bracketed && strings.ContainsAny(host, ":,/[]@ ") || port == "0" {
+			return nil, errors.New("REDIS_URL: hosts are written like host:6379, or [::1]:6379 for IPv6, and further ones like &addr=host:6379")
+		}
+		hosts = append(hosts, net.JoinHostPort(host, port))
+	}
+	return hosts, nil
 }
 
 // trust has only certificates count that were signed by one of a file.
@@ -101,6 +170,14 @@ func (a *Address) trust(caFile string) error {
 		return fmt.Errorf("REDIS_CA_FILE: %s holds no certificate in PEM", caFile)
 	}
 	return nil
+}
+
+// security names what connections begin with.
+func (a *Address) security() string {
+	if a.tls != nil {
+		return "TLS"
+	}
+	return "connections without TLS"
 }
 
 // String names the hosts, without user and password.
@@ -171,6 +248,7 @@ func (a *Address) explain(err error, channel string) error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	var plain tls.RecordHeaderError
 	var network net.Error
 	var refused *rueidis.RedisError
 	text := ""
@@ -185,10 +263,16 @@ func (a *Address) explain(err error, channel string) error {
 		return misconfigured{fmt.Errorf("%w (%s): check REDIS_URL", ErrRefused, text)}
 	case refused != nil && refused.IsNil(), strings.Contains(text, "No such master"):
 		return misconfigured{fmt.Errorf("the sentinels do not know the master %q: correct master_set in REDIS_URL", a.base.Sentinel.MasterSet)}
+	case strings.HasPrefix(text, "unknown command 'SENTINEL'"), strings.HasPrefix(text, "unknown command `SENTINEL`"):
+		return misconfigured{fmt.Errorf("REDIS_URL has master_set, and %v is no sentinel: name the sentinels, or leave it out", a)}
+	case strings.Contains(text, "by Sentinel"): // which takes subscriptions, and nothing to publish
+		return misconfigured{fmt.Errorf("REDIS_URL leads to a sentinel (%s): add ?master_set=NAME", text)}
+	case errors.As(err, &plain):
+		return misconfigured{fmt.Errorf("%v does not speak TLS (%w): write REDIS_URL with redis://, or name the port that does", a, err)}
 	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
 		return misconfigured{fmt.Errorf("the certificate of Redis cannot be verified (%w): give the certificates of who signed it in REDIS_CA_FILE", err)}
 	case errors.As(err, &network), errors.Is(err, rueidis.ErrNoAddr), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("Redis cannot be reached (%w): check that it runs at %v and REDIS_URL is right", err, a)
+		return fmt.Errorf("Redis cannot be reached (%w): check that it runs at %v, and takes %s as REDIS_URL has it", err, a, a.security())
 	}
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -372,6 +374,31 @@ func TestSentinel(t *testing.T) {
 	}
 }
 
+// What a check finds wrong is said by what somebody has to change.
+func TestCheckSaysWhatToChange(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("ACL SETUSER mute on >secret resetchannels &hangarshare:* -@all +subscribe +unsubscribe +ping +hello +auth +client|setname")
+	sentinel := redistest.StartSentinel(t, "hangars", server)
+	own := newAuthority(t)
+	cert, key := own.issue(t)
+	secure := redistest.Start(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file, "tls-auth-clients no")
+	// What answers, but not in TLS.
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	for url, want := range map[string]string{
+		"redis://mute:secret@" + server.Addr:                 "+publish",
+		"redis://" + sentinel.Addr:                           "add ?master_set=NAME",
+		"redis://" + server.Addr + "?master_set=hangars":     "is no sentinel",
+		"redis://" + secure.Addr:                             "takes connections without TLS",
+		"rediss://" + strings.TrimPrefix(web.URL, "http://"): "does not speak TLS",
+	} {
+		if err := newNode(t, url, nodeOptions{}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, want %q", url, err, want)
+		}
+	}
+}
+
 // What is published at one node of a cluster reaches the subscribers of all.
 func TestCluster(t *testing.T) {
 	t.Parallel()
@@ -480,7 +507,12 @@ func TestParseAddress(t *testing.T) {
 		{"redis://localhost", "", "localhost:6379"},
 		{"redis://user:p%40ss@cache:7000/3", "", "cache:7000"},
 		{"rediss://cache", authority.file, "cache:6379"},
-		{"valkey://a:1?addr=b:2&addr=c", "", "a:1, b:2, a:6379"},
+		{"redis://cache:7000/", "", "cache:7000"},
+		{"redis://cache:7000/3/", "", "cache:7000"},
+		{"redis://@cache", "", "cache:6379"},
+		{"REDIS://cache", "", "cache:6379"},
+		{"rediss://cache?skip_verify", "", "cache:6379"},
+		{"valkey://a:1?addr=b:2&addr=c&addr=[::1]", "", "a:1, b:2, c:6379, [::1]:6379"},
 		{"valkeys://cache", "", "cache:6379"},
 		{"unix:///run/redis.sock?db=1", "", "/run/redis.sock"},
 		{"redis://s1:26379?master_set=m&addr=s2:26379&sentinel_password=x", "", "s1:26379, s2:26379"},
@@ -494,11 +526,29 @@ func TestParseAddress(t *testing.T) {
 		{"http://cache", "", "REDIS_URL"},
 		{"cache:6379", "", "REDIS_URL"},
 		{"redis://", "", "names no host"},
-		{"unix://", "", "names no host"},
+		{"unix://", "", "names no socket"},
 		{"redis://user:s3cret@cache:port", "", "REDIS_URL"},
 		{"redis://user:s3cret%zz@cache", "", "REDIS_URL"},
 		{"redis://cache/name", "", "REDIS_URL"},
 		{"redis://cache?master=m", "", "master_set"},
+		{"redis://user:p@s3cret/s3cret@cache", "", "%2F"},
+		{"redis://user:p#s3cret@cache", "", "REDIS_URL"},
+		{"redis://user:7#s3cret@cache", "", "%23"},
+		{"redis://user:p?s3cret@cache", "", "REDIS_URL"},
+		{"redis://user:7?s3cret@cache", "", "%3F"},
+		{"redis://user:s3cret@cache/3/4", "", "database"},
+		{"redis://cache/-1", "", "database"},
+		{"redis://a:6379,b:6379", "", "addr="},
+		{"redis://::1:6379", "", "[::1]"},
+		{"redis://cache:99999", "", "host:6379"},
+		{"redis://cache?addr=", "", "addr="},
+		{"redis://cache?addr=::1", "", "[::1]"},
+		{"redis://cache?addr=redis://b:6379", "", "addr="},
+		{"redis://cache?addr=a;b", "", "parameters"},
+		{"redis://cache?protocol=9", "", "protocol"},
+		{"rediss://cache?skip_verify=perhaps", "", "skip_verify"},
+		{"unix://run/redis.sock", "", "unix:///path"},
+		{"unix:///", "", "names no socket"},
 		{"redis://cache", authority.file, "rediss"},
 		{"rediss://cache", "/does/not/exist", "REDIS_CA_FILE"},
 		{"rediss://cache", nothing, "REDIS_CA_FILE"},

@@ -116,8 +116,8 @@ func New(o Options) *Relay {
 	return r
 }
 
-// Check connects to Redis once and subscribes. Errors say what to do; one that is
-// ErrRefused does not pass by waiting.
+// Check connects to Redis once, subscribes, and publishes where nobody listens. Errors say what to
+// do; one that is ErrRefused does not pass by waiting.
 func (r *Relay) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.Address.dialTimeout())
 	defer cancel()
@@ -132,6 +132,7 @@ func (r *Relay) Check(ctx context.Context) error {
 	}()
 	select {
 	case <-subscribed:
+		err = s.client.Do(ctx, s.client.B().Publish().Channel(r.Channel+":check").Message("").Build()).Error()
 		cancel()
 		<-ended
 	case err = <-ended:
