@@ -244,7 +244,7 @@ type misconfigured struct{ error }
 func (m misconfigured) Unwrap() error { return m.error }
 
 // explain says what to do about an error of Redis or of the way to it.
-func (a *Address) explain(err error, channel string) error {
+func (a *Address) explain(err error) error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -257,7 +257,7 @@ func (a *Address) explain(err error, channel string) error {
 	}
 	switch {
 	case strings.HasPrefix(text, "NOPERM"):
-		return misconfigured{fmt.Errorf("the user in REDIS_URL may not do what is needed (%s): ACL SETUSER … resetchannels &%s %s", text, channel, commands)}
+		return misconfigured{fmt.Errorf("the user in REDIS_URL may not do what is needed (%s): ACL SETUSER … %s", text, rights)}
 	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "ERR invalid password"),
 		strings.Contains(text, "AUTH"): // with a password where none is set
 		return misconfigured{fmt.Errorf("%w (%s): check REDIS_URL", ErrRefused, text)}
@@ -277,5 +277,5 @@ func (a *Address) explain(err error, channel string) error {
 	return err
 }
 
-// commands are what a user of Redis must be allowed, as ACL SETUSER has it.
-const commands = "-@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname"
+// rights are what a user of Redis must be allowed, as ACL SETUSER has it.
+const rights = "resetchannels &hangarshare:* -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname"

@@ -206,7 +206,7 @@ func TestUser(t *testing.T) {
 	passes(b, 1000, a)
 
 	deaf := start(t, "redis://deaf:secret@"+server.Addr, nodeOptions{})
-	deaf.await("the log says what is missing", func() bool { return deaf.log.count("resetchannels &hangarshare:") > 0 })
+	deaf.await("the log says what is missing", func() bool { return deaf.log.count("resetchannels &hangarshare:* ") > 0 })
 	server.Do("ACL SETUSER deaf &hangarshare:*")
 	deaf.awaitProven()
 

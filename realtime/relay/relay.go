@@ -123,7 +123,7 @@ func (r *Relay) Check(ctx context.Context) error {
 	defer cancel()
 	s, err := r.connect(ctx)
 	if err != nil {
-		return r.Address.explain(err, r.Channel)
+		return r.Address.explain(err)
 	}
 	subscribed, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
@@ -139,7 +139,7 @@ func (r *Relay) Check(ctx context.Context) error {
 	}
 	s.close()
 	if err != nil {
-		return r.Address.explain(err, r.Channel)
+		return r.Address.explain(err)
 	}
 	return nil
 }
@@ -284,7 +284,7 @@ func (r *Relay) change(proven bool) {
 // away logs that Redis is away, once a minute at most. What somebody has to change is logged as
 // often by itself: it may show just after a network that was slow.
 func (r *Relay) away(err error) {
-	err = r.Address.explain(err, r.Channel)
+	err = r.Address.explain(err)
 	logged := &r.logged
 	if errors.As(err, new(misconfigured)) {
 		logged = &r.instructed
