@@ -89,6 +89,8 @@ func TestCompose(t *testing.T) {
 	var file struct {
 		Services map[string]struct {
 			Image       string            `yaml:"image"`
+			Build       any               `yaml:"build"`
+			Pull        string            `yaml:"pull_policy"`
 			Environment map[string]string `yaml:"environment"`
 			Grace       string            `yaml:"stop_grace_period"`
 		} `yaml:"services"`
@@ -98,10 +100,16 @@ func TestCompose(t *testing.T) {
 	if code := harness.Run(t.Context(), []string{"serve", "--help"}, &help, &help); code != 0 {
 		t.Fatalf("help ends with %d: %s", code, help.String())
 	}
-	var servers []string
+	var servers, builders []string
 	for name, service := range file.Services {
 		if service.Image != "hangarshare-realtime" {
 			continue
+		}
+		if service.Build != nil {
+			builders = append(builders, name)
+		}
+		if service.Pull != "never" {
+			t.Errorf("%s: an image of this name in a registry is somebody else's", name)
 		}
 		servers = append(servers, name+":8080")
 		for setting := range service.Environment {
@@ -122,6 +130,9 @@ func TestCompose(t *testing.T) {
 		if !strings.Contains(strings.Join(balanced, " "), server) {
 			t.Errorf("Caddy does not know %s", server)
 		}
+	}
+	if len(builders) != 1 { // Compose builds side by side, and the second export of a tag fails
+		t.Errorf("the image is built by %v: it takes one", builders)
 	}
 	if len(servers) != 3 || len(balanced) != 3 {
 		t.Errorf("servers %v, balanced %v", servers, balanced)
