@@ -254,6 +254,10 @@ func TestBudgets(t *testing.T) {
 			styles += size
 		case first[name]:
 			scripts += size
+		case path.Dir(name) == "words": // all words of a language
+			if t.Logf("gzipped: %s %d bytes", name, size); size > 8<<10 {
+				t.Errorf("%s, loaded where it is asked for: %d bytes of 8 KiB", name, size)
+			}
 		case filepath.Ext(name) == ".js" && size > 4<<10:
 			t.Errorf("%s, loaded when it is used: %d bytes of 4 KiB", name, size)
 		}

@@ -88,6 +88,25 @@ type Pair = [string, string];
 /** All words of one language: the Portuguese ones say which there are. */
 export type Catalogue = { [K in keyof typeof import('./state/wording.js').PORTUGUESE]: WordOf<(typeof import('./state/wording.js').PORTUGUESE)[K]> };
 type WordOf<T> = T extends string ? string : T extends unknown[] ? Pair : Record<string, string>;
+/** The same names as Portuguese has, each with a word: none less, none more. */
+type Translated<T> = { [K in keyof T]: T[K] extends string ? string : T[K] extends unknown[] ? string[] : Translated<T[K]> };
+type PortugueseOf<M extends { default: object }> = Translated<M['default']>;
+/** The words of views in one language, by view. */
+export interface Views {
+  growth: PortugueseOf<typeof import('./element/words/pt.js')>;
+  calendar: PortugueseOf<typeof import('./calendar/words/pt.js')>;
+  feeds: PortugueseOf<typeof import('./calendar/words/feeds/pt.js')>;
+  trends: PortugueseOf<typeof import('./trends/words/pt.js')> & PortugueseOf<typeof import('./trends/words/controls-pt.js')>
+    & PortugueseOf<typeof import('./trends/words/more-pt.js')>;
+  notifications: PortugueseOf<typeof import('./notifications/words/pt.js')>;
+  preferences: PortugueseOf<typeof import('./notifications/words/settings-pt.js')>;
+  push: PortugueseOf<typeof import('./push/words/pt.js')>;
+}
+/** A file in words/: a word that Portuguese has and it lacks is an error of `npm run types`. */
+export interface Language extends Views {
+  page: { [K in keyof typeof import('./state/wording.js').PORTUGUESE]: PageWord<(typeof import('./state/wording.js').PORTUGUESE)[K]> };
+}
+type PageWord<T> = T extends string ? string : T extends unknown[] ? Pair : Translated<T>;
 type NamesOf<V> = { [K in keyof Catalogue]: Catalogue[K] extends V ? K : never }[keyof Catalogue];
 
 export type Say = (name: NamesOf<string>, values?: Record<string, string | number>) => string;
@@ -96,6 +115,8 @@ export type SayMany = (name: NamesOf<Pair>, n: number, values?: Record<string, s
 /** Numbers, dates and states in the words of one language. */
 export interface Wording {
   words: Catalogue;
+  /** The words of views in the same language; in Portuguese each view loads its own. */
+  views: Partial<Views>;
   say: Say;
   /** By the number; `{n}` is the number. */
   sayMany: SayMany;
@@ -130,7 +151,7 @@ export interface Wording {
   statusWord: (status: string) => string;
   paymentWord: (method: string) => string;
 }
-export type NewWording = (words: Catalogue) => Wording;
+export type NewWording = (words: Catalogue, views?: Partial<Views>) => Wording;
 
 /* state/store.js */
 

@@ -7,18 +7,16 @@ import { adoptSheet, h, setText } from '../dom.js';
 import { newWording, visible } from '../state/wording.js';
 import { showDialog } from './day.js';
 
-/** @type {Record<string, () => Promise<{default: C.Words}>>} */
-const WORDS = { en: () => import('./words/feeds/en.js'), es: () => import('./words/feeds/es.js') };
 const PATH = 'calendar/feeds';
 const MAX_LABEL = 80;
 
 /** @param {C.Tools} tools */
 export async function showFeeds(tools) {
   const { frame, get, server } = tools;
-  const load = WORDS[tools.wording.words.language] ?? (() => import('./words/feeds/pt.js'));
-  const [{ default: own }] = await Promise.all([load(), adoptSheet(server, frame, 'calendar/feeds.css')]);
+  const load = tools.wording.views.feeds ?? import('./words/feeds/pt.js').then((pt) => pt.default);
+  const [own] = await Promise.all([load, adoptSheet(server, frame, 'calendar/feeds.css')]);
   const merged = { ...tools.wording.words, ...own };
-  const { words, say, formatAgo, formatMoment } = /** @type {C.Wording} */ (/** @type {unknown} */ (newWording(/** @type {any} */ (merged))));
+  const { words, say, formatAgo, formatMoment } = /** @type {C.FeedWording} */ (/** @type {unknown} */ (newWording(/** @type {any} */ (merged))));
   const status = h('p', { class: 'empty', role: 'status' }, words.loading);
   const made = h('div', { class: 'cal-made' });
   const list = h('ul', { class: 'cal-feeds' });
@@ -103,7 +101,7 @@ export async function showFeeds(tools) {
       }
     }, onblur: () => setText(revoke, words.revoke) }, words.revoke);
     const about = [
-      hangarId ? hangars.get(hangarId) ?? hangarId : words.all, words[detail], say('madeBy', { who: visible(createdBy) || '–', time: formatMoment(Date.parse(createdAt)) }),
+      hangarId ? hangars.get(hangarId) ?? hangarId : words.all, words[/** @type {'busy' | 'full'} */ (detail)], say('madeBy', { who: visible(createdBy) || '–', time: formatMoment(Date.parse(createdAt)) }),
       readAt ? say('read', { ago: formatAgo(tools.now() - Date.parse(readAt)), agent: visible(agent) || words.unknown }) : words.never,
     ];
     return h('li', null, h('div', null, h('b', null, h('bdi', null, visible(label))), h('small', null, h('bdi', null, about.join(' · ')))), revoke);

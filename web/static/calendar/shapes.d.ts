@@ -1,5 +1,5 @@
 /** What `GET …/calendar` answers, and what the calendar needs from around it. */
-import type { Around, LazyView, Wording as PageWording } from '../shapes.js';
+import type { Around, LazyView, Views, Wording as PageWording } from '../shapes.js';
 
 export interface Day { date: string; start: string; hours: number; spaces: number; nights: number; arrivals: number; departures: number }
 export interface Hangar {
@@ -16,13 +16,16 @@ export interface Page {
   days: Day[]; hangars: Hangar[]; stays: Stay[]; counted: string[]; uncertain: { count: number; stays: Uncertain[] };
   gone?: string[]; next: string | null;
 }
-/** A pair is for one and for many. */
-export type Words = Record<string, string | [string, string]>;
 /** The page's words with those of the calendar. */
 export interface Wording extends Omit<PageWording, 'words' | 'say' | 'sayMany'> {
-  words: PageWording['words'] & Record<string, string>;
-  say(name: string, values?: Record<string, string | number>): string;
-  sayMany(name: string, n: number, values?: Record<string, string | number>): string;
+  words: Omit<PageWording['words'], keyof Views['calendar']> & Views['calendar'];
+  say(name: keyof Wording['words'], values?: Record<string, string | number>): string;
+  sayMany(name: keyof Wording['words'], n: number, values?: Record<string, string | number>): string;
+}
+/** With those of feeds too. */
+export interface FeedWording extends Omit<Wording, 'words' | 'say'> {
+  words: Omit<Wording['words'], keyof Views['feeds']> & Views['feeds'];
+  say(name: keyof FeedWording['words'], values?: Record<string, string | number>): string;
 }
 /** What the parts of the calendar share. */
 export interface Tools extends Omit<Around, 'wording'> {

@@ -13,16 +13,13 @@ const NARROW_PX = 576;
 /** When a window that failed is asked for again. */
 const RETRY_MS = 5000;
 
-/** @type {Record<string, () => Promise<{default: C.Words}>>} */
-const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.js') };
-
 /** The calendar with its words and styles. @param {C.Around} around @returns {Promise<C.View>} */
 export async function newCalendar(around) {
   const { frame, server, wording } = around;
-  const load = WORDS[wording.words.language] ?? (() => import('./words/pt.js'));
-  const [{ default: words }, name] = await Promise.all([load(), around.channel().catch(() => ''), adoptSheet(server, frame, 'calendar.css')]);
+  const own = wording.views.calendar ?? import('./words/pt.js').then((pt) => pt.default);
+  const [words, name] = await Promise.all([own, around.channel().catch(() => ''), adoptSheet(server, frame, 'calendar.css')]);
   setPaper(frame.ownerDocument);
-  return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }))), name && `${name}:calendar`);
+  return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }), wording.views)), name && `${name}:calendar`);
 }
 
 /** Documents whose calendars are printed on their own paper. @type {WeakSet<Document>} */

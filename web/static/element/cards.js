@@ -18,9 +18,6 @@ const SAME_MS = 300_000;
 /** The chance of a question in any one second, so that not all browsers ask at once. */
 const SPREAD = 0.2;
 
-/** @type {Record<string, () => Promise<{default: Record<string, string>}>>} */
-const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.js') };
-
 /**
  * Like for like first, where it is known. Else a part of today stands against a whole day.
  * @type {T.DescribeGrowth}
@@ -37,7 +34,7 @@ export const describeGrowth = (words, formatChange, percent, basis, growth) => {
 
 /** @type {T.NewCards} */
 export const newCards = async ({ frame, wording, get, days: told, redraw }) => {
-  const { default: words } = await (WORDS[wording.words.language] ?? (() => import('./words/pt.js')))();
+  const words = wording.views.growth ?? (await import('./words/pt.js')).default;
   const card = (/** @type {T.CardKey} */ key) => /** @type {HTMLElement} */ (frame.querySelector(`[data-metric=${key}]`));
   const part = (/** @type {HTMLElement} */ node, /** @type {string} */ name) => /** @type {HTMLElement} */ (node.querySelector(name));
   const sparklines = SPARKLINES.map(([key, series]) => {

@@ -4,12 +4,15 @@
  * @import * as N from './shapes.js'
  */
 import { h, setText, show } from '../dom.js';
-import { isolated, visible } from '../state/wording.js';
+import { CATALOGUES, PORTUGUESE, isolated, visible } from '../state/wording.js';
 import { instantOf } from './describe.js';
 import { fill } from './fill.js';
 
-/** @type {Record<string, () => Promise<{default: N.Settings}>>} */
-const WORDS = { en: () => import('./words/settings-en.js'), es: () => import('./words/settings-es.js') };
+/** How a language calls itself. @param {string} tag @returns {[string, string]} */
+const named = (tag) => {
+  const name = new Intl.DisplayNames(tag, { type: 'language' }).of(tag.split('-')[0]) ?? tag;
+  return [tag, name[0].toLocaleUpperCase(tag) + name.slice(1)];
+};
 const CHANNELS = /** @type {const} */ (['inApp', 'push', 'mail']);
 const OUTSIDE = /** @type {const} */ (['push', 'mail']);
 const HOUR_MS = 3_600_000;
@@ -25,9 +28,10 @@ const ZONES = ['America/Sao_Paulo', 'America/Manaus', 'America/Rio_Branco', 'Ame
  */
 export async function newPreferences({ around, kinds, manages, tell, fail }) {
   const { ask, wording } = around;
-  const load = WORDS[wording.words.language] ?? (() => import('./words/settings-pt.js'));
-  const [{ default: words }, preferences, rules, mine] = await Promise.all([
-    load(), ask('notifications/preferences'), ask('notifications/rules').catch(() => null), ask('/api/me/notifications'),
+  /** @type {N.Settings | Promise<N.Settings>} */
+  const own = wording.views.preferences ?? import('./words/settings-pt.js').then((pt) => pt.default);
+  const [words, preferences, rules, mine] = await Promise.all([
+    own, ask('notifications/preferences'), ask('notifications/rules').catch(() => null), ask('/api/me/notifications'),
   ]);
   const nameOf = (/** @type {string} */ kind) => kinds[kind] ?? kind;
   // What this server cannot send is not offered. An older one does not say.
@@ -139,7 +143,7 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     h('p', { class: 'basis' }, words.quietHint),
     h('div', { class: 'fields' },
       field(words.zone, pick('zone', [['', words.accountZone], ...zones.map((/** @type {string} */ zone) => /** @type {[string, string]} */ ([zone, zone.replaceAll('_', ' ')]))])),
-      field(words.lang, pick('lang', [['', words.pageLanguage], ...Object.entries(words.languages)])),
+      field(words.lang, pick('lang', [['', words.pageLanguage], ...[PORTUGUESE.language, ...Object.keys(CATALOGUES)].map(named)])),
       ...(has('mail') ? [field(words.digest, pick('digest', [['off', words.digests.off], ['day', words.digests.day], ['week', words.digests.week]])), field(words.digestAt, time('digestAt'))] : [])),
     h('div', { class: 'pauses' }, pausedUntil, resume, ...pauses),
     h('label', { class: 'switch' }, isPrivate, h('span', null, words.private, h('small', null, words.privateHint))));

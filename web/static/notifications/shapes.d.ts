@@ -1,11 +1,11 @@
 /** What the notifications' modules tell each other. */
-import type { Notification, WebSocketManager, Zone } from '../shapes.js';
+import type { Notification, Views, WebSocketManager, Zone } from '../shapes.js';
 
 export type * from '../types.js';
 
-/** All words: the Portuguese ones say which there are. */
-export type Words = { [K in keyof typeof import('./words/pt.js').default]: WordOf<(typeof import('./words/pt.js').default)[K]> };
-export type Settings = { [K in keyof typeof import('./words/settings-pt.js').default]: WordOf<(typeof import('./words/settings-pt.js').default)[K]> };
+/** All words, those by kind by any name: a newer server has kinds that are not known here. */
+export type Words = { [K in keyof Views['notifications']]: WordOf<Views['notifications'][K]> };
+export type Settings = { [K in keyof Views['preferences']]: WordOf<Views['preferences'][K]> };
 type WordOf<T> = T extends string ? string : T extends string[] ? string[] : Record<string, string>;
 
 /**

@@ -10,14 +10,11 @@ import { NotificationStore } from './store.js';
 const BELL = 'M6 10a6 6 0 0 1 12 0c0 5 2 7 2 7H4s2-2 2-7M10 20.5a2.2 2.2 0 0 0 4 0';
 const MOST = 99;
 
-/** @type {Record<string, () => Promise<{default: N.Words}>>} */
-const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.js') };
-
 /** With words and styles. @param {N.Around} around @returns {Promise<N.View>} */
 export async function newNotifications(around) {
   const { frame, inline, ask, wording } = around;
-  const load = WORDS[wording.words.language] ?? (() => import('./words/pt.js'));
-  const [{ default: words }, sheet] = await Promise.all([load(), loadSheet(around.server, frame, 'notifications.css')]);
+  const own = wording.views.notifications ?? import('./words/pt.js').then((pt) => pt.default);
+  const [words, sheet] = await Promise.all([own, loadSheet(around.server, frame, 'notifications.css')]);
   const root = /** @type {ShadowRoot} */ (frame.getRootNode());
   if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
 

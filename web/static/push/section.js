@@ -16,8 +16,6 @@ import { forget, renew, subscribe, supported } from '../push.js';
  */
 /** @typedef {typeof import('./words/pt.js').default} Words */
 
-/** @type {Record<string, () => Promise<{default: any}>>} */
-const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.js') };
 const SENT_SHOWN = 20;
 
 /** On iPhones only a page on the home screen gets push. */
@@ -28,9 +26,7 @@ const isToInstall = () => !(/** @type {any} */ (navigator).standalone)
 export async function newPush(section, { around, kinds = {}, tell, fail }) {
   const { ask, wording } = around;
   if (new URL(around.server, location.href).origin !== location.origin) return void section.remove();
-  const load = WORDS[wording.words.language] ?? (() => import('./words/pt.js'));
-  /** @type {Words} */
-  const words = (await load()).default;
+  const words = wording.views.push ?? (await import('./words/pt.js')).default;
   /** @type {{key: string} | null} */
   const server = await ask('/api/push/key').catch((error) => {
     if (error?.status === 404) return null;
@@ -91,7 +87,7 @@ export async function newPush(section, { around, kinds = {}, tell, fail }) {
   /** @param {string} id */
   async function test(id) {
     try {
-      const { result } = await ask('/api/push/test', 'POST', { id, language: words.language });
+      const { result } = await ask('/api/push/test', 'POST', { id, language: wording.words.language });
       tell(words.results[/** @type {keyof Words['results']} */ (result)] ?? result);
       if (result !== 'gone') return;
       if (id === here) await forget(ask, ''); // a click makes another subscription

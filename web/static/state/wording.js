@@ -1,13 +1,14 @@
 /**
  * The words of the dashboard: the catalogue, and numbers, dates, states and events in the words of
- * one language. Another language is a file in words/ and a line in LANGUAGES below, and the same
- * for each view; a test names them. The same facts and time give the same words.
+ * one language. Another language is a file in words/ and a line in CATALOGUES below. The same facts
+ * and time give the same words.
  * @import * as T from '../shapes.js'
  */
 
 /**
  * All words of the dashboard in Brazilian Portuguese, the language where no other is asked for.
- * A pair is one and many, `{x}` is filled in. Each file in words/ has the same names.
+ * A pair is one and many, `{x}` is filled in. A view's own Portuguese words are loaded with it; a
+ * file in words/ has those of all views.
  */
 export const PORTUGUESE = {
   language: 'pt-BR',
@@ -159,7 +160,7 @@ const joined = (parts) => parts.filter(Boolean).join(' · ');
 const GRACE_MS = 2000;
 
 /** @type {T.NewWording} */
-export function newWording(words) {
+export function newWording(words, views = {}) {
   const { language } = words;
   const money = new Intl.NumberFormat(language, { style: 'currency', currency: 'BRL', currencyDisplay: 'narrowSymbol' });
   const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
@@ -328,7 +329,7 @@ export function newWording(words) {
   };
 
   return {
-    words, say, sayMany, formatMoney, formatCount, formatPercent, formatChange, formatPlural, formatWeekday, formatStay, formatTime, formatMoment, dayOf,
+    words, views, say, sayMany, formatMoney, formatCount, formatPercent, formatChange, formatPlural, formatWeekday, formatStay, formatTime, formatMoment, dayOf,
     zoneLabel, formatSpan, formatAgo, describeConnection, describeItem, describeStay, describeMetrics, statusWord, paymentWord,
   };
 }
@@ -342,9 +343,12 @@ export const {
 
 /**
  * The other languages, loaded when used.
- * @type {Record<string, () => Promise<{default: T.Catalogue}>>}
+ * @type {Record<string, () => Promise<{default: T.Language}>>}
  */
-const LANGUAGES = { en: () => import('../words/en.js'), es: () => import('../words/es.js') };
+export const CATALOGUES = {
+  en: () => import('../words/en.js'),
+  es: () => import('../words/es.js'),
+};
 
 /**
  * The words of a language like en-GB. Null where there is no catalogue, or where it is Portuguese.
@@ -352,6 +356,8 @@ const LANGUAGES = { en: () => import('../words/en.js'), es: () => import('../wor
  */
 export async function wordingOf(language) {
   const name = language.toLowerCase().split('-')[0];
-  const load = Object.hasOwn(LANGUAGES, name) && LANGUAGES[name];
-  return load ? newWording((await load()).default) : null;
+  const load = Object.hasOwn(CATALOGUES, name) && CATALOGUES[name];
+  if (!load) return null;
+  const { page, ...views } = (await load()).default;
+  return newWording(page, views);
 }

@@ -22,13 +22,9 @@ const AGAIN_MS = 15_000;
 /** The chance of a question in any one second, so that not all browsers ask at midnight. */
 const SPREAD = 0.2;
 
-/** @type {Record<string, () => Promise<{default: R.Words}>>} */
-const WORDS = { en: () => import('./words/controls-en.js'), es: () => import('./words/controls-es.js') };
-
-/** Brings the words of controls beside those that are there. @param {R.Wording['words']} words */
-export async function loadControls(words) {
-  const { default: more } = await (WORDS[words.language] ?? (() => import('./words/controls-pt.js')))();
-  Object.assign(words, more);
+/** Brings the words of controls beside those that are there. @param {R.Wording} wording */
+export async function loadControls({ words, views }) {
+  if (!views.trends) Object.assign(words, (await import('./words/controls-pt.js')).default);
   return newControls;
 }
 

@@ -14,9 +14,6 @@ const COLUMNS = ['revenue', 'bookings', 'cancelled', 'occupancy', 'averageStay',
 /** Those of the charts, whose earlier numbers are there too. @type {R.Metric[]} */
 const CHARTED = ['revenue', 'bookings', 'occupancy'];
 
-/** @type {Record<string, () => Promise<{default: R.Words}>>} */
-const WORDS = { en: () => import('./words/more-en.js'), es: () => import('./words/more-es.js') };
-
 /** Every number of the charts. @param {R.View} view @param {R.NameOf} nameOf */
 function newTable({ data, current, choice, span, formats, wording: { words, say } }, nameOf) {
   const { buckets, series, before, totals } = /** @type {R.Answer} */ (data);
@@ -69,7 +66,7 @@ function newDays({ wording: { words }, choose }) {
 }
 
 /** How each number is calculated. @param {R.Wording['words']} words */
-const newHow = (words) => h('dl', null, ...[...COLUMNS, 'comparison', 'unknown'].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
+const newHow = (words) => h('dl', null, ...[...COLUMNS, /** @type {const} */ ('comparison'), /** @type {const} */ ('unknown')].map((name) => h('div', null, h('dt', null, words[name]), h('dd', null, words[`${name}How`]))));
 
 /**
  * All of that, with its words.
@@ -77,8 +74,7 @@ const newHow = (words) => h('dl', null, ...[...COLUMNS, 'comparison', 'unknown']
  */
 export async function newExtras(view, nameOf) {
   const { around, wording: { words } } = view;
-  const { default: more } = await (WORDS[words.language] ?? (() => import('./words/more-pt.js')))();
-  Object.assign(words, more);
+  if (!around.wording.views.trends) Object.assign(words, (await import('./words/more-pt.js')).default);
   /** @type {ReturnType<typeof newDays> | null} */
   let chosen = null;
   return {

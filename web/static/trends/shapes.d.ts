@@ -1,5 +1,5 @@
 /** What `GET …/trends` answers, and what its charts are drawn from. */
-import type { Around, LazyView, Wording as PageWording } from '../shapes.js';
+import type { Around, LazyView, Views, Wording as PageWording } from '../shapes.js';
 
 export type { Around, LazyView };
 export type Interval = 'hour' | 'day' | 'week' | 'month';
@@ -43,12 +43,10 @@ export interface ChartKind {
   /** A line within 0 and 100 percent, and no bars. */
   line?: boolean;
 }
-export type Words = Record<string, string>;
-
 /** The page's words with those of the trends, to which later modules add theirs. */
 export interface Wording extends Omit<PageWording, 'words' | 'say'> {
-  words: PageWording['words'] & Record<string, string>;
-  say(name: string, values?: Record<string, string | number>): string;
+  words: Omit<PageWording['words'], keyof Views['trends']> & Views['trends'];
+  say(name: keyof Wording['words'], values?: Record<string, string | number>): string;
 }
 
 /** How numbers are written, by metric. */

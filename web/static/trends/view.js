@@ -15,19 +15,16 @@ const RETRY_MS = 5000;
 /** @type {R.ChartKind[]} */
 const CHARTS = [{ metric: 'revenue', hue: 'blue' }, { metric: 'bookings', hue: 'purple', below: 'cancelled' }, { metric: 'occupancy', hue: 'green', line: true }];
 
-/** @type {Record<string, () => Promise<{default: R.Words}>>} */
-const WORDS = { en: () => import('./words/en.js'), es: () => import('./words/es.js') };
-
 /**
  * The trends with their words and styles.
  * @param {R.Around} around @returns {Promise<R.LazyView>}
  */
 export async function newTrends(around) {
   const { frame, server, now, wording } = around;
-  const load = WORDS[wording.words.language] ?? (() => import('./words/pt.js'));
+  const own = wording.views.trends ?? import('./words/pt.js').then((pt) => pt.default);
   const named = around.hash && /trends=/.test(location.hash) && import('./address.js');
-  const [{ default: words }, address] = await Promise.all([load(), named, adoptSheet(server, frame, 'trends.css')]);
-  return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }))),
+  const [words, address] = await Promise.all([own, named, adoptSheet(server, frame, 'trends.css')]);
+  return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }), wording.views)),
     (address && address.readHash(location.hash, wording.dayOf(now()))) || { preset: '30', compare: 'before', table: false, hangar: '', own: null });
 }
 
@@ -138,7 +135,7 @@ function newView(around, wording, choice) {
     controlled = true;
     try {
       const { loadControls } = await import('./controls.js');
-      const newControls = await loadControls(words);
+      const newControls = await loadControls(wording);
       if (stopped) return;
       controls = newControls(view);
       view.draw();

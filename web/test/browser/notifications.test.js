@@ -416,7 +416,8 @@ describe('notifications', () => {
       const beside = await page.locator('owner-notifications .matrix tbody tr:first-child td').evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell, '::after').content));
       assert.deepEqual(beside.map((text) => text.split('"')[1]), ['Página', 'Aparelho', 'E-mail'], 'each choice says its channel');
       for (const language of ['pt', 'en', 'es']) {
-        const { channels } = (await import(`../../static/notifications/words/settings-${language}.js`)).default;
+        const { channels } = language === 'pt' ? (await import('../../static/notifications/words/settings-pt.js')).default
+          : (await import(`../../static/words/${language}.js`)).default.preferences;
         const [content, room] = await page.locator('owner-notifications .preferences').evaluate((body, names) => {
           body.querySelectorAll('[data-channel]').forEach((cell, i) => cell.setAttribute('data-channel', names[i % names.length]));
           return [body.scrollWidth, body.clientWidth];

@@ -1,9 +1,10 @@
 /** What an owner looks for on the page, and what the page has to stand. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { launch } from './chromium.js';
 import { DISCONNECTED, accessible, booking, card, dashboard as open, drawn, fits, live, rowsOf } from './dashboard.js';
+import growth from '../../static/element/words/pt.js';
+import notifications from '../../static/notifications/words/pt.js';
 import { PORTUGUESE } from '../../static/state/wording.js';
 
 /** @type {import('playwright-core').Browser} */
@@ -349,16 +350,8 @@ describe('words', () => {
    * @returns {any}
    */
   const marked = (value) => (typeof value === 'string' ? `⟦${value}⟧` : Array.isArray(value) ? value.map(marked) : Object.fromEntries(Object.entries(value).map(([name, one]) => [name, marked(one)])));
-  /**
-   * The page's catalogue, or that of a part, which stands beside its English one.
-   * @param {string} url
-   */
-  const catalogue = async (url) => {
-    const part = /([a-z]+)\/words\/en\.js$/.exec(new URL(url).pathname)?.[1] ?? '';
-    const file = new URL(`../../static/${part}/words/pt.js`, import.meta.url);
-    const words = existsSync(file) ? (await import(file.href)).default : { ...PORTUGUESE, language: 'en' };
-    return `export default ${JSON.stringify({ ...marked(words), ...(words.language && { language: words.language }) })};`;
-  };
+  /** In place of English: the page's words, and those of what it loads at once. */
+  const catalogue = () => `export default ${JSON.stringify({ page: { ...marked(PORTUGUESE), language: 'en' }, growth: marked(growth), notifications: marked(notifications) })};`;
   /** Texts and names with a letter in them and nothing of the catalogue. @param {Page} page */
   const untranslated = (page) => page.evaluate(() => {
     /** @type {string[]} */
@@ -377,7 +370,7 @@ describe('words', () => {
   });
   const speak = { server: LINKS, before: async (/** @type {any} */ { page }) => {
     await page.addInitScript(() => localStorage.setItem('hangarshare:language', 'en'));
-    await page.route('**/words/en.js', async (/** @type {any} */ route) => route.fulfill({ contentType: 'text/javascript', body: await catalogue(route.request().url()) }));
+    await page.route('**/words/en.js', async (/** @type {any} */ route) => route.fulfill({ contentType: 'text/javascript', body: catalogue() }));
   }, page: CALM };
 
   test('the dashboard holds none but the catalogue\'s', () => dashboard(async (/** @type {any} */ { server, page }) => {

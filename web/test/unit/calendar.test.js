@@ -99,15 +99,6 @@ test('a day has the stays that reach into it', () => {
   assert.deepEqual(staysByDay(window, window.stays).map((stays) => stays.map((one) => one.bookingId)), [['2'], ['2'], []]);
 });
 
-for (const folder of ['words', 'words/feeds']) {
-  test(`${folder} are the same in all languages`, async () => {
-    const [pt, en, es] = await Promise.all(['pt', 'en', 'es'].map(async (name) => (await import(`../../static/calendar/${folder}/${name}.js`)).default));
-    const slots = (words) => Object.fromEntries(Object.entries(words).map(([name, texts]) => [name, [texts].flat().map((text) => (text.match(/\{\w+\}/g) ?? []).sort())]));
-    assert.deepEqual(slots(en), slots(pt));
-    assert.deepEqual(slots(es), slots(pt));
-  });
-}
-
 /**
  * Time that passes as soon as nothing else is to be done.
  * @param {import('node:test').TestContext} t

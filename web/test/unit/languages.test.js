@@ -1,38 +1,40 @@
-// A language is whole: wherever one has words, all have. A view's words are loaded with the view.
-// So a language is a file in each folder named words, and a line where those files are loaded.
+// A language is whole: one file in words/ has the words of every view, under the names and with the
+// places that the Portuguese ones have, which stand beside the views that load them.
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
+import { CATALOGUES, PORTUGUESE, wordingOf } from '../../static/state/wording.js';
 
 const root = new URL('../../static/', import.meta.url);
 const files = readdirSync(root, { recursive: true }).map((name) => name.replaceAll('\\', '/'));
 const languages = files.flatMap((name) => name.match(/^words\/(\w+)\.js$/)?.[1] ?? []);
-const catalogues = files.filter((name) => /(^|\/)words\/([\w/]+[/-])?en\.js$/.test(name));
+const load = async (name) => (await import(new URL(name, root))).default;
+/** The views with their Portuguese words. */
+const VIEWS = {
+  growth: ['element/words/pt.js'], calendar: ['calendar/words/pt.js'], feeds: ['calendar/words/feeds/pt.js'],
+  trends: ['trends/words/pt.js', 'trends/words/controls-pt.js', 'trends/words/more-pt.js'],
+  notifications: ['notifications/words/pt.js'], preferences: ['notifications/words/settings-pt.js'], push: ['push/words/pt.js'],
+};
 
-test('each catalogue is there in each language of words/', () => {
-  assert.ok(languages.includes('en') && catalogues.length > 5, `${languages} ${catalogues}`);
-  for (const catalogue of catalogues) {
-    for (const language of languages) {
-      const wanted = catalogue.replace(/en\.js$/, `${language}.js`);
-      assert.ok(files.includes(wanted), `web/static/${wanted} is missing: translate web/static/${catalogue}`);
-    }
-  }
+test('a file in words/ is a language that can be chosen', async () => {
+  assert.ok(languages.length >= 2, languages.join());
+  assert.deepEqual(Object.keys(CATALOGUES).sort(), [...languages].sort(), 'words/ and CATALOGUES of state/wording.js');
+  for (const language of languages) assert.equal((await wordingOf(language)).words.language, language, 'a file is named for its language');
 });
 
-test('each module that loads a catalogue loads it in each language', () => {
-  let loaded = 0;
-  for (const module of files.filter((name) => name.endsWith('.js'))) {
-    const text = readFileSync(new URL(module, root), 'utf8');
-    for (const [, path] of text.matchAll(/\ben: \(\) => import\('(.*en\.js)'\)/g)) {
-      loaded++;
-      for (const language of languages) {
-        const wanted = `${language}: () => import('${path.replace(/en\.js$/, `${language}.js`)}')`;
-        assert.ok(text.includes(wanted), `web/static/${module} lacks ${wanted}`);
-      }
-    }
-  }
-  assert.equal(loaded, catalogues.length, 'a catalogue that no module loads');
+test('each Portuguese catalogue is a view of the others', () => {
+  assert.deepEqual(files.filter((name) => /(^|\/)words\/.*pt\.js$/.test(name)).sort(), Object.values(VIEWS).flat().sort());
 });
+
+/** Names, and the places to fill in: the same in each language. @param {any} all @returns {any} */
+const forms = (all) => (typeof all === 'string' ? (all.match(/\{\w+\}/g) ?? []).sort().join() : Array.isArray(all) ? all.map(forms)
+  : Object.fromEntries(Object.entries(all).map(([name, value]) => [name, forms(value)])));
+for (const view of ['page', ...Object.keys(VIEWS)]) {
+  test(`${view}: each language has the words of Portuguese, and each word the same places`, async () => {
+    const words = view === 'page' ? PORTUGUESE : Object.assign({}, ...await Promise.all(VIEWS[view].map(load)));
+    for (const language of languages) assert.deepEqual(forms((await load(`words/${language}.js`))[view]), forms(words), `web/static/words/${language}.js`);
+  });
+}
 
 test('the worker of push has a sentence in each language', () => {
   const [, news] = readFileSync(new URL('../root/sw.js', root), 'utf8').match(/const NEWS = \{(.*)\}/) ?? [];

@@ -5,8 +5,6 @@ import { describe, test } from 'node:test';
 import { describe as describeOne } from '../../static/notifications/describe.js';
 import { newFeed, recentOccupancy } from '../../static/notifications/feed.js';
 import { NotificationStore, byId, isUnread } from '../../static/notifications/store.js';
-import en from '../../static/notifications/words/en.js';
-import es from '../../static/notifications/words/es.js';
 import pt from '../../static/notifications/words/pt.js';
 import { NOTIFICATIONS, parseMessage } from '../../static/parts.js';
 import { DashboardStore } from '../../static/state/store.js';
@@ -293,15 +291,7 @@ describe('in words', () => {
     assert.equal(one('of_tomorrow', { amount: { a: 1 }, guestName: ['x'] }).title, 'Notificação', 'a newer server\'s kind');
   });
 
-  test('the catalogues have the same names, and words for every kind', async () => {
-    const names = (all) => Object.entries(all).flatMap(([name, value]) => (typeof value === 'object' && !Array.isArray(value) ? Object.keys(value).map((inner) => `${name}.${inner}`) : [name])).sort();
-    const holes = (all) => JSON.stringify(all).match(/\{\w+\}/g).sort();
-    for (const other of [en, es]) {
-      assert.deepEqual(names(other), names(pt));
-      assert.deepEqual([...new Set(holes(other))], [...new Set(holes(pt))]);
-    }
-    const settings = await Promise.all(['pt', 'en', 'es'].map(async (name) => (await import(`../../static/notifications/words/settings-${name}.js`)).default));
-    for (const other of settings) assert.deepEqual(names(other), names(settings[0]));
+  test('there are words for every kind', () => {
     const source = readFileSync(new URL('../../static/notifications/describe.js', import.meta.url), 'utf8');
     for (const kind of Object.keys(pt.kinds)) assert.ok(kind === 'invitation' || source.includes(`${kind}:`), kind);
   });

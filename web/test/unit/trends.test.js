@@ -127,14 +127,3 @@ test('the bucket under way is the one with this moment in it', () => {
   assert.equal(currentOf(buckets, Date.parse('2026-03-14T23:59:59.999-03:00')), 1);
   assert.equal(currentOf(buckets, Date.parse('2026-03-16T00:00:00-03:00')), -1);
 });
-
-test('the catalogues have the same words, and each word the same places', async () => {
-  for (const kind of ['trends/words/', 'trends/words/controls-', 'trends/words/more-', 'element/words/']) {
-    const [pt, ...others] = await Promise.all(['pt', 'en', 'es'].map(async (name) => (await import(`../../static/${kind}${name}.js`)).default));
-    const places = (text) => (text.match(/\{\w+\}/g) ?? []).sort().join();
-    for (const other of others) {
-      assert.deepEqual(Object.keys(other).sort(), Object.keys(pt).sort());
-      for (const name in pt) assert.equal(places(other[name]), places(pt[name]), name);
-    }
-  }
-});

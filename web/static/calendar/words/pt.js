@@ -1,7 +1,4 @@
-/**
- * The calendar's words in Portuguese, beside those of the page. A pair is for one and for many.
- * @type {import('../shapes.js').Words}
- */
+/** The calendar's words in Portuguese, beside those of the page. A pair is for one and for many. */
 export default {
   title: 'Calendário de reservas', before: 'Período anterior', after: 'Próximo período',
   today: 'Hoje', span: 'Período', cancelled: 'Canceladas', occupancy: 'Ocupação',

@@ -1,4 +1,4 @@
-/** What the growth card says in Portuguese. @type {Record<string, string>} */
+/** What the growth card says in Portuguese. */
 export default {
   same: 'Sem variação em 7 dias', noWeeks: 'Sem receita em 14 dias',
   firstWeek: 'Sem base de comparação', above: 'Acima dos 7 dias anteriores',

@@ -16,5 +16,4 @@ export default {
   params: { hours: 'Horas', percent: 'Abaixo de (%)', at: 'Horário' },
   ruleDefault: 'padrão', ruleChanged: 'alterada em {time}', ruleChangedBy: 'alterada por {who}, {time}',
   pageLanguage: 'o da página',
-  languages: { 'pt-BR': 'Português', en: 'English', es: 'Español' },
 };

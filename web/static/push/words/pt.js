@@ -1,6 +1,6 @@
 /** The words about this device in Portuguese. */
 export default {
-  language: 'pt-BR', title: 'Neste aparelho', activate: 'Ativar avisos neste aparelho',
+  title: 'Neste aparelho', activate: 'Ativar avisos neste aparelho',
   states: {
     off: 'Este servidor não envia avisos a aparelhos. Quem o opera pode ligá-los: VAPID_PRIVATE_KEY e VAPID_SUBJECT.',
     insecure: 'Avisos só funcionam por https: abra esta página por um endereço que comece assim.',

@@ -1,4 +1,4 @@
-/** The words beside charts in Portuguese. @type {import('../shapes.js').Words} */
+/** The words beside charts in Portuguese. */
 export default {
   compare: 'Comparar com', before: 'período anterior',
   weekday: 'mesmos dias da semana', year: 'um ano antes', none: 'sem comparação',

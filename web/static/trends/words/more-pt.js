@@ -1,4 +1,4 @@
-/** What table, file and explanation say in Portuguese. @type {import('../shapes.js').Words} */
+/** What table, file and explanation say in Portuguese. */
 export default {
   first: 'Primeiro dia', last: 'Último dia', apply: 'Mostrar', asTable: 'Tendências em números',
   fileName: 'tendencias', total: 'Total', past: '{metric}, antes',

@@ -1,4 +1,4 @@
-/** The words of charts in Portuguese. @type {import('../shapes.js').Words} */
+/** The words of charts in Portuguese. */
 export default {
   range: 'Período', ptoday: 'Hoje', p7: '7 dias', p30: '30 dias', p90: '90 dias', p12: '12 meses',
   pown: 'Outro', revenue: 'Receita', bookings: 'Reservas', occupancy: 'Ocupação',

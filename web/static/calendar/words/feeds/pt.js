@@ -1,7 +1,4 @@
-/**
- * The words of feeds in Portuguese, beside those of the calendar.
- * @type {import('../../shapes.js').Words}
- */
+/** The words of feeds in Portuguese, beside those of the calendar. */
 export default {
   about: 'Um endereço secreto, que o Google Agenda, o Outlook ou outro portal lê sem senha. Cada um atualiza no seu ritmo: o Google, a cada 8 a 24 horas.',
   refused: 'Só proprietários e gestores criam endereços para outras agendas.',
