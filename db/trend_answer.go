@@ -258,7 +258,12 @@ func (a *trendAnswer) ofBefore(i int) *tally {
 	if a.paired[i] < 0 || a.own[i].start.After(a.now) {
 		return nil
 	}
-	b := a.before[a.paired[i]]
+	return a.ofEarlier(a.before[a.paired[i]], i == a.open)
+}
+
+// ofEarlier returns what is told of a bucket that is compared, or of its part up to the same clock
+// time.
+func (a *trendAnswer) ofEarlier(b trendBucket, open bool) *tally {
 	if b.end <= a.first {
 		return nil
 	}
@@ -266,7 +271,7 @@ func (a *trendAnswer) ofBefore(i int) *tally {
 	switch {
 	case a.q.Interval == TrendHour:
 		end := b.stop
-		if i == a.open && a.cut.Before(end) {
+		if open && a.cut.Before(end) {
 			end = a.cut
 			t.add(a.sumParts(b.start, after(end)), 1)
 		} else {
@@ -274,7 +279,7 @@ func (a *trendAnswer) ofBefore(i int) *tally {
 		}
 		a.sellTime(t, b.first, b.start, end)
 		return t
-	case i == a.open && !a.whole:
+	case open && !a.whole:
 		t.add(a.sumDays(b.first, a.cutDay), 1)
 		t.add(a.sumParts(a.zone.start(a.cutDay), after(a.cut)), 1)
 		a.sellNights(t, b.first, a.cutDay+1)
@@ -291,7 +296,7 @@ func (a *trendAnswer) ofBefore(i int) *tally {
 // clock time, also an hour that has none beside it.
 func (a *trendAnswer) allBefore(list []*tally) *tally {
 	if a.q.Interval != TrendHour {
-		return total(list)
+		return total(a.onceBefore(list))
 	}
 	if len(a.before) == 0 { // of a date that the zone skipped
 		return nil
@@ -315,6 +320,25 @@ func (a *trendAnswer) allBefore(list []*tally) *tally {
 		}
 	}
 	return t
+}
+
+// onceBefore returns what is compared with buckets that have begun, each bucket of the former time
+// once: one year has a 29 February, and the other has none.
+func (a *trendAnswer) onceBefore(list []*tally) (once []*tally) {
+	next := 0
+	for i, t := range list {
+		if a.paired[i] < 0 || a.own[i].start.After(a.now) {
+			continue
+		}
+		for ; next < a.paired[i]; next++ {
+			once = append(once, a.ofEarlier(a.before[next], false))
+		}
+		if next == a.paired[i] {
+			once = append(once, t)
+			next++
+		}
+	}
+	return once
 }
 
 func earlierOf(a, b time.Time) time.Time {

@@ -106,11 +106,22 @@ func (q TrendQuery) earlier() (from, to time.Time) {
 	case q.Interval == TrendWeek || q.Weekdays:
 		return q.From.AddDate(0, 0, -364), q.To.AddDate(0, 0, -364)
 	}
-	from = q.From.AddDate(-1, 0, 0)
-	if from.Day() != q.From.Day() { // of 29 February
-		from = from.AddDate(0, 0, -1)
+	return dateOf(yearBefore(dayNumber(q.From))), dateOf(yearBefore(dayNumber(q.To)-1) + 1)
+}
+
+// byDate reports whether each date is compared with the same of the year before.
+func (q TrendQuery) byDate() bool {
+	return q.Compare == CompareYear && !q.Weekdays && (q.Interval == TrendDay || q.Interval == TrendHour)
+}
+
+// yearBefore returns the same date of the year before, of 29 February the day before it.
+func yearBefore(day int) int {
+	date := dateOf(day)
+	y, m, d := date.Date()
+	if m == time.February && d == 29 {
+		d = 28
 	}
-	return from, from.AddDate(0, 0, days)
+	return dayNumber(time.Date(y-1, m, d, 0, 0, 0, 0, time.UTC))
 }
 
 // trendBucket is a bucket: the days from first up to end, or an hour of the first.

@@ -217,20 +217,29 @@ func newTrendAnswer(zone zoneDays, q TrendQuery, now time.Time, s shape) *trendA
 // the number of the first day that is compared.
 func (a *trendAnswer) pair(first int) {
 	a.paired = make([]int, len(a.own))
-	hours, own := make(map[string]int), dayNumber(a.q.From)
-	if a.q.Interval == TrendHour {
-		for i, b := range a.before {
-			hours[fmt.Sprint(b.first-first, " ", b.clock)] = i
+	own := dayNumber(a.q.From)
+	dayBefore := func(day int) int {
+		if a.q.byDate() {
+			return yearBefore(day)
 		}
+		return first + day - own
+	}
+	// weeks and months are in order: they have as many before
+	place := func(i int, b trendBucket) string { return fmt.Sprint(i) }
+	switch a.q.Interval {
+	case TrendHour:
+		place = func(_ int, b trendBucket) string { return fmt.Sprint(b.first, " ", b.clock) }
+	case TrendDay:
+		place = func(_ int, b trendBucket) string { return fmt.Sprint(b.first) }
+	}
+	places := make(map[string]int)
+	for i, b := range a.before {
+		places[place(i, b)] = i
 	}
 	for i, b := range a.own {
-		a.paired[i] = min(i, len(a.before))
-		if a.q.Interval == TrendHour {
-			var found bool
-			if a.paired[i], found = hours[fmt.Sprint(b.first-own, " ", b.clock)]; !found {
-				a.paired[i] = -1
-			}
-		} else if i >= len(a.before) {
+		b.first = dayBefore(b.first)
+		var found bool
+		if a.paired[i], found = places[place(i, b)]; !found {
 			a.paired[i] = -1
 		}
 	}
@@ -240,7 +249,7 @@ func (a *trendAnswer) pair(first int) {
 	open := a.own[a.open]
 	if a.q.Interval == TrendHour {
 		// also where that hour is not: the totals end there
-		a.cutDay = first + open.first - own
+		a.cutDay = dayBefore(open.first)
 		a.cut = a.zone.clockAt(a.cutDay, a.now)
 		return
 	}

@@ -333,6 +333,40 @@ func TestTrendDays(t *testing.T) {
 	}
 }
 
+// TestTrendsOfLeapYears: a year ago is the same date, whatever range it is in, and the total counts
+// each day once.
+func TestTrendsOfLeapYears(t *testing.T) {
+	t.Parallel()
+	d := newTide(t)
+	// the price is the date
+	for year := 2023; year <= 2025; year++ {
+		for at := time.Date(year, 2, 24, 12, 0, 0, 0, time.UTC); at.Month() < 4 && at.YearDay() < 66; at = at.AddDate(0, 0, 1) {
+			clock := at.Format(time.DateTime)
+			d.add(t, 0, "completed", clock, clock, clock, clock, at.Format("102"))
+		}
+	}
+	d.build(t)
+	const days = "226.00 227.00 228.00 "
+	for _, of := range []struct{ now, from, to, before, total string }{
+		{"2024-04-01", "2024-02-26", "2024-03-03", days + "228.00 301.00 302.00", "1284.00"},
+		{"2025-04-01", "2025-02-26", "2025-03-03", days + "301.00 302.00", "1513.00"},
+		{"2025-04-01", "2025-02-26", "2025-03-01", "226.00 227.00 228.00", "681.00"},
+		{"2024-04-01", "2024-02-29", "2024-03-01", "228.00", "228.00"},
+		{"2025-03-02", "2025-02-26", "2025-03-03", days + "301.00 302.00", "1513.00"},
+		{"2024-02-29", "2024-02-28", "2024-03-01", "228.00 228.00", "228.00"},
+	} {
+		d.now = date(of.now).Add(20 * time.Hour)
+		got := d.ask(t, db.TrendDay, of.from, of.to, db.CompareYear)
+		if texts(got.Before.Revenue) != of.before || *got.Totals.Revenue.Before != db.Decimal(of.total) {
+			t.Errorf("days from %s to %s are compared with %s, in all %s", of.from, of.to, texts(got.Before.Revenue), *got.Totals.Revenue.Before)
+		}
+		hours := d.ask(t, db.TrendHour, of.from, of.to, db.CompareYear)
+		if *hours.Totals.Revenue.Before != db.Decimal(of.total) {
+			t.Errorf("hours from %s to %s are compared with %s", of.from, of.to, *hours.Totals.Revenue.Before)
+		}
+	}
+}
+
 // TestTrendsBesideWriters asks in one snapshot what is kept and the tables, while bookings come,
 // change and go and the trends are brought up to date.
 func TestTrendsBesideWriters(t *testing.T) {

@@ -58,6 +58,15 @@ func (o *trendOracle) start(day time.Time) time.Time {
 
 func next(day time.Time) time.Time { return day.AddDate(0, 0, 1) }
 
+// yearAgo is the same date of the year before, or the last of February.
+func yearAgo(day time.Time) time.Time {
+	ago := day.AddDate(-1, 0, 0)
+	for ago.Month() != day.Month() {
+		ago = ago.AddDate(0, 0, -1)
+	}
+	return ago
+}
+
 // span is a bucket: dates, and instants.
 type span struct {
 	first, end  time.Time
@@ -243,6 +252,7 @@ func (o *trendOracle) answer(q db.TrendQuery) (lines []string) {
 	var former []span
 	var since time.Time
 	compared := q.Compare != db.CompareNone
+	byDate := q.Compare == db.CompareYear && !q.Weekdays && (q.Interval == db.TrendHour || q.Interval == db.TrendDay)
 	if compared {
 		days := int(q.To.Sub(q.From).Hours() / 24)
 		from, to := q.From.AddDate(0, 0, -days), q.From
@@ -263,8 +273,7 @@ func (o *trendOracle) answer(q db.TrendQuery) (lines []string) {
 			from = q.From.AddDate(0, 0, -52*7)
 			to = from.AddDate(0, 0, days)
 		case q.Compare == db.CompareYear:
-			from = q.From.AddDate(-1, 0, 0)
-			to = from.AddDate(0, 0, days)
+			from, to = yearAgo(q.From), next(yearAgo(q.To.AddDate(0, 0, -1)))
 		}
 		former, since = o.spans(q.Interval, from, to), from
 	}
@@ -293,23 +302,25 @@ func (o *trendOracle) answer(q db.TrendQuery) (lines []string) {
 		}
 		e := count{revenue: new(big.Rat)}
 		found := -1
-		if q.Interval == db.TrendHour {
-			found = slices.IndexFunc(former, func(s span) bool {
-				return s.clock == b.clock && s.first.Sub(since) == b.first.Sub(q.From)
-			})
+		beside := since.Add(b.first.Sub(q.From))
+		if byDate {
+			beside = yearAgo(b.first)
+		}
+		if q.Interval == db.TrendHour || q.Interval == db.TrendDay {
+			found = slices.IndexFunc(former, func(s span) bool { return s.clock == b.clock && s.first.Equal(beside) })
 		} else if i < len(former) {
 			found = i
 		}
 		open := !b.start.After(o.now) && o.now.Before(b.stop)
 		if open { // the same clock on the day that is as far from the beginning
-			day := since.AddDate(0, 0, int(b.first.Sub(q.From).Hours()/24))
+			day := beside
 			if q.Interval != db.TrendHour {
-				day = former[i].first.AddDate(0, 0, int(o.shown(o.now).Sub(b.first).Hours()/24))
+				day = former[found].first.AddDate(0, 0, int(o.shown(o.now).Sub(b.first).Hours()/24))
 			}
 			for cut = o.start(day); cut.In(o.loc).Format("15:04") != o.now.In(o.loc).Format("15:04"); cut = cut.Add(quarter) {
 			}
-			if q.Interval != db.TrendHour && !day.Before(former[i].end) {
-				cut = former[i].stop.Add(-time.Microsecond)
+			if q.Interval != db.TrendHour && !day.Before(former[found].end) {
+				cut = former[found].stop.Add(-time.Microsecond)
 			}
 		}
 		if found >= 0 && !b.start.After(o.now) {
@@ -329,7 +340,15 @@ func (o *trendOracle) answer(q db.TrendQuery) (lines []string) {
 				o.sellNights(&e, s.first, lastDay)
 			}
 		}
-		if q.Interval != db.TrendHour {
+		// beside a 29 February the 28th has been added
+		if q.Interval != db.TrendHour && !(byDate && b.first.Format("01-02") == "02-29" && i > 0) {
+			add(&before, e)
+		}
+		// a 29 February that is beside no day
+		if q.Interval == db.TrendDay && byDate && found+1 < len(former) && i+1 < len(own) && !own[i+1].start.After(o.now) && former[found+1].first.Format("01-02") == "02-29" {
+			s, e := former[found+1], count{revenue: new(big.Rat), known: first.Before(former[found+1].end)}
+			o.between(&e, s.start, s.stop, s.stop)
+			o.sellNights(&e, s.first, s.end)
 			add(&before, e)
 		}
 		lines = append(lines, fmt.Sprint(line, " before ", e.values()))

@@ -219,6 +219,7 @@ func TestTrendsAgreeWithOracle(t *testing.T) {
 	for _, place := range []struct{ zone, around, variant string }{
 		{"America/Sao_Paulo", "2018-11-04", "a table"}, {"America/Sao_Paulo", "2018-02-17", "a view without payment_date"},
 		{"America/Sao_Paulo", "2018-02-17", "dates"}, {"America/Manaus", "2019-03-01", "instants"}, {"UTC", "2017-12-31", "uuid ids"},
+		{"America/Sao_Paulo", "2024-03-01", "instants"}, {"America/Sao_Paulo", "2025-03-02", "a table"}, {"Asia/Kathmandu", "2025-03-02", "dates"},
 		{"Pacific/Apia", "2011-12-30", "dates"}, {"Pacific/Apia", "2011-12-30", "a table"}, {"America/Sao_Paulo", "", "a table"},
 	} {
 		t.Run(fmt.Sprint(place.zone, " ", place.around, " ", place.variant), func(t *testing.T) {

@@ -113,20 +113,28 @@ func TestTrendsAreTheCards(t *testing.T) {
 func TestTrendsTable(t *testing.T) {
 	t.Parallel()
 	s := harness.NewSetup(t)
+	table := func(query string) (*http.Response, []byte) {
+		request, err := http.NewRequest(http.MethodGet, s.Base+"api/owners/"+s.Owner.ID+"/trends?format=csv"+query, nil)
+		harness.Must(t, err)
+		request.Header.Set("Authorization", "Bearer "+s.Token)
+		response, err := harness.Client.Do(request)
+		harness.Must(t, err)
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		harness.Must(t, err)
+		return response, body
+	}
+	month, _ := table("&from=2026-01-01&to=2026-02-01")
+	if got, want := month.Header.Get("Content-Disposition"), `attachment; filename="tendencias-`+s.Owner.ID+`-2026-01.csv"`; got != want {
+		t.Errorf("a month is kept as %s, want %s", got, want)
+	}
 	s.Portal.Exec(t, `ALTER TABLE hangar_listings ALTER COLUMN hangar_number TYPE text`)
 	s.Portal.Exec(t, `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, payment_date)
 		VALUES ($1, $2, now(), now() + interval '1 day', 1, 1, 1, -1234.5, 'confirmed', now() AT TIME ZONE 'UTC')`, s.Owner.Hangars[0], s.Guest)
 	for _, name := range []string{`=cmd|'/C calc'!A0`, `-1`, "+1", "@SUM(A1)", "\tx", `a;b`, `say "hangar"`, "two\nlines", "＝1+1", "H-12", ""} {
 		s.Portal.Exec(t, `UPDATE hangar_listings SET hangar_number = $1 WHERE id = $2`, name, s.Owner.Hangars[0])
 		for form, comma := range map[string]rune{"": ';', "&csv=rfc4180": ','} {
-			request, err := http.NewRequest(http.MethodGet, s.Base+"api/owners/"+s.Owner.ID+"/trends?format=csv&compare=before&hangarId="+s.Owner.Hangars[0]+form, nil)
-			harness.Must(t, err)
-			request.Header.Set("Authorization", "Bearer "+s.Token)
-			response, err := harness.Client.Do(request)
-			harness.Must(t, err)
-			body, err := io.ReadAll(response.Body)
-			harness.Must(t, err)
-			response.Body.Close()
+			response, body := table("&compare=before&hangarId=" + s.Owner.Hangars[0] + form)
 			text, marked := strings.CutPrefix(string(body), "\ufeff")
 			disposition := response.Header.Get("Content-Disposition")
 			if response.Header.Get("Content-Type") != "text/csv; charset=utf-8" || !marked || response.Header.Get("X-Content-Type-Options") != "nosniff" ||
