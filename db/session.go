@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -49,6 +50,34 @@ func proveSession(ctx context.Context, pool *sqlx.DB) error {
 	}
 	if processes[0] == processes[1] || processes[0] != processes[2] || processes[1] != processes[3] {
 		return errTransactionPooler
+	}
+	return nil
+}
+
+// errTwoDatabases says what to do where two URLs lead apart.
+var errTwoDatabases = misconfigured{text: "it leads to another database than DATABASE_URL: set it to a direct connection to the same one"}
+
+// ProveSame refuses two pools that lead to two databases, copies of each other perhaps: a lock that
+// a session of one holds is seen by the other.
+func ProveSame(ctx context.Context, pool, direct *sqlx.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	conn, err := direct.Connx(ctx)
+	if err != nil {
+		return Explain(err)
+	}
+	defer conn.Close()
+	key := rand.Int64()
+	if _, err := conn.ExecContext(ctx, `SELECT pg_catalog.pg_advisory_lock($1)`, key); err != nil {
+		return Explain(err)
+	}
+	defer conn.ExecContext(ctx, `SELECT pg_catalog.pg_advisory_unlock($1)`, key) //nolint:errcheck // it ends with the session
+	apart := false
+	if err := pool.GetContext(ctx, &apart, `SELECT pg_catalog.pg_try_advisory_xact_lock($1)`, key); err != nil {
+		return Explain(err)
+	}
+	if apart {
+		return errTwoDatabases
 	}
 	return nil
 }

@@ -278,6 +278,10 @@ func (s *serverSettings) open(ctx context.Context, base *database, log *slog.Log
 		pool.Close()
 		return nil, fmt.Errorf("LISTEN_DATABASE_URL: %w", err)
 	}
+	if err := db.ProveSame(ctx, pool, base.alone); err != nil {
+		base.close()
+		return nil, fmt.Errorf("LISTEN_DATABASE_URL: %w", err)
+	}
 	return base, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
+	"github.com/hangarshare/hangarshare-realtime/db/demo"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
@@ -50,6 +51,22 @@ func TestPoolers(t *testing.T) {
 			if said := refused(t, append(command, "--database-url", through)...); !strings.Contains(said, "LISTEN_DATABASE_URL") {
 				t.Errorf("%v: %s", command, said)
 			}
+		}
+	})
+	t.Run("another database for LISTEN is refused, and nothing is made in it", func(t *testing.T) {
+		t.Parallel()
+		portal, other := dbtest.New(t), dbtest.Open(t, dbtest.Empty(t))
+		harness.Must(t, demo.CreateSchema(t.Context(), other.Pool))
+		through := dbtest.Pooler(t, portal.URL, "transaction")
+		for _, address := range []string{portal.URL, through} {
+			said := refused(t, "serve", "--addr", "127.0.0.1:0", "--admin-addr", "", "--jwt-secret", harness.Secret,
+				"--database-url", address, "--listen-database-url", other.URL)
+			if !strings.Contains(said, "LISTEN_DATABASE_URL: it leads to another database") {
+				t.Errorf("at %s: %s", address, said)
+			}
+		}
+		if made := other.ID(t, `SELECT count(*) FROM pg_namespace WHERE nspname = 'realtime'`); made != "0" {
+			t.Error("the other database was installed into")
 		}
 	})
 	t.Run("transaction mode for LISTEN is refused", func(t *testing.T) {
