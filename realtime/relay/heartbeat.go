@@ -50,6 +50,7 @@ const (
 // beat sends a heartbeat.
 func (r *Relay) beat() {
 	state := r.State()
+	r.members.keepTo(state.Epoch)
 	s := stamp{r.id, r.sent.Add(1), time.Now()}
 	flags := byte(0)
 	if state.Leading {

@@ -48,6 +48,14 @@ type member struct {
 type members struct {
 	mu     sync.Mutex
 	others map[serverID]*member
+	epoch  seal.EpochID // of this server, as it last told
+}
+
+// keepTo notes this server's epoch.
+func (m *members) keepTo(epoch seal.EpochID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch = epoch
 }
 
 // get returns what is remembered of a server. It needs the lock.
@@ -143,20 +151,27 @@ func (r *Relay) gossip() {
 	if r.Counts == nil {
 		return
 	}
-	counts := r.Counts(1 + len(r.Members()))
+	epoch := r.State().Epoch
+	servers := 1
+	for _, m := range r.Members() {
+		if m.Epoch == epoch {
+			servers++
+		}
+	}
+	counts := r.Counts(servers)
 	s := stamp{r.id, r.sent.Add(1), time.Now()}
-	if message, err := r.Keys.Seal(seal.Gossip, r.State().Epoch, 0, appendCounts(s.append(nil), counts), s.at); err == nil {
+	if message, err := r.Keys.Seal(seal.Gossip, epoch, 0, appendCounts(s.append(nil), counts), s.at); err == nil {
 		r.out.putFirst(message)
 	}
 }
 
 // Elsewhere returns how many the other servers together count under a key: 0 where none of them was
-// heard for 3 seconds.
+// heard for 3 seconds. Servers of a copy of the database do not count: its log has another epoch.
 func (r *Relay) Elsewhere(key string) (sum int) {
 	r.members.mu.Lock()
 	defer r.members.mu.Unlock()
 	for _, entry := range r.members.others {
-		if time.Since(entry.counted) <= memberAge {
+		if entry.Epoch == r.members.epoch && time.Since(entry.counted) <= memberAge {
 			sum += entry.counts[key]
 		}
 	}

@@ -184,7 +184,16 @@ func TestCounts(t *testing.T) {
 	a, b, c := start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{}), start(t, "redis://"+server.Addr, nodeOptions{})
 	a.note(func() { a.counts = map[string]int{"user 1": 30, "user 2": 7} })
 	b.note(func() { b.counts = map[string]int{"user 1": 12} })
+	// A copy of the database has the same secret, and so the same channel.
+	copied := start(t, "redis://"+server.Addr, nodeOptions{epoch: "of a copy"})
+	copied.note(func() { copied.counts = map[string]int{"user 1": 100, "user 3": 1} })
 	c.await("both counts came", func() bool { return c.Elsewhere("user 1") == 42 && c.Elsewhere("user 2") == 7 })
+	c.await("the copy's server is heard", func() bool { return len(c.Members()) == 3 })
+	received := c.Stats().Received
+	c.await("everybody told counts again", func() bool { return c.Stats().Received > received+20 })
+	if got := c.Elsewhere("user 1"); got != 42 {
+		t.Errorf("with a copy's server that counts 100 there are %d", got)
+	}
 	if got := c.Elsewhere("user 3"); got != 0 {
 		t.Errorf("a user of whom nobody spoke counts %d", got)
 	}
