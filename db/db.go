@@ -41,6 +41,7 @@ var (
 const (
 	migrationLock = int64(0x4852_0001) // held while migrating
 	SequencerLock = int64(0x4852_0002) // held by the server that numbers the log
+	devicesLock   = int32(0x4852_0003) // of two halves: held while one user's devices are changed
 )
 
 const (

@@ -223,7 +223,7 @@ func TestSendingIsPlannedOnce(t *testing.T) {
 		must(t, ends[round%len(ends)](d))
 		_, err = deliveries.Merge(t.Context(), d)
 		must(t, err)
-		must(t, deliveries.DeviceAnswered(t.Context(), device.ID, db.DeviceTook))
+		must(t, deliveries.DeviceAnswered(t.Context(), device.PushEndpoint, db.DeviceTook))
 	}
 	for _, query := range store.SendingQueries() {
 		var s struct{ Generic, Custom int }

@@ -47,7 +47,7 @@ type Store interface {
 	Postpone(ctx context.Context, c db.ClaimedDelivery, at time.Time) error
 	ReserveDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error)
 	Merge(ctx context.Context, with db.OpenedDelivery) (merged int, err error)
-	DeviceAnswered(ctx context.Context, id string, answer db.DeviceAnswer) error
+	DeviceAnswered(ctx context.Context, device db.PushEndpoint, answer db.DeviceAnswer) error
 	Details(ctx context.Context, d db.OpenedDelivery) (db.NotificationDetails, error)
 	DigestLines(ctx context.Context, d db.OpenedDelivery, limit int) (lines []db.DigestLine, more int, err error)
 	UnsubscribeToken(ctx context.Context, userID, scope string) (token string, err error)
@@ -220,14 +220,18 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 		}
 		merged, err := o.Store.Merge(ctx, d)
 		o.stats.ended(d.Channel, db.OutcomeMerged, merged)
-		return errors.Join(err, o.Store.DeviceAnswered(ctx, d.Target, db.DeviceTook))
+		return errors.Join(err, o.answered(ctx, d, db.DeviceTook))
 	case Gone:
-		return errors.Join(o.Store.DeviceAnswered(ctx, d.Target, db.DeviceGone), o.finish(ctx, d, db.OutcomeGone, r.Code))
+		err := o.Store.DeviceAnswered(ctx, d.Device, db.DeviceGone)
+		if errors.Is(err, db.ErrConflict) { // its browser has told another endpoint meanwhile
+			return o.Store.Retry(ctx, d.ClaimedDelivery, now, r.Code)
+		}
+		return errors.Join(err, o.finish(ctx, d, db.OutcomeGone, r.Code))
 	case Refused, TooLarge:
 		o.Log.Info("a message was refused", "channel", d.Channel, "host", host, "error", r.Err)
 		err := o.finish(ctx, d, db.OutcomeRefused, r.Code)
 		if d.Channel == db.ChannelPush {
-			err = errors.Join(err, o.Store.DeviceAnswered(ctx, d.Target, db.DeviceRefused))
+			err = errors.Join(err, o.answered(ctx, d, db.DeviceRefused))
 		}
 		return err
 	case Ours:
@@ -241,7 +245,7 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 	}
 	if d.Channel == db.ChannelPush {
 		// nobody was called
-		if err := o.Store.DeviceAnswered(ctx, d.Target, db.DeviceSilent); err != nil {
+		if err := o.answered(ctx, d, db.DeviceSilent); err != nil {
 			return err
 		}
 	}
@@ -250,6 +254,15 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 		return o.finish(ctx, d, db.OutcomeExpired, r.Code)
 	}
 	return o.Store.Retry(ctx, d.ClaimedDelivery, again, r.Code)
+}
+
+// answered keeps what became of a message to a device. Of one that has another endpoint by now it
+// says nothing.
+func (o *Outbox) answered(ctx context.Context, d db.OpenedDelivery, answer db.DeviceAnswer) error {
+	if err := o.Store.DeviceAnswered(ctx, d.Device, answer); !errors.Is(err, db.ErrConflict) {
+		return err
+	}
+	return nil
 }
 
 // finish ends a delivery, unless another server has it by now.
@@ -285,5 +298,8 @@ func (o *Outbox) Test(ctx context.Context, device db.PushEndpoint, language stri
 	if !known {
 		return r, nil
 	}
-	return r, o.Store.DeviceAnswered(context.WithoutCancel(ctx), device.ID, answer)
+	if err := o.Store.DeviceAnswered(context.WithoutCancel(ctx), device, answer); !errors.Is(err, db.ErrConflict) {
+		return r, err
+	}
+	return r, nil
 }

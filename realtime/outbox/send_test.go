@@ -214,6 +214,36 @@ func TestPushServicesAnswer(t *testing.T) {
 	}
 }
 
+// TestRenewedWhileSent has a browser tell another address while a message is on its way to the
+// former one, which its push service does not know any more. The device stays, and gets the
+// message.
+func TestRenewedWhileSent(t *testing.T) {
+	t.Parallel()
+	var h *house
+	var id string
+	h = newHouse(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		if r.URL.Path != "/former" {
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		d := outboxtest.NewDevice(t, h.service.URL+"/present")
+		renewed, isNew, err := h.deliveries.AddDevice(r.Context(), db.Device{UserID: h.owner.UserID, PushEndpoint: db.PushEndpoint{
+			Endpoint: d.Endpoint, P256dh: d.Private.PublicKey().Bytes(), Auth: d.Secret, KeyID: h.deliveries.KeyID}}, &id)
+		if err != nil || renewed.ID != id || isNew {
+			t.Errorf("renewed: %+v, %t, %v", renewed, isNew, err)
+		}
+		w.WriteHeader(http.StatusGone)
+	})
+	_, id = h.device(t, h.owner.UserID, "", "/former")
+	delivery := h.deliver(t, h.notify(t, "booking_created", "", ""), h.owner.UserID, "push", id)
+	run(t, h.outbox(t))
+	h.await(t, "sent 201", `SELECT concat_ws(' ', outcome, code) FROM realtime.deliveries WHERE id = $1::bigint`, delivery)
+	h.await(t, "true", `SELECT (last_ok_at IS NOT NULL)::text FROM realtime.push_subscriptions WHERE id = $1`, id)
+	if former, present := len(h.service.Seen("/former")), len(h.service.Seen("/present")); former != 1 || present != 1 {
+		t.Errorf("%d messages to the former address, %d to the present one", former, present)
+	}
+}
+
 // TestHostsThatTakeNothing closes a host for all its devices: by its own word, or because it
 // refuses our key, of which no device is to blame.
 func TestHostsThatTakeNothing(t *testing.T) {

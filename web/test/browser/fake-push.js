@@ -46,8 +46,8 @@ export class FakePush {
     if (path === '/api/push/subscriptions') {
       if (body.renews === undefined) this.removed.delete(body.endpoint);
       else if (this.removed.has(body.endpoint) || this.removed.has(body.renews)) return [410, {}];
-      const found = this.devices.find(({ endpoint }) => endpoint === body.endpoint);
-      if (found) Object.assign(found, { user, label: body.label });
+      const found = this.devices.find(({ id, endpoint }) => endpoint === body.endpoint || body.renews && [id, endpoint].includes(body.renews));
+      if (found) Object.assign(found, { user, endpoint: body.endpoint, label: body.label });
       return found ? [200, found] : [201, this.add(user, body.label, { endpoint: body.endpoint })];
     }
     const id = path.split('/').at(-1);

@@ -151,8 +151,8 @@ test('a device is turned on by a click, and made anew without one: the server fo
   // The browser forgot it.
   await page.evaluate(async () => (await (await navigator.serviceWorker.ready).pushManager.getSubscription()).unsubscribe());
   await page.reload();
-  const [, third] = await until(DEVICES, (rows) => rows.length === 2);
-  assert.notEqual(third.endpoint, first.endpoint);
+  const [third] = await until(DEVICES, (rows) => rows.length === 1 && rows[0].endpoint !== first.endpoint);
+  assert.equal(third.id, second.id, 'it stays that device');
 
   // It is subscribed by a key that the server does not have any more.
   const other = await page.evaluate(async () => {
@@ -164,12 +164,12 @@ test('a device is turned on by a click, and made anew without one: the server fo
   // Two tabs at once: one subscription comes of it.
   const tab = await context.newPage();
   await Promise.all([page.reload(), tab.goto(program.origin)]);
-  await until(DEVICES, (rows) => rows.length === 3);
+  await until(DEVICES, ([row]) => row.endpoint !== third.endpoint);
   const now = await held(page);
   assert.notEqual(now.endpoint, other);
-  const rows = await until(DEVICES, (all) => all.some(({ id }) => id === now.id));
-  assert.equal(rows.find(({ id }) => id === now.id).endpoint, now.endpoint);
-  assert.equal(new Set(rows.map(({ key_id: key }) => key)).size, 1);
+  const rows = await until(DEVICES, (all) => all.every(({ endpoint }) => endpoint === now.endpoint));
+  assert.deepEqual(rows.map(({ id }) => id), [third.id]);
+  assert.equal(now.id, third.id);
   await page.close();
   await tab.close();
 });
@@ -344,11 +344,18 @@ test('whatever comes by push is shown, and another subscription of the browser i
   await page.close();
 });
 
-test('sign-out gives the device up, with what it shows, and the server forgets it; also after a session that ended elsewhere', async () => {
+/**
+ * Has an owner sign in by password, at a server of the test's own.
+ * @typedef {Awaited<ReturnType<typeof startProgram>>} Program
+ * @typedef {{own: Program, user: string, page: any, signIn: () => Promise<void>}} Given
+ * @param {(given: Given) => Promise<void>} use
+ */
+async function withPassword(use) {
   const { rows: [{ email, user }] } = await db.query(`UPDATE users SET password_hash = $1 WHERE id = (SELECT user_id FROM hangar_owners ORDER BY id LIMIT 1) RETURNING email, id::text AS user`, [HASH]);
   await db.query('DELETE FROM realtime.push_subscriptions');
   const own = await startProgram(['--jwt-secret', 'a secret of this test, which is long enough', '--vapid-private-key', VAPID_KEY, '--vapid-subject', 'mailto:ops@portal.com.br'], program.address);
   try {
+    await context.clearCookies(); // of whoever signed in before
     await grant(own.origin);
     const page = await context.newPage();
     const signIn = async () => {
@@ -359,31 +366,75 @@ test('sign-out gives the device up, with what it shows, and the server forgets i
       await bell(page).waitFor();
     };
     await signIn();
-    await turnOn(page);
-    await page.keyboard.press('Escape');
-    const [device] = await until(DEVICES, (rows) => rows.length === 1);
-    assert.equal(device.user_id, user);
-    await page.evaluate(async () => (await navigator.serviceWorker.ready).showNotification('Nova reserva', { tag: 'a' }));
-    await page.getByRole('button', { name: 'Sair' }).click();
-    await page.locator('#password').waitFor();
-    await page.waitForFunction(async () => {
-      const registration = await navigator.serviceWorker.ready;
-      return !(await registration.pushManager.getSubscription()) && (await registration.getNotifications()).length === 0;
-    });
-    await until(DEVICES, (rows) => rows.length === 0);
-    // The next sign-in brings nothing back.
-    await signIn();
-    await openSection(page);
-    await page.getByText('Este aparelho ainda não recebe avisos.').waitFor();
-    await page.keyboard.press('Escape');
-    await turnOn(page);
-    await page.keyboard.press('Escape');
-    await until(DEVICES, (rows) => rows.length === 1);
-    // Their sessions are ended from elsewhere: the server forgets the device by itself.
-    await db.query('UPDATE realtime.sessions SET ended_at = now() WHERE user_id = $1 AND ended_at IS NULL', [user]);
-    await until(DEVICES, (rows) => rows.length === 0);
+    await use({ own, user, page, signIn });
     await page.close();
   } finally {
     await own.stop();
   }
-});
+}
+
+test('without a page the worker tells of another subscription itself, and gives up one that its user removed', () => withPassword(async ({ own, page }) => {
+  await turnOn(page);
+  const before = await held(page);
+  const worker = context.serviceWorkers().find((one) => one.url().startsWith(own.origin));
+  const goElsewhere = () => page.goto('about:blank');
+  const comeBack = async () => {
+    await page.goto(own.origin);
+    await bell(page).waitFor();
+  };
+  /** The browser has another subscription. @returns {Promise<string>} what is left of it */
+  const change = () => worker.evaluate(async () => {
+    const it = /** @type {any} */ (globalThis);
+    const { pushManager } = it.registration;
+    const old = await pushManager.getSubscription();
+    const event = new it.ExtendableEvent('pushsubscriptionchange');
+    Object.assign(event, { oldSubscription: { endpoint: old.endpoint, options: old.options }, newSubscription: null });
+    await old.unsubscribe();
+    let waiting;
+    event.waitUntil = (/** @type {Promise<void>} */ promise) => (waiting = promise);
+    it.dispatchEvent(event);
+    await waiting;
+    return (await pushManager.getSubscription())?.endpoint ?? '';
+  });
+  await goElsewhere();
+  const changed = await change();
+  assert.notEqual(changed, before.endpoint);
+  const [row] = await until(DEVICES, (rows) => rows.some(({ endpoint }) => endpoint === changed));
+  assert.equal(row.id, before.id, 'it stays that device');
+
+  await comeBack();
+  await page.locator('owner-notifications').evaluate((/** @type {any} */ element, id) => element.ask(`/api/push/subscriptions/${id}`, 'DELETE'), before.id);
+  await goElsewhere();
+  assert.equal(await change(), '', 'the browser has given it up');
+  await until(DEVICES, (rows) => rows.length === 0);
+  await comeBack();
+  await openSection(page);
+  await page.getByText('Este aparelho ainda não recebe avisos.').waitFor();
+  assert.deepEqual(await held(page), { endpoint: '', id: '' });
+}));
+
+test('sign-out gives the device up, with what it shows, and the server forgets it; also after a session that ended elsewhere', () => withPassword(async ({ user, page, signIn }) => {
+  await turnOn(page);
+  await page.keyboard.press('Escape');
+  const [device] = await until(DEVICES, (rows) => rows.length === 1);
+  assert.equal(device.user_id, user);
+  await page.evaluate(async () => (await navigator.serviceWorker.ready).showNotification('Nova reserva', { tag: 'a' }));
+  await page.getByRole('button', { name: 'Sair' }).click();
+  await page.locator('#password').waitFor();
+  await page.waitForFunction(async () => {
+    const registration = await navigator.serviceWorker.ready;
+    return !(await registration.pushManager.getSubscription()) && (await registration.getNotifications()).length === 0;
+  });
+  await until(DEVICES, (rows) => rows.length === 0);
+  // The next sign-in brings nothing back.
+  await signIn();
+  await openSection(page);
+  await page.getByText('Este aparelho ainda não recebe avisos.').waitFor();
+  await page.keyboard.press('Escape');
+  await turnOn(page);
+  await page.keyboard.press('Escape');
+  await until(DEVICES, (rows) => rows.length === 1);
+  // Their sessions are ended from elsewhere: the server forgets the device by itself.
+  await db.query('UPDATE realtime.sessions SET ended_at = now() WHERE user_id = $1 AND ended_at IS NULL', [user]);
+  await until(DEVICES, (rows) => rows.length === 0);
+}));
