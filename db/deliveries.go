@@ -173,7 +173,9 @@ type OpenedDelivery struct {
 	Severity Severity        `db:"severity"`
 	Facts    json.RawMessage `db:"facts"`
 	Read     bool            `db:"is_read"` // or archived
-	Resolved bool            `db:"resolved"`
+	// Early says that it happened before the user joined the account, for the last time.
+	Early    bool `db:"early"`
+	Resolved bool `db:"resolved"`
 
 	Settings   DeliverySettings `db:"settings"`
 	Subscribed bool             `db:"subscribed"` // Device is there, and by our present key
@@ -218,11 +220,12 @@ type PushEndpoint struct {
 const openQuery = `SELECT d.id::text AS id, d.claim::text AS claim, d.channel, d.target, d.attempts, d.claimed_until, d.user_id, d.expires_at,
 		n.created_at, n.id::text AS notification_id, n.owner_id, coalesce(n.user_id, '') AS personal, n.kind, n.group_key,
 		n.count, n.severity, n.facts, n.read_at IS NOT NULL OR n.archived_at IS NOT NULL AS is_read, n.resolved_at IS NOT NULL AS resolved,
-		` + deliverySettings + `,
+		coalesce(n.happened_at < m.since, false) AS early, ` + deliverySettings + `,
 		p.id IS NOT NULL AND p.disabled_at IS NULL AND p.key_id = $3 AS subscribed, ` + pushColumns + `,
 		coalesce((SELECT mode FROM realtime.preferences f WHERE f.user_id = d.user_id AND f.owner_id = n.owner_id AND f.kind = n.kind AND f.channel = d.channel), '') AS mode
 	FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
 		LEFT JOIN realtime.user_settings u ON u.user_id = d.user_id
+		LEFT JOIN realtime.members m ON m.owner_id = n.owner_id AND m.user_id = d.user_id
 		LEFT JOIN realtime.push_subscriptions p ON d.channel = 'push' AND p.id = d.target AND p.user_id = d.user_id
 	WHERE d.id = $1::bigint AND d.claim = $2::uuid AND d.done_at IS NULL AND d.claimed_until > now()`
 

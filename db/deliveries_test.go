@@ -325,6 +325,59 @@ func TestDigestsAreOnce(t *testing.T) {
 	_ = store
 }
 
+// TestNothingFromBeforeTheyJoined adds a member to an account with unread notifications: their
+// digest begins with what happens from then on. What waits for them while they are removed and
+// added again is not theirs any more.
+func TestNothingFromBeforeTheyJoined(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	owner, member := p.AddOwner(t, 1), p.AddGuest(t, "Vera", "Lima")
+	join := func() {
+		t.Helper()
+		p.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, owner.ID, member)
+	}
+	plan := func(day string, want bool) {
+		t.Helper()
+		if ok, err := deliveries.PlanDigest(t.Context(), member, owner.ID, day, time.Now()); err != nil || ok != want {
+			t.Errorf("a digest of %s: %t, %v", day, ok, err)
+		}
+	}
+	p.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'mail', 'digest')`, member, owner.ID)
+	notified(t, p, owner.ID, "booking_created", 1)
+	join()
+	plan("2026-03-12", false)
+	second := notified(t, p, owner.ID, "booking_created", 2)
+	plan("2026-03-13", true)
+	open := func() db.OpenedDelivery {
+		t.Helper()
+		claimed, err := deliveries.Claim(t.Context(), 10)
+		if err != nil || len(claimed) != 1 {
+			t.Fatalf("%+v, %v", claimed, err)
+		}
+		d, err := deliveries.Open(t.Context(), claimed[0])
+		dbtest.Must(t, err)
+		return d
+	}
+	d := open()
+	if lines, _, err := deliveries.DigestLines(t.Context(), d, 20); err != nil || len(lines) != 1 || lines[0].NotificationID != second || d.Early {
+		t.Errorf("the digest: %+v, early: %t, %v", lines, d.Early, err)
+	}
+	dbtest.Must(t, deliveries.Finish(t.Context(), d.ClaimedDelivery, db.OutcomeSent, 250))
+
+	p.Exec(t, `INSERT INTO realtime.deliveries (notification_id, user_id, channel, not_before, expires_at)
+		SELECT $1::bigint, u, 'mail', now(), now() + interval '1 day' FROM unnest($2::text[]) u`, second, "{"+member+"}")
+	if d := open(); d.Early || d.Role != db.RoleManager {
+		t.Errorf("as they were: %+v", d)
+	}
+	p.Exec(t, `DELETE FROM realtime.members`)
+	join()
+	p.Exec(t, `UPDATE realtime.deliveries SET claimed_until = now() - interval '1 second' WHERE done_at IS NULL`)
+	if d := open(); !d.Early || d.Role != db.RoleManager {
+		t.Errorf("after they were added again: %+v", d)
+	}
+}
+
 // TestUnsubscribe ends mails by tokens, each for what it stands for.
 func TestUnsubscribe(t *testing.T) {
 	t.Parallel()

@@ -69,8 +69,10 @@ func (o *Deliveries) DigestUsers(ctx context.Context, after string, limit int) (
 // dealt with. Parameters: 1 user, 2 owner.
 const unreadFor = `n.owner_id = $2 AND (n.user_id IS NULL OR n.user_id = $1) AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
 
-// unseenBy is true for a notification n that a user has not seen.
-const unseenBy = `n.news > coalesce((SELECT seen_through FROM realtime.notification_views WHERE user_id = $1 AND owner_id = $2), 0)`
+// unseenBy is true for a notification n that a user has not seen. What happened before they joined
+// the account counts as seen.
+const unseenBy = `n.news > coalesce((SELECT seen_through FROM realtime.notification_views WHERE user_id = $1 AND owner_id = $2), 0)
+	AND n.happened_at > coalesce((SELECT since FROM realtime.members WHERE user_id = $1 AND owner_id = $2), '-infinity')`
 
 // PlanDigest makes a delivery of a user's digest of an account, once for a period. It reports
 // whether there is one now: none where nothing is unread and unseen.

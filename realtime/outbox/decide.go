@@ -40,6 +40,9 @@ func Decide(d db.OpenedDelivery, now time.Time) Verdict {
 		return ended(db.OutcomeSignedOut)
 	case d.Personal == "" && d.Role == "", d.Personal != "" && d.Personal != d.UserID:
 		return ended(db.OutcomeNoMember)
+	case d.Personal == "" && d.Early && !d.IsDigest():
+		// They were removed and added again while it waited: what was before is not sent after all.
+		return ended(db.OutcomeNoMember)
 	case !d.IsDigest() && d.Read:
 		return ended(db.OutcomeRead)
 	case !d.IsDigest() && d.Resolved:
