@@ -13,21 +13,41 @@ import { spec } from "node:test/reporters";
 const FEW = 3;
 
 /**
- * @param {string[]} files
- * @param {number} concurrency how many files at a time
- * @returns {Promise<string[]>} the files that failed
+ * Runs a file, and writes what its tests said, and how long it took, once it has ended.
+ * @param {string} file
+ * @returns {Promise<boolean>} whether it failed
  */
-function failing(files, concurrency) {
+function fails(file) {
   return new Promise((done, fail) => {
-    const failed = new Set();
-    const tests = run({ files, concurrency });
+    const begun = performance.now();
+    let failed = false;
+    let said = "";
+    const tests = run({ files: [file] });
     // A test that is meant to fail one day (todo) tells so in the same way.
-    tests.on("test:fail", (event) => event.todo === undefined && failed.add(event.file ?? resolve(event.name)));
+    tests.on("test:fail", (event) => { failed ||= event.todo === undefined; });
     tests.on("error", fail);
     const told = tests.compose(new spec());
-    told.on("end", () => done([...failed]));
-    told.pipe(process.stdout, { end: false });
+    told.on("data", (text) => { said += text; });
+    told.on("end", () => {
+      process.stdout.write(`${said}${failed ? "FAILED" : "passed"} after ${((performance.now() - begun) / 1000).toFixed(1)} s: ${file}\n\n`);
+      done(failed);
+    });
   });
+}
+
+/**
+ * @param {string[]} files
+ * @param {number} atATime
+ * @returns {Promise<string[]>} the files that failed
+ */
+async function failing(files, atATime) {
+  const waiting = files.values();
+  /** @type {string[]} */
+  const failed = [];
+  await Promise.all(Array.from({ length: atATime }, async () => {
+    for (const file of waiting) if (await fails(file)) failed.push(file);
+  }));
+  return failed;
 }
 
 const [folder, atATime = "1"] = process.argv.slice(2);

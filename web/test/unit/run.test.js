@@ -37,6 +37,8 @@ test("what fails once is named, and what fails twice fails", (t) => {
   const both = runs(t, { a: FAILS, b: UNSTEADY });
   assert.equal(both.status, 1);
   assert.match(both.stdout, /failed twice: \S+a\.test\.js/);
+  assert.match(both.stdout, /^FAILED after [\d.]+ s: \S+a\.test\.js$/m, "each file tells how long it took");
+  assert.match(unsteady.stdout, /^passed after [\d.]+ s: \S+a\.test\.js$/m);
   const ends = runs(t, { a: FINE, b: `process.exit(3);` });
   assert.equal(ends.status, 1);
 });
