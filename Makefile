@@ -6,7 +6,7 @@ FUZZTIME ?= 30s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM := gotest.tools/gotestsum@v1.13.0
 
-.PHONY: help run build test test-go test-parts test-program test-race test-web test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
+.PHONY: help run build vet needs test test-go test-parts test-program test-race test-web test-client test-page test-browsers test-examples test-versions test-clients attack fuzz bench soak test-release release lint fmt clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,40 +15,59 @@ help: ## what there is
 # all of them.
 PLAIN := CGO_ENABLED=0 $(GO)
 
+# Each part tells how long it took.
+PART := @./.ci/part
+
 build: ## the program, as bin/hangarshare
-	$(PLAIN) build -trimpath -o $(BIN) .
+	$(PART) 'the program' env $(PLAIN) build -trimpath -o $(BIN) .
 
 run: build ## start everything: server, private PostgreSQL, demo owners and simulator
 	@if [ -z "$$DATABASE_URL" ]; then ./.ci/need postgres; fi
 	./$(BIN) serve
 
 # The race detector makes these take three times as long. It watches the whole server in test/soak,
-# and each part of it in its own package; make test-race has it watch these, too.
-PLAINLY := attack|clients|e2e|release|storm|versions
+# and each part of it in its own package; make test-race has it watch these, too. Of bench there are
+# only benchmarks.
+PLAINLY := attack|bench|clients|e2e|release|storm|versions
 
-# What fails is run twice more at most, and named: a busy machine must not look like a fault. Where
-# many tests fail there is a fault, and none is run again.
-AGAIN := $(GO) run $(GOTESTSUM) --format standard-quiet --rerun-fails=2 --rerun-fails-max-failures=5
+# What fails is named at once, run twice more at most, and named again: a busy machine must not look
+# like a fault. Where many tests fail there is a fault, and none is run again.
+AGAIN := bin/gotestsum --format pkgname-and-test-fails --hide-summary skipped --rerun-fails=2 --rerun-fails-max-failures=5
 
 test: test-go test-web ## all tests: Go with the race detector, the client, the page in a browser
 
-test-go: test-parts test-program
+test-go: vet test-parts test-program
 
-test-parts:
-	@./.ci/need postgres pgbouncer nginx haproxy caddy redis valkey prometheus chromium node npm test/clients/node
-	$(PLAIN) vet -trimpath ./...
-	$(AGAIN) --packages "$$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -race -vet=off -ldflags=-w -parallel 4 -timeout 30m
+test-web: test-client test-page
 
-test-program:
-	@./.ci/need postgres pgbouncer nginx haproxy caddy redis valkey prometheus chromium node npm test/clients/node
-	CGO_ENABLED=0 $(AGAIN) --packages "$$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -trimpath -vet=off -parallel 4 -timeout 30m
+# One at a time: a package manager lets nobody else in.
+needs:
+	$(PART) 'what tests need' ./.ci/need postgres pgbouncer nginx haproxy caddy redis valkey prometheus chromium \
+		node npm test/clients/node npm web/test
+
+vet:
+	$(PART) 'vet' env $(PLAIN) vet -trimpath ./...
+
+# It is built as the program is, so that Go compiles what both use once.
+bin/gotestsum: Makefile | build
+	@GOBIN=$(CURDIR)/bin $(PLAIN) install -trimpath $(GOTESTSUM) && touch $@
+
+test-parts: needs bin/gotestsum
+	$(PART) 'Go, with the race detector' $(AGAIN) \
+		--packages "$$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -race -vet=off -ldflags=-w -parallel 4 -timeout 30m
+
+test-program: needs bin/gotestsum
+	$(PART) 'Go, the whole program' env CGO_ENABLED=0 $(AGAIN) \
+		--packages "$$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -trimpath -vet=off -parallel 4 -timeout 30m
 
 test-race: ## the tests of the whole program that make test runs without the race detector, with it
 	$(GO) test -race -vet=off -parallel 4 -timeout 60m $$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$')
 
-test-web: build
-	@./.ci/need postgres node chromium npm web/test
-	cd web && npm run check && npm run --silent test:browsers
+test-client: needs
+	$(PART) 'the client and its types' bash -c 'cd web && npm run --silent types && npm run --silent test:unit'
+
+test-page: needs build
+	$(PART) 'the page in a browser' bash -c 'cd web && npm run --silent test:browser'
 
 test-browsers: build ## the page and the client in Firefox and WebKit, whose packages it installs
 	@./.ci/need postgres node npm web/test firefox webkit

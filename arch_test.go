@@ -323,7 +323,7 @@ var commentAt = func() map[string]*regexp.Regexp {
 		`^\s*//|[;,{})\]] // `: ".js .ts .tsx .java",
 		`^\s*--|[;,)'] -- `:    ".sql",
 		`^\s*#|:.* ## `: ".py .rb .pl .yaml .yml .conf .cfg .service .socket .npmrc " +
-			"Makefile Dockerfile Caddyfile need run security release env postinst prerm postrm",
+			"Makefile Dockerfile Caddyfile need part run security release env postinst prerm postrm",
 	} {
 		for _, file := range strings.Fields(files) {
 			found[file] = regexp.MustCompile(comment)
