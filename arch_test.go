@@ -28,7 +28,7 @@ const commands = "api/cli"
 
 // layers are the packages in the order in which a row change travels. A package may
 // import those to its left.
-var layers = []string{"db/crash", "db/seal", "db/stats", "db/xid", "db", "db/eventlog", "realtime", "realtime/outbox", "realtime/outbox/sender", "realtime/relay", "handlers", "handlers/stream", "api", commands, "."}
+var layers = []string{"db/crash", "db/seal", "db/stats", "db/xid", "db", "db/eventlog", "realtime", "realtime/words", "realtime/outbox", "realtime/outbox/sender", "realtime/relay", "handlers", "handlers/stream", "api", commands, "."}
 
 // tools stand beside the layers: what they may import of ours. The commands import them, and tests.
 var tools = map[string][]string{

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime"
-	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
+	"github.com/hangarshare/hangarshare-realtime/realtime/words"
 )
 
 // timeOfDay is the form of a time of day.
@@ -308,8 +308,8 @@ func changeSetting(u *db.UserSettings, name string, value json.RawMessage) error
 		}
 		u.Zone = text
 	case "lang":
-		if !isText || text != "" && !slices.Contains(outbox.Languages, text) {
-			return Invalid(name, "lang may be "+strings.Join(outbox.Languages, ", ")+" or null")
+		if !isText || text != "" && !slices.Contains(words.Languages(), text) {
+			return Invalid(name, "lang may be "+strings.Join(words.Languages(), ", ")+" or null")
 		}
 		u.Lang = text
 	case "quietFrom", "quietTo":

@@ -7,9 +7,9 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/realtime/words"
 )
 
 // maxToken is the longest token in an address to unsubscribe by.
@@ -35,31 +35,6 @@ type Unsubscriber interface {
 type Unsubscribe struct {
 	Tokens Unsubscriber
 	Log    *slog.Logger
-}
-
-// unsubscribeWords are what the page says.
-type unsubscribeWords struct{ Language, Title, Ask, One, All, Done string }
-
-var unsubscribeLanguages = []unsubscribeWords{
-	{"pt-BR", "Avisos por e-mail", "Não quer mais receber estes e-mails?", "Não quero mais estes e-mails", "Não quero mais nenhum aviso por e-mail",
-		"Pronto: você não receberá mais estes e-mails. Na página, em preferências, você pode voltar atrás."},
-	{"en", "Notifications by e-mail", "Stop receiving these e-mails?", "I no longer want these e-mails", "I no longer want any notifications by e-mail",
-		"Done: you will no longer receive these e-mails. You can undo this on the page, in the preferences."},
-	{"es", "Avisos por correo", "¿No quiere recibir más estos correos?", "No quiero más estos correos", "No quiero más avisos por correo",
-		"Listo: no recibirá más estos correos. Puede deshacerlo en la página, en las preferencias."},
-}
-
-// wordsFor returns the words in the first language of a request that there is.
-func wordsFor(r *http.Request) unsubscribeWords {
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
-		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
-		for _, w := range unsubscribeLanguages {
-			if len(tag) >= 2 && strings.EqualFold(tag[:2], w.Language[:2]) {
-				return w
-			}
-		}
-	}
-	return unsubscribeLanguages[0]
 }
 
 // Page shows a form that asks whether it is meant. It changes nothing.
@@ -92,10 +67,10 @@ func (u *Unsubscribe) respond(w http.ResponseWriter, r *http.Request, token stri
 	h.Set("X-Robots-Tag", "noindex")
 	h.Set("Vary", "Accept-Language")
 	err := unsubscribePage.Execute(w, struct {
-		unsubscribeWords
+		*words.Words
 		Token        string
 		Unsubscribed bool
-	}{wordsFor(r), token, done})
+	}{words.Accepted(r.Header.Get("Accept-Language")), token, done})
 	if err != nil && r.Context().Err() == nil {
 		u.Log.DebugContext(r.Context(), "the page to unsubscribe was not sent", "error", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/realtime/words"
 )
 
 // digestLines is how many lines a digest has at most.
@@ -20,9 +21,9 @@ func (o *Outbox) compose(ctx context.Context, d db.OpenedDelivery) (Message, err
 	if err != nil {
 		return Message{}, fmt.Errorf("read what a notification is about: %w", err)
 	}
-	w := wordsOf(d.Settings.Language)
+	w := words.Of(d.Settings.Language)
 	m := Message{
-		ID: d.ID, UserID: d.UserID, OwnerID: d.OwnerID, Kind: d.Kind, Language: w.language, Urgent: d.Severity >= urgent,
+		ID: d.ID, UserID: d.UserID, OwnerID: d.OwnerID, Kind: d.Kind, Language: w.Language, Urgent: d.Severity >= urgent,
 		Topic: topicOf(d), Expires: d.ExpiresAt, Unread: details.Unread, Device: d.Device,
 		Address: details.Email, Name: line(details.Name), Link: o.link(d.NotificationID, d.ID, d.OwnerID),
 	}
@@ -32,7 +33,7 @@ func (o *Outbox) compose(ctx context.Context, d db.OpenedDelivery) (Message, err
 	default:
 		m.Title, m.Body, m.Short = o.say(w, d.Kind, d.Count, d.Settings.Private, details)
 		if details.Waiting > 0 {
-			m.Body = joined(m.Body, fmt.Sprintf(w.more, details.Waiting))
+			m.Body = joined(m.Body, fmt.Sprintf(w.More, details.Waiting))
 		}
 	}
 	if err != nil || d.Channel != db.ChannelMail || d.Locked {
@@ -44,8 +45,8 @@ func (o *Outbox) compose(ctx context.Context, d db.OpenedDelivery) (Message, err
 
 // say returns the title and the body of a notification, and the title at its shortest. The body is
 // what is private.
-func (o *Outbox) say(w *words, kind string, count int, private bool, about db.NotificationDetails) (title, body, short string) {
-	short = w.title(kind, count)
+func (o *Outbox) say(w *words.Words, kind string, count int, private bool, about db.NotificationDetails) (title, body, short string) {
+	short = w.Title(kind, count)
 	in, out := about.CheckIn, about.CheckOut
 	if !in.IsZero() {
 		in = in.In(o.Location)
@@ -55,17 +56,17 @@ func (o *Outbox) say(w *words, kind string, count int, private bool, about db.No
 	}
 	days := ""
 	if count <= 1 {
-		days = w.days(in, out)
+		days = w.Days(in, out)
 	}
 	title = joined(short, line(about.HangarNumber), days)
 	if private || count > 1 {
 		return title, "", short
 	}
-	return title, joined(line(about.GuestName), w.money(string(about.Amount))), short
+	return title, joined(line(about.GuestName), w.Money(string(about.Amount))), short
 }
 
 // composeDigest writes what is unread and unseen at this moment.
-func (o *Outbox) composeDigest(ctx context.Context, d db.OpenedDelivery, w *words, m *Message) error {
+func (o *Outbox) composeDigest(ctx context.Context, d db.OpenedDelivery, w *words.Words, m *Message) error {
 	lines, more, err := o.Store.DigestLines(ctx, d, digestLines)
 	if err != nil {
 		return fmt.Errorf("read the lines of a digest: %w", err)
@@ -75,10 +76,10 @@ func (o *Outbox) composeDigest(ctx context.Context, d db.OpenedDelivery, w *word
 		m.Lines = append(m.Lines, Line{title, body, o.link(l.NotificationID, d.ID, d.OwnerID)})
 	}
 	m.Kind = "digest"
-	m.Title = fmt.Sprintf(w.digestTitle, len(lines)+more)
+	m.Title = fmt.Sprintf(w.DigestTitle, len(lines)+more)
 	m.Short = m.Title
 	if more > 0 {
-		m.Body = fmt.Sprintf(w.more, more)
+		m.Body = fmt.Sprintf(w.More, more)
 	}
 	m.Link = o.link("", "", "")
 	return nil

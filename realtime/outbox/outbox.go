@@ -19,6 +19,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/crash"
+	"github.com/hangarshare/hangarshare-realtime/realtime/words"
 )
 
 const (
@@ -280,9 +281,9 @@ func (o *Outbox) Test(ctx context.Context, device db.PushEndpoint, language stri
 	if sender == nil {
 		return Result{}, db.ErrNotFound
 	}
-	w := wordsOf(language)
+	w := words.Of(language)
 	m := Message{
-		ID: "test", Language: w.language, Title: w.testTitle, Body: w.testBody, Short: w.testTitle, Link: o.link("", "", ""), Topic: "test",
+		ID: "test", Language: w.Language, Title: w.TestTitle, Body: w.TestBody, Short: w.TestTitle, Link: o.link("", "", ""), Topic: "test",
 		Urgent: true, Expires: o.Now().Add(time.Minute), Device: device,
 	}
 	r := sender.Send(ctx, m)

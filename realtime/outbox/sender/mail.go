@@ -21,6 +21,7 @@ import (
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
+	"github.com/hangarshare/hangarshare-realtime/realtime/words"
 )
 
 // mailTimeout bounds each step of a session with the mail server. Two of them end before the lease
@@ -38,13 +39,13 @@ var (
 // mailPage is what the templates of a mail are filled with.
 type mailPage struct {
 	outbox.Message
-	Words outbox.MailWords
+	Words *words.Words
 }
 
 // compose returns a mail's subject, text and HTML. What others wrote is in Title, Body and Lines:
 // one line each, and escaped in HTML.
 func compose(m outbox.Message) (subject, plain, html string, err error) {
-	page := mailPage{m, outbox.WordsOfMail(m.Language)}
+	page := mailPage{m, words.Of(m.Language)}
 	var text, markup bytes.Buffer
 	if err := mailText.Execute(&text, page); err != nil {
 		return "", "", "", fmt.Errorf("write a mail: %w", err)

@@ -1,0 +1,41 @@
+package words
+
+// english are the words in English.
+var english = Words{
+	Language: "en",
+	Kinds: map[string][2]string{
+		"booking_created":   {"New booking", "%d new bookings"},
+		"booking_cancelled": {"Booking cancelled", "%d bookings cancelled"},
+		"booking_changed":   {"Booking changed", "%d bookings changed"},
+		"payment_received":  {"Payment received", "%d payments received"},
+		"payout_sent":       {"Payout sent", "%d payouts sent"},
+		"overbooked":        {"More stays than spaces", "More stays than spaces, %d times"},
+		"member_changed":    {"Access to the account changed", "%d changes of access to the account"},
+		"new_sign_in":       {"New sign-in to your account", "%d new sign-ins to your account"},
+		"invitation":        {"Invitation to an account", "%d invitations to accounts"},
+		"to_confirm":        {"Booking to be confirmed", "%d bookings to be confirmed"},
+		"arrives_tomorrow":  {"Arrival tomorrow", "%d arrivals tomorrow"},
+		"leaves_today":      {"Departure today", "%d departures today"},
+		"unpaid":            {"Confirmed booking without payment", "%d confirmed bookings without payment"},
+		"occupancy_low":     {"Low occupancy in the next 7 days", "Low occupancy in the next 7 days"},
+		"payout_tomorrow":   {"Payout tomorrow", "%d payouts tomorrow"},
+	},
+	Months:      [12]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
+	Between:     " to ",
+	Decimals:    ".,",
+	More:        "and %d more",
+	Hello:       "Hello",
+	DigestTitle: "Digest: %d notifications",
+	Open:        "Open",
+	Unsubscribe: "I no longer want these e-mails",
+	Why:         "You receive this e-mail because you chose to be notified.",
+	WhyLocked:   "This security notification is always sent.",
+	TestTitle:   "Test notification",
+	TestBody:    "This device receives notifications.",
+	Page: Page{
+		Title: "Notifications by e-mail",
+		Ask:   "Stop receiving these e-mails?",
+		All:   "I no longer want any notifications by e-mail",
+		Done:  "Done: you will no longer receive these e-mails. You can undo this on the page, in the preferences.",
+	},
+}

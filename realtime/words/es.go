@@ -1,0 +1,41 @@
+package words
+
+// spanish are the words in Spanish.
+var spanish = Words{
+	Language: "es",
+	Kinds: map[string][2]string{
+		"booking_created":   {"Nueva reserva", "%d reservas nuevas"},
+		"booking_cancelled": {"Reserva cancelada", "%d reservas canceladas"},
+		"booking_changed":   {"Reserva modificada", "%d reservas modificadas"},
+		"payment_received":  {"Pago recibido", "%d pagos recibidos"},
+		"payout_sent":       {"Transferencia enviada", "%d transferencias enviadas"},
+		"overbooked":        {"Más estadías que plazas", "Más estadías que plazas, %d veces"},
+		"member_changed":    {"Cambió el acceso a la cuenta", "%d cambios de acceso a la cuenta"},
+		"new_sign_in":       {"Nuevo acceso a su cuenta", "%d nuevos accesos a su cuenta"},
+		"invitation":        {"Invitación a una cuenta", "%d invitaciones a cuentas"},
+		"to_confirm":        {"Reserva por confirmar", "%d reservas por confirmar"},
+		"arrives_tomorrow":  {"Llegada mañana", "%d llegadas mañana"},
+		"leaves_today":      {"Salida hoy", "%d salidas hoy"},
+		"unpaid":            {"Reserva confirmada sin pago", "%d reservas confirmadas sin pago"},
+		"occupancy_low":     {"Ocupación baja en los próximos 7 días", "Ocupación baja en los próximos 7 días"},
+		"payout_tomorrow":   {"Transferencia mañana", "%d transferencias mañana"},
+	},
+	Months:      [12]string{"ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sep", "oct", "nov", "dic"},
+	Between:     " al ",
+	Decimals:    ",.",
+	More:        "y %d más",
+	Hello:       "Hola",
+	DigestTitle: "Resumen: %d avisos",
+	Open:        "Abrir",
+	Unsubscribe: "No quiero más estos correos",
+	Why:         "Recibe este correo porque eligió recibir avisos.",
+	WhyLocked:   "Este aviso de seguridad se envía siempre.",
+	TestTitle:   "Aviso de prueba",
+	TestBody:    "Los avisos llegan a este dispositivo.",
+	Page: Page{
+		Title: "Avisos por correo",
+		Ask:   "¿No quiere recibir más estos correos?",
+		All:   "No quiero más avisos por correo",
+		Done:  "Listo: no recibirá más estos correos. Puede deshacerlo en la página, en las preferencias.",
+	},
+}

@@ -1,0 +1,41 @@
+package words
+
+// portuguese are the words in Brazilian Portuguese.
+var portuguese = Words{
+	Language: "pt-BR",
+	Kinds: map[string][2]string{
+		"booking_created":   {"Nova reserva", "%d novas reservas"},
+		"booking_cancelled": {"Reserva cancelada", "%d reservas canceladas"},
+		"booking_changed":   {"Reserva alterada", "%d reservas alteradas"},
+		"payment_received":  {"Pagamento recebido", "%d pagamentos recebidos"},
+		"payout_sent":       {"Repasse enviado", "%d repasses enviados"},
+		"overbooked":        {"Mais estadias do que vagas", "Mais estadias do que vagas, %d vezes"},
+		"member_changed":    {"Acesso à conta alterado", "%d mudanças de acesso à conta"},
+		"new_sign_in":       {"Novo acesso à sua conta", "%d novos acessos à sua conta"},
+		"invitation":        {"Convite para uma conta", "%d convites para contas"},
+		"to_confirm":        {"Reserva a confirmar", "%d reservas a confirmar"},
+		"arrives_tomorrow":  {"Chegada amanhã", "%d chegadas amanhã"},
+		"leaves_today":      {"Saída hoje", "%d saídas hoje"},
+		"unpaid":            {"Reserva confirmada sem pagamento", "%d reservas confirmadas sem pagamento"},
+		"occupancy_low":     {"Ocupação baixa nos próximos 7 dias", "Ocupação baixa nos próximos 7 dias"},
+		"payout_tomorrow":   {"Repasse amanhã", "%d repasses amanhã"},
+	},
+	Months:      [12]string{"jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"},
+	Between:     " a ",
+	Decimals:    ",.",
+	More:        "e mais %d",
+	Hello:       "Olá",
+	DigestTitle: "Resumo: %d avisos",
+	Open:        "Abrir",
+	Unsubscribe: "Não quero mais estes e-mails",
+	Why:         "Você recebe este e-mail porque escolheu ser avisado.",
+	WhyLocked:   "Este aviso de segurança é enviado sempre.",
+	TestTitle:   "Aviso de teste",
+	TestBody:    "Os avisos chegam a este aparelho.",
+	Page: Page{
+		Title: "Avisos por e-mail",
+		Ask:   "Não quer mais receber estes e-mails?",
+		All:   "Não quero mais nenhum aviso por e-mail",
+		Done:  "Pronto: você não receberá mais estes e-mails. Na página, em preferências, você pode voltar atrás.",
+	},
+}
