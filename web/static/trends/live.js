@@ -4,6 +4,7 @@
  * @import * as R from './shapes.js'
  */
 import { addDays } from '../state/days.js';
+import { pathOf } from './range.js';
 
 /** The least time between two questions about the bucket that is under way. */
 const LIVE_MS = 5000;
@@ -17,28 +18,24 @@ const SUMS = ['revenue', 'bookings', 'cancelled', 'arrivals'];
 const exact = (value) => Math.round(value * 100) / 100;
 
 /**
- * Brings an answer about the newest buckets into a window. Sums move by what those buckets moved,
- * averages wait for the next whole answer. Returns false where the window does not have them.
+ * Brings an answer about the newest buckets into a window. Sums move by what those buckets moved.
+ * Averages, and what is compared, wait for the next whole answer: a period before is as long as the
+ * window. Returns false where the window does not have them.
  * @param {R.Answer} window @param {R.Answer} answer
  */
 export function merge(window, answer) {
   const places = answer.buckets.map(({ start }) => window.buckets.findIndex((bucket) => bucket.start === start));
   if (places.includes(-1)) return false;
   for (const [metric, values] of /** @type {[R.Metric, (number | null)[]][]} */ (Object.entries(answer.series))) {
-    const total = window.totals[metric];
-    for (const [side, own, fresh] of /** @type {const} */ ([['value', window.series, values], ['before', window.before ?? {}, answer.before?.[metric]]])) {
-      const list = own[metric];
-      if (!list || !fresh) continue;
-      let moved = 0;
-      places.forEach((at, i) => {
-        moved += (fresh[i] ?? 0) - (list[at] ?? 0);
-        list[at] = fresh[i];
-      });
-      if (SUMS.includes(metric) && total[side] !== null) total[side] = exact(total[side] + exact(moved));
-    }
-    if (!SUMS.includes(metric)) continue;
-    const { value, before } = total;
-    total.change = before && value !== null ? Math.round((value - before) / before * 1000) / 10 : null;
+    const [total, list] = [window.totals[metric], window.series[metric]];
+    let moved = 0;
+    places.forEach((at, i) => {
+      moved += (values[i] ?? 0) - (list[at] ?? 0);
+      list[at] = values[i];
+    });
+    if (!SUMS.includes(metric) || total.value === null) continue;
+    total.value = exact(total.value + exact(moved));
+    total.change = total.before ? Math.round((total.value - total.before) / total.before * 1000) / 10 : null;
   }
   places.forEach((at, i) => (window.buckets[at] = answer.buckets[i]));
   window.asOf = answer.asOf;
@@ -63,7 +60,7 @@ export function newLive(view) {
     asking = true;
     askedAt = performance.now();
     try {
-      const answer = await around.get(view.path({ interval: data.interval, from: data.buckets[current].start.slice(0, 10), to: addDays(view.today(), 1) }));
+      const answer = await around.get(pathOf({ ...view.choice, compare: 'none' }, { interval: data.interval, from: data.buckets[current].start.slice(0, 10), to: addDays(view.today(), 1) }));
       if (turn === view.turn && merge(data, answer)) view.draw();
     } catch {
       dirty = true;

@@ -105,12 +105,12 @@ const answer = (days, numbers, past, totals) => ({
   totals: Object.fromEntries(METRICS.map((metric) => [metric, { ...totals }])),
 });
 
-test('the newest bucket moves sums by what it moved, to the cent, and leaves averages', () => {
+test('the newest bucket moves sums by what it moved, to the cent, and leaves averages and what is compared', () => {
   const window = answer(['13', '14', '15'], [0.1, 0.2, 10.07], [1, 2, 3], { value: 10.37, before: 6, change: 72.8 });
   assert.equal(merge(window, answer(['15'], [20.1], [4.5], {})), true);
   assert.deepEqual(window.series.revenue, [0.1, 0.2, 20.1]);
-  assert.deepEqual(window.before.revenue, [1, 2, 4.5]);
-  assert.deepEqual(window.totals.revenue, { value: 20.4, before: 7.5, change: 172 });
+  assert.deepEqual(window.before.revenue, [1, 2, 3]);
+  assert.deepEqual(window.totals.revenue, { value: 20.4, before: 6, change: 240 });
   assert.deepEqual(window.totals.occupancy, { value: 10.37, before: 6, change: 72.8 });
   assert.equal(merge(window, answer(['16'], [1], [1], {})), false, 'another day asks for the window');
 });
