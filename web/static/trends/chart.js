@@ -139,7 +139,7 @@ export function newChart({ metric, hue, below, line }, { words, formatCount }, {
       const top = /** @type {number} */ (marks.at(-1));
       const texts = marks.map(line ? (mark) => `${mark}%` : metric === 'revenue' ? money : formatCount);
       const long = (/** @type {string[]} */ all) => Math.max(...all.map((text) => text.length)) * letter;
-      const left = chart.left = long(texts) + 10;
+      const left = chart.left = long(texts) + (line ? 16 : 10);
       const slot = chart.slot = (width - left) / n;
       const bottom = chart.bottom = height - ROOM * letter;
       unit = (bottom - letter) / (top + largest(lost));

@@ -113,7 +113,7 @@ function newControls(view) {
   const compare = h('select', { onchange: () => view.choose({ compare: /** @type {R.Compare} */ (compare.value) }) },
     ...COMPARES.map((value) => h('option', { value }, words[value])));
   const [choices, title] = node.querySelectorAll('.tr-bar');
-  choices.append(days, place, h('label', null, `${words.compare} `, compare));
+  choices.append(days, h('div', { class: 'tr-bar' }, place, h('label', null, `${words.compare} `, compare)));
   title.append(h('div', { class: 'tools' }, toTable, file));
   const how = h('details', { class: 'tr-how', ontoggle: () => void use((more) => more.explain(how)) }, h('summary', null, words.how));
   node.append(how);
@@ -216,7 +216,8 @@ function newControls(view) {
     draw, keep,
     place() {
       hangar.value = view.choice.hangar;
-      return hangar.value && `${words.hangar} ${hangar.selectedOptions[0].text} · `;
+      const { text } = hangar.selectedOptions[0];
+      return hangar.value && `${/^hangar/i.test(text) ? text : `${words.hangar} ${text}`} · `;
     },
     tick() {
       const { data, choice } = view;

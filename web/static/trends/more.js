@@ -16,7 +16,7 @@ const CHARTED = ['revenue', 'bookings', 'occupancy'];
 
 /** Every number of the charts. @param {R.View} view @param {R.NameOf} nameOf */
 function newTable({ data, current, choice, span, formats, wording: { words, say } }, nameOf) {
-  const { buckets, series, before, totals } = /** @type {R.Answer} */ (data);
+  const { asOf, buckets, series, before, totals } = /** @type {R.Answer} */ (data);
   const columns = COLUMNS.flatMap((metric) => (choice.compare !== 'none' && CHARTED.includes(metric) ? [{ metric, past: false }, { metric, past: true }] : [{ metric, past: false }]));
   const head = (/** @type {string} */ scope, /** @type {(Node | string)[]} */ ...text) => h('th', { scope }, ...text);
   const cells = (/** @type {(metric: R.Metric, past: boolean) => number | null | undefined} */ of) =>
@@ -24,8 +24,12 @@ function newTable({ data, current, choice, span, formats, wording: { words, say 
   return h('table', null,
     h('caption', { class: 'sr' }, `${words.asTable}: ${span}`),
     h('thead', null, h('tr', null, head('col', words.range), ...columns.map(({ metric, past }) => head('col', past ? say('past', { metric: words[metric] }) : words[metric])))),
-    h('tbody', null, ...buckets.map((bucket, i) => h('tr', null, head('row', nameOf(bucket), ...(i === current ? [h('small', null, ` ${words.underWay}`)] : [])),
-      ...cells((metric, past) => (past ? before?.[metric] : series[metric])?.[i])))),
+    h('tbody', null, ...buckets.map((bucket, i) => {
+      const later = Date.parse(bucket.start) > Date.parse(asOf);
+      const state = i === current ? words.underWay : later && words.notYet;
+      return h('tr', null, head('row', nameOf(bucket), ...(state ? [h('small', null, ` ${state}`)] : [])),
+        ...later ? columns.map(() => h('td', null, '–')) : cells((metric, past) => (past ? before?.[metric] : series[metric])?.[i]));
+    })),
     h('tfoot', null, h('tr', null, head('row', words.total), ...cells((metric, past) => totals[metric][past ? 'before' : 'value']))));
 }
 

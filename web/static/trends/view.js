@@ -74,7 +74,8 @@ function newView(around, wording, choice) {
       const { value, before, change } = totals[metric];
       setText(total, formats.valueOf(metric, value));
       setAttribute(node, 'data-trend', change ? change > 0 ? 'up' : 'down' : null);
-      node.replaceChildren(...past ? [h('b', null, change === null ? words.noBase : formats.changeOf(metric, totals[metric])), before === null ? '' : ` ${say('was', { value: formats[metric](before) })}`] : []);
+      const was = before ? say('was', { value: formats[metric](before) }) : '';
+      node.replaceChildren(...!past ? [] : change === null ? [was || h('b', null, words.noBase)] : [h('b', null, formats.changeOf(metric, totals[metric])), ` ${was}`]);
     },
 
     draw() {

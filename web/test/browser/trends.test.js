@@ -52,13 +52,14 @@ describe('the trends', { concurrency: false }, () => {
       for (const [metric, column] of /** @type {const} */ ([['revenue', 1], ['bookings', 3], ['occupancy', 6]])) {
         const told = await read(page, metric);
         told.forEach((text, i) => {
-          const name = rows[i][0].replace(' em andamento', '');
+          const [, name, state] = /^(.*?)( em andamento| ainda não começou)?$/.exec(rows[i][0]) ?? [];
           assert.ok(text.startsWith(`${name}: `), `${text} of ${name}`);
           const value = rows[i][column];
-          assert.ok(value === 'sem dados' ? /sem dados|ainda não começou/.test(text) : text.includes(value), `${metric}: ${text} and ${value}`);
+          assert.equal(value === '–', state === ' ainda não começou', `${rows[i]}`);
+          assert.ok(text.includes(value === '–' ? 'ainda não começou' : value), `${metric}: ${text} and ${value}`);
         });
         const bars = (await Promise.all(['bars', 'now'].map((kind) => page.locator(`[data-chart=${metric}] .tr-${kind}`).getAttribute('d')))).join('').split('M').length - 1;
-        const filled = rows.filter((row) => !['sem dados', '0', 'R$ 0,00'].includes(row[column])).length;
+        const filled = rows.filter((row) => !['–', 'sem dados', '0', 'R$ 0,00'].includes(row[column])).length;
         if (metric !== 'occupancy') assert.equal(bars, filled, `${metric}: a bar for each number`);
       }
       const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Baixar CSV' }).click()]);
@@ -67,7 +68,8 @@ describe('the trends', { concurrency: false }, () => {
       assert.equal(lines.length, buckets);
       lines.forEach((line, i) => {
         const shown = rows[i][1].replace(/[^\d,]/g, '').replace(',', '.');
-        assert.equal(line[1] === '' ? 'sem dados' : Number(line[1].replace(',', '.')), line[1] === '' ? rows[i][1] : Number(shown), `row ${i}`);
+        if (line[1] === '') assert.match(rows[i][1], /^(–|sem dados)$/, `row ${i}`);
+        else assert.equal(Number(line[1].replace(',', '.')), Number(shown), `row ${i}`);
       });
     }
     assert.ok(server.seen.urls.some((url) => url.includes('format=csv')), 'asked with the session\'s token');
@@ -82,11 +84,17 @@ describe('the trends', { concurrency: false }, () => {
     const last = page.locator('.tr-sheet tbody tr').last();
     await page.waitForFunction(() => document.querySelector('realtime-metrics-display').shadowRoot.querySelectorAll('.tr-sheet tbody tr').length === 7);
     assert.match(await last.textContent() ?? '', /em andamento/);
+    const compared = () => page.evaluate(() => {
+      const root = document.querySelector('realtime-metrics-display').shadowRoot;
+      return [...root.querySelectorAll('.tr-sheet tbody tr:last-child td:nth-child(3), .tr-sheet tfoot td:nth-child(3)')].map((cell) => cell.textContent);
+    });
+    const past = await compared();
     /** @type {number[]} */
     const asked = [];
     page.on('request', (request) => request.url().includes('/trends?') && asked.push(performance.now()));
     for (let i = 1; i <= 20; i++) server.setMetrics('1', { revenueToday: 9000 + i });
     await last.getByText('R$ 9.020,00').waitFor();
+    assert.deepEqual(await compared(), past, 'compared with the period before the window, and not with yesterday');
     const total = await page.locator('[data-chart=revenue] .tr-total > b').textContent();
     const sum = (await table(page)).reduce((all, row) => all + Number(row[1].replace(/[^\d,]/g, '').replace(',', '.')), 0);
     assert.equal(Number(total?.replace(/[^\d,]/g, '').replace(',', '.')), Math.round(sum * 100) / 100);
@@ -152,6 +160,36 @@ describe('the trends', { concurrency: false }, () => {
       }
     }
   }));
+
+  test('what is compared is said once: no base, or only what was', () => dashboard(browser, async ({ page, server }) => {
+    await page.route(/\/trends\?/, async (route) => {
+      const answer = /** @type {any} */ (trendsOf(new URL(route.request().url()).searchParams, Date.now() + server.ahead, server.owners.get('1')));
+      Object.assign(answer.totals.revenue, { before: 0, change: null });
+      Object.assign(answer.totals.bookings, { before: null, change: null });
+      Object.assign(answer.totals.averageStay, { value: null, before: 2.5, change: null });
+      await route.fulfill({ json: answer });
+    });
+    await open(page);
+    await page.locator('.tr-facts').waitFor();
+    const said = (/** @type {string} */ of) => page.locator(`${of} .tr-change`).textContent();
+    assert.equal(await said('[data-chart=revenue]'), 'sem base de comparação');
+    assert.equal(await said('[data-chart=bookings]'), 'sem base de comparação');
+    assert.equal(await said('.tr-facts > div:nth-child(2)'), 'antes 2,5 diárias');
+  }));
+
+  test('on a tablet the choices stand together, and a hangar is named once', () => dashboard(browser, async ({ page }) => {
+    await open(page);
+    await page.locator('.tr-place select').waitFor();
+    const tops = await page.locator('.tr label').evaluateAll((all) => all.map((one) => one.getBoundingClientRect().top));
+    assert.equal(new Set(tops).size, 1, `${tops}`);
+    for (const [id, name] of [['1', 'Hangar 007'], ['2', 'Hangar B-01']]) {
+      await page.locator('.tr-place select').selectOption(id);
+      await page.locator('.tr-range', { hasText: new RegExp(`^${name} · `) }).waitFor();
+    }
+  }, { page: { viewport: { width: 768, height: 900 } }, before: ({ server }) => {
+    const [first, second] = server.owners.get('1').listings;
+    [first.hangarNumber, second.hangarNumber] = ['Hangar 007', 'B-01'];
+  } }));
 
   test('the growth card says like for like first, and names both', () => dashboard(browser, async ({ page, server }) => {
     await live(page);
