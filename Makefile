@@ -34,7 +34,10 @@ PLAINLY := attack|bench|clients|e2e|release|storm|versions
 # like a fault. Where many tests fail there is a fault, and none is run again.
 AGAIN := bin/gotestsum --format pkgname-and-test-fails --hide-summary skipped --rerun-fails=2 --rerun-fails-max-failures=5
 
-test: test-go test-web ## all tests: Go with the race detector, the client, the page in a browser
+# Two parts at a time: while one waits for a browser, a database or a fault the other has work. A
+# part that fails keeps no other from running.
+test: ## all tests: Go with the race detector, the client, the page in a browser
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 build needs test-parts vet test-client test-page test-program
 
 test-go: vet test-parts test-program
 
