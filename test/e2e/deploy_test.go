@@ -5,6 +5,7 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"nhooyr.io/websocket"
 
 	"github.com/hangarshare/hangarshare-realtime/api/issuertest"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/test/harness"
 )
 
@@ -83,6 +85,58 @@ func (b balancer) start(t *testing.T, name string, servers ...string) (base stri
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return "https://" + address + "/", &http.Client{Transport: transport}
+}
+
+// TestBalancersWhileTheDatabaseIsAway takes the database from three servers behind each balancer,
+// so that none is ready. Their answers come through all the while: a browser's event stream, which
+// never comes back after a 502 or 503, is told when to.
+func TestBalancersWhileTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	for name, b := range balancers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			portal := dbtest.New(t)
+			o := portal.AddOwner(t, 1)
+			p, through := harness.BeforeDatabase(t, portal.URL)
+			var addresses []string
+			for range 3 {
+				server := harness.Serve(t, &dbtest.Portal{URL: through, Pool: portal.Pool}, "--trusted-proxies", "127.0.0.1",
+					"--requests-per-minute-per-user", "0", "--requests-per-minute-per-address", "0")
+				addresses = append(addresses, strings.TrimSuffix(strings.TrimPrefix(server.Base, "http://"), "/"))
+			}
+			base, client := b.start(t, name, addresses...)
+			(&harness.Program{Base: base, Client: client}).Ready(t)
+			token := harness.TokenFor(t, o.UserID, time.Hour)
+			ask := func(path string, header http.Header) (status int, body string) {
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
+				harness.Must(t, err)
+				request.Header = header
+				response, err := client.Do(request)
+				harness.Must(t, err)
+				defer response.Body.Close()
+				text, err := io.ReadAll(response.Body)
+				harness.Must(t, err)
+				return response.StatusCode, string(text)
+			}
+			p.Set(harness.Refuse)
+			p.Cut()
+			harness.Eventually(t, "without the database", func() bool {
+				status, _ := ask("api/owners/"+o.ID+"/bookings", harness.Bearer(token))
+				return status >= http.StatusInternalServerError
+			})
+			// Each balancer's checks fail meanwhile.
+			for begun := time.Now(); time.Since(begun) < 8*time.Second; {
+				status, body := ask("api/owners/"+o.ID+"/bookings", harness.Bearer(token))
+				if status != http.StatusServiceUnavailable || !strings.Contains(body, `"detail"`) {
+					t.Fatalf("a request is answered by %d: %s", status, body)
+				}
+				status, body = ask("api/sse?ownerId="+o.ID, http.Header{"Cookie": {"jwt=" + token}})
+				if status != http.StatusOK || !strings.Contains(body, `"retryMs"`) {
+					t.Fatalf("a plain EventSource is answered by %d: %s", status, body)
+				}
+			}
+		})
+	}
 }
 
 // TestProxiesLetLargeTokensThrough sends a token of 12 KB, a stale one in a cookie, and streams,
