@@ -216,8 +216,9 @@ function newControls(view) {
     draw, keep,
     place() {
       hangar.value = view.choice.hangar;
+      if (!hangar.value) return ''; // none is chosen, or they are not here yet
       const { text } = hangar.selectedOptions[0];
-      return hangar.value && `${/^hangar/i.test(text) ? text : `${words.hangar} ${text}`} · `;
+      return `${/^hangar/i.test(text) ? text : `${words.hangar} ${text}`} · `;
     },
     tick() {
       const { data, choice } = view;
