@@ -58,6 +58,7 @@ func TestForeignTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	for name, test := range map[string]struct {
 		token string
 		good  bool
@@ -99,8 +100,9 @@ func TestForeignTokens(t *testing.T) {
 			t.Errorf("%s: the header is answered by %d, the sub-protocol by %d", name, status, code)
 		}
 	}
-	if asked := foreign.Asked.Load(); asked > 2 { // the start, and the unknown key
-		t.Errorf("the issuer was asked %d times", asked)
+	// At the start, and for the unknown key; once more where ten seconds have gone since.
+	if asked, may := foreign.Asked.Load(), 2+int64(time.Since(began)/(10*time.Second)); asked > may {
+		t.Errorf("the issuer was asked %d times, %d at most were due", asked, may)
 	}
 }
 
