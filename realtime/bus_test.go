@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -510,4 +511,53 @@ func TestTail(t *testing.T) {
 	if behind("quiet", 3) {
 		t.Error("who was there before is behind what is none of theirs")
 	}
+}
+
+// TestPositionAheadOfTheLog resumes after an event that another server has told already: this one
+// waits until it has come as far. It gives up in the end.
+func TestPositionAheadOfTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ahead, r := newRig(), newRig()
+		for range 3 {
+			r.commit(t, "1")
+			ahead.commit(t, "1")
+		}
+		told := func() string {
+			ahead.commit(t, "1")
+			return ahead.Encoder().Decode(ahead.history.changes[ahead.batch-1]).Event.ID
+		}
+		position := told()
+		var s Subscription
+		recovered := make(chan bool, 1)
+		resume := func() {
+			back, err := r.Subscribe(t.Context(), &s, call(func() {}), "1", position)
+			if err != nil {
+				t.Error(err)
+			}
+			recovered <- back
+		}
+		go resume()
+		time.Sleep(headPatience / 2) // of the bubble's clock
+		synctest.Wait()
+		if len(recovered) > 0 {
+			t.Error("it does not wait for the head of the log")
+		}
+		r.commit(t, "1")
+		if !<-recovered {
+			t.Error("what was there in time is not recovered")
+		}
+		r.commit(t, "1")
+		if got := drain(t, &s); !slices.Equal(got, []int64{5}) {
+			t.Errorf("then come %v", got)
+		}
+		s.Close()
+		for range 2 {
+			position = told()
+		}
+		go resume()
+		if <-recovered {
+			t.Error("what never comes is recovered")
+		}
+		s.Close()
+	})
 }
