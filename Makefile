@@ -55,13 +55,14 @@ vet:
 bin/gotestsum: Makefile | build
 	@GOBIN=$(CURDIR)/bin $(PLAIN) install -trimpath $(GOTESTSUM) && touch $@
 
+# The package that takes longest comes first, so that nothing waits for it alone.
 test-parts: needs bin/gotestsum
 	$(PART) 'Go, with the race detector' $(AGAIN) \
-		--packages "$$($(GO) list ./... | grep -vE '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -race -vet=off -ldflags=-w -parallel 4 -timeout 30m
+		--packages "$$($(GO) list ./db ./... | grep -vE '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -race -vet=off -ldflags=-w -parallel 4 -timeout 30m
 
 test-program: needs bin/gotestsum
 	$(PART) 'Go, the whole program' env CGO_ENABLED=0 $(AGAIN) \
-		--packages "$$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -trimpath -vet=off -parallel 4 -timeout 30m
+		--packages "$$($(GO) list ./test/e2e ./test/... | grep -E '/test/($(PLAINLY))$$' | tr '\n' ' ')" -- -trimpath -vet=off -parallel 4 -timeout 30m
 
 test-race: ## the tests of the whole program that make test runs without the race detector, with it
 	$(GO) test -race -vet=off -parallel 4 -timeout 60m $$($(GO) list ./test/... | grep -E '/test/($(PLAINLY))$$')
