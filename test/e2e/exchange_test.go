@@ -239,6 +239,12 @@ func TestLyingCarrier(t *testing.T) {
 			case 5:
 				deliver([]byte("nonsense"))
 				deliver(nil)
+			case 6: // of a log of this epoch that was rolled back: it follows another batch
+				real, err := leader.exchange.Keys.Open(message, time.Now())
+				must(t, err)
+				other, err := leader.exchange.Keys.Seal(seal.Parcel, real.Epoch, real.Number, forged, time.Now())
+				must(t, err)
+				deliver(other)
 			}
 			deliver(message)
 			for len(kept) > 0 && rng.IntN(2) == 0 {
