@@ -48,11 +48,23 @@ func (l *countedLog) State(ctx context.Context) (eventlog.State, error) {
 	return l.Log.State(ctx)
 }
 
+// countedSequencer counts how often a feed tries to become the one that numbers the log.
+type countedSequencer struct {
+	*eventlog.Sequencer
+	tries atomic.Int64
+}
+
+func (s *countedSequencer) Acquire(ctx context.Context, told eventlog.Published) (bool, error) {
+	s.tries.Add(1)
+	return s.Sequencer.Acquire(ctx, told)
+}
+
 // peer is one server of several over one database, from its listener to its bus.
 type peer struct {
 	feed     *realtime.Feed
 	bus      *realtime.Bus
 	log      *countedLog
+	lock     *countedSequencer
 	exchange *realtime.Exchange
 	stop     func()
 }
@@ -81,8 +93,9 @@ func newPeer(t *testing.T, portal *dbtest.Portal, meddle func(deliver func([]byt
 	clock := realtime.SystemClock{}
 	p.bus = realtime.NewBus(p.log)
 	metrics := realtime.NewMetrics(store, p.bus, time.UTC, clock, quiet)
+	p.lock = &countedSequencer{Sequencer: eventlog.NewSequencer(pool, listener, quiet)}
 	p.feed = &realtime.Feed{
-		Source: p.log, Sequencer: eventlog.NewSequencer(pool, listener, quiet), Bus: p.bus, Metrics: metrics, Exchange: p.exchange,
+		Source: p.log, Sequencer: p.lock, Bus: p.bus, Metrics: metrics, Exchange: p.exchange,
 		Occupancy: realtime.NewOccupancy(db.NewOccupancy(store), clock, listener.Ring, quiet),
 		Location:  time.UTC, Wakes: listener.Wakes(), Access: func(_, _ string) {}, Log: quiet,
 	}
@@ -199,6 +212,31 @@ func TestFollowerAsksNothing(t *testing.T) {
 	}
 	if want := leader.logged(t, o.ID, start); !slices.Equal(there.ids, want) {
 		t.Errorf("published\n%q, in the log\n%q", there.ids, want)
+	}
+}
+
+// TestLockIsTriedByTheClock has a follower read the log at each batch, since no parcel reaches it:
+// it tries to number the log itself by the clock, and not each time that something wakes it.
+func TestLockIsTriedByTheClock(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	o, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Ana", "Reis")
+	newPeer(t, portal, nil)
+	follower := newPeer(t, portal, func(func([]byte)) func([]byte) { return func([]byte) {} })
+	there := listenOn(t, follower.bus, o.ID)
+	const bookings = 20
+	begun, reads, tries := time.Now(), follower.log.reads.Load(), follower.lock.tries.Load()
+	for n := range bookings {
+		portal.Book(t, o.Hangars[0], guest)
+		there.await(t, n+1)
+	}
+	reads, tries = follower.log.reads.Load()-reads, follower.lock.tries.Load()-tries
+	t.Logf("%d bookings in %v: %d reads, %d tries", bookings, time.Since(begun), reads, tries)
+	if reads < bookings {
+		t.Errorf("%d reads of the log for %d batches that no parcel told", reads, bookings)
+	}
+	if most := 3 + int64(time.Since(begun)/(250*time.Millisecond)); tries > most {
+		t.Errorf("%d tries in %v, want %d at most", tries, time.Since(begun), most)
 	}
 }
 
