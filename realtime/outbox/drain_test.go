@@ -53,16 +53,57 @@ func loggingPortal(t *testing.T) (portal *dbtest.Portal, slow func() map[string]
 		counts := make(map[string]int)
 		for _, line := range strings.Split(string(text[len(begin):]), "\n") {
 			if _, what, ok := strings.Cut(line, " ms  "); ok && strings.Contains(line, "duration: ") {
-				counts[what]++
+				step, query, _ := strings.Cut(what, ": ")
+				step, _, _ = strings.Cut(step, " ") // each session numbers its own statements
+				counts[step+" "+query]++
 			}
 		}
 		return counts
 	}
 }
 
-// TestDrain sends what has piled up by two servers, each once. OUTBOX_WAITING=100000 is the long
-// form, which tells what took PostgreSQL longer than 20 ms.
+// floor is a statement that costs next to nothing, asked again and again beside what is measured:
+// what PostgreSQL takes for it is what the machine takes.
+const floorStatement = `UPDATE floor SET n = n + 1 WHERE id = $1`
+
+// beside asks the floor until stop is called, which returns how often it was asked.
+func beside(t *testing.T, portal *dbtest.Portal) (stop func() int) {
+	t.Helper()
+	portal.Exec(t, `CREATE TABLE floor (id int PRIMARY KEY, n bigint NOT NULL) WITH (fillfactor = 10)`)
+	portal.Exec(t, `INSERT INTO floor VALUES (1, 0)`)
+	statement, err := portal.Pool.Preparex(floorStatement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int, 1)
+	go func() {
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				done <- n
+				return
+			case <-tick.C:
+				if _, err := statement.Exec(1); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	return func() int {
+		cancel()
+		defer statement.Close()
+		return <-done
+	}
+}
+
+// TestDrain sends what has piled up of several accounts by two servers, each once.
+// OUTBOX_WAITING=100000 is the long form, which tells what took PostgreSQL longer than 20 ms, and
+// how much of it is the machine's.
 func TestDrain(t *testing.T) {
+	const accounts = 20
 	waiting, err := strconv.Atoi(os.Getenv("OUTBOX_WAITING"))
 	if err != nil {
 		t.Parallel()
@@ -70,19 +111,35 @@ func TestDrain(t *testing.T) {
 	}
 	portal, slow := loggingPortal(t)
 	h := newHouseOn(t, portal, nil)
-	h.Exec(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, revision, news, happened_at, created_at, severity)
-		SELECT $1, 'overbooked', n::text, n::text, n, n, now(), now() - interval '1 hour', 2 FROM generate_series(1, $2::int) n`, h.owner.ID, waiting)
-	h.Exec(t, `INSERT INTO realtime.deliveries (notification_id, user_id, channel, not_before, expires_at)
-		SELECT id, $1, 'mail', now() - interval '1 hour' + id * interval '1 microsecond', now() + interval '1 day' FROM realtime.notifications`, h.owner.UserID)
+	owners := []dbtest.Owner{h.owner}
+	for len(owners) < accounts {
+		owners = append(owners, h.AddOwner(t, 1))
+	}
+	for i, owner := range owners {
+		h.Exec(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, revision, news, happened_at, created_at, severity, facts)
+			SELECT $1, 'overbooked', n::text, n::text, n, n, now(), now() - interval '1 hour', 2, json_build_object('bookingId', $4::text)
+			FROM generate_series($2::int, $3::int) n`, owner.ID, waiting*i/accounts+1, waiting*(i+1)/accounts, h.Book(t, owner.Hangars[0], h.guest))
+		h.Exec(t, `INSERT INTO realtime.deliveries (notification_id, user_id, channel, not_before, expires_at)
+			SELECT id, $1, 'mail', now() - interval '1 hour' + key::int % $3 * interval '1 microsecond', now() + interval '1 day'
+			FROM realtime.notifications WHERE owner_id = $2`, owner.UserID, owner.ID, waiting/accounts)
+	}
 	h.Exec(t, `ANALYZE realtime.deliveries`)
+	h.Exec(t, `ANALYZE realtime.notifications`)
 	sink := &taker{}
-	before := slow()
 	servers := []interface{ Run(context.Context) error }{}
 	for range 2 {
+		store, err := db.NewStore(t.Context(), h.Pool, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dbtest.Must(t, store.Prepare(t.Context()))
 		o := h.outbox(t)
-		o.Senders, o.PublicURL = map[db.Channel]outbox.Sender{db.ChannelMail: sink}, ""
+		o.Store, o.Senders, o.PublicURL = db.NewDeliveries(store), map[db.Channel]outbox.Sender{db.ChannelMail: sink}, ""
 		servers = append(servers, o)
 	}
+	const transactions = `SELECT xact_commit::text FROM pg_stat_database WHERE datname = current_database()`
+	before, committed := slow(), h.ID(t, transactions)
+	floor := beside(t, portal)
 	began := time.Now()
 	stop := run(t, servers...)
 	for tick := time.NewTicker(20 * time.Millisecond); sink.taken.Load() < int64(waiting); <-tick.C {
@@ -92,12 +149,19 @@ func TestDrain(t *testing.T) {
 	}
 	took := time.Since(began)
 	stop()
-	longer := slow()
-	for what, n := range before {
-		longer[what] -= n
+	asked := floor()
+	longer, floors, total := slow(), 0, 0
+	for what := range longer {
+		longer[what] -= before[what]
+		if total += longer[what]; strings.Contains(what, floorStatement) {
+			floors += longer[what]
+		}
 	}
 	if n := h.ID(t, `SELECT count(*)::text FROM realtime.deliveries WHERE outcome = 'sent' AND attempts = 1`); n != strconv.Itoa(waiting) || sink.taken.Load() != int64(waiting) {
 		t.Errorf("%s of %d are sent at the first attempt, by %d messages", n, waiting, sink.taken.Load())
 	}
-	t.Logf("%d deliveries in %s, %.0f/s; longer than 20 ms: %v", waiting, took, float64(waiting)/took.Seconds(), longer)
+	h.Exec(t, `SELECT pg_stat_clear_snapshot()`)
+	statements := h.ID(t, `SELECT (xact_commit - $1::bigint - $2::bigint)::text FROM pg_stat_database WHERE datname = current_database()`, committed, asked)
+	t.Logf("%d deliveries in %s, %.0f/s; longer than 20 ms: %d of %s statements, and %d of %d of the floor: %v",
+		waiting, took, float64(waiting)/took.Seconds(), total-floors, statements, floors, asked, longer)
 }
