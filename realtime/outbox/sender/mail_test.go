@@ -199,7 +199,7 @@ func TestWebhook(t *testing.T) {
 	t.Parallel()
 	key := bytes.Repeat([]byte{7}, 32)
 	answers := []int{204, 503, 302, 400, 410, 401}
-	want := []outbox.Status{outbox.Sent, outbox.Again, outbox.Refused, outbox.Refused, outbox.Ours, outbox.Ours}
+	want := []outbox.Status{outbox.Sent, outbox.Again, outbox.Ours, outbox.Refused, outbox.Ours, outbox.Ours}
 	var calls int
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

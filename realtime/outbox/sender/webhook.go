@@ -107,11 +107,14 @@ func (w *Webhook) Send(ctx context.Context, m outbox.Message) outbox.Result {
 	defer response.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)) //nolint:errcheck // the status has come
 	r := pushResult(response)
-	switch r.Status {
-	case outbox.Gone:
+	switch {
+	case r.Code >= 300 && r.Code < 400:
+		// NOTIFY_WEBHOOK_URL is not where the portal takes them: every mail would be refused
+		r.Status = outbox.Ours
+	case r.Status == outbox.Gone:
 		// the portal wants no more (Standard Webhooks); its operator has to say so here
 		r.Status = outbox.Ours
-	case outbox.TooLarge:
+	case r.Status == outbox.TooLarge:
 		r.Status = outbox.Refused
 	}
 	return r
