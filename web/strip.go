@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// stripped is a file as it is served: without comments, and without the empty lines that they
-// leave. What is written for those who read the source is no part of what a browser loads. Anything
-// but a script or a style is left alone.
+// stripped is a file as it is served: without comments, without the empty lines that they leave,
+// and without space that says nothing. What is written for those who read the source is no part of
+// what a browser loads. Anything but a script or a style is left alone.
 func stripped(name string, body []byte) []byte {
 	switch path.Ext(name) {
 	case ".js":
@@ -22,7 +22,7 @@ func stripped(name string, body []byte) []byte {
 	return body
 }
 
-// stripper copies a script or a style without its comments. It knows strings,
+// stripper copies a script or a style without its comments and its layout. It knows strings,
 // templates and regular expressions, so that what looks like a comment within them
 // stays; nothing else of the grammar matters here.
 type stripper struct {
@@ -52,6 +52,8 @@ func (s *stripper) strip() []byte {
 		case c == '\n':
 			s.at++
 			s.endLine()
+		case (c == ' ' || c == '\t') && s.needless():
+			s.at++
 		default:
 			s.copyCode(c)
 		}
@@ -108,6 +110,18 @@ func (s *stripper) last() byte {
 		return 0
 	}
 	return s.out.Bytes()[s.out.Len()-1]
+}
+
+// tight are the signs that end a token and begin the next without space. Plus, minus, slash and dot
+// are left out: two of them side by side are another sign.
+const tight = "{}()[],;:=<>?&|!*"
+
+// needless reports whether space says nothing here: at the beginning of a line, after other space,
+// and in a script beside a sign. What ends a string, a template or a regular expression is written,
+// so that no space within one is meant.
+func (s *stripper) needless() bool {
+	last := s.last()
+	return last == 0 || last == '\n' || last == ' ' || s.script && strings.IndexByte(tight, last) >= 0
 }
 
 // copyTo copies what lies before an end, as it is.
@@ -177,6 +191,9 @@ func (s *stripper) copyCode(c byte) {
 			s.copyTemplate()
 			return
 		}
+	}
+	if s.script && s.last() == ' ' && strings.IndexByte(tight, c) >= 0 {
+		s.out.Truncate(s.out.Len() - 1)
 	}
 	s.out.WriteByte(c)
 	s.at++
