@@ -18,7 +18,7 @@ func TestKindsAreNamedEverywhere(t *testing.T) {
 		"../openapi.yaml":                           `(?s)\n    NotificationKind:\n.*?enum: \[(.*?)\]`,
 		"../docs/api.md":                            `(?s)(.*)`,
 		"../web/static/notifications/words/pt.js":   `(?s)\n  kinds: \{(.*?)\n  \}`,
-		"../web/static/notifications/describe.js":   `(?s)(.*)`,
+		"../web/static/notifications/panel.js":      `(?s)(.*)`,
 		"../web/test/browser/fake-notifications.js": `(?s)(.*)`,
 	} {
 		text, err := os.ReadFile(file)
@@ -31,7 +31,7 @@ func TestKindsAreNamedEverywhere(t *testing.T) {
 			continue
 		}
 		for _, kind := range db.NotificationKinds {
-			if kind.Name == db.KindInvitation && strings.HasSuffix(file, "describe.js") {
+			if kind.Name == db.KindInvitation && strings.HasSuffix(file, "panel.js") {
 				continue // its row has a form of its own
 			}
 			if !regexp.MustCompile(`\b` + kind.Name + `\b`).Match(found[1]) {

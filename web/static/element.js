@@ -332,12 +332,9 @@ class Display extends Base {
   async #share(data) {
     const manager = this.#manager;
     try {
-      const { newFeed, newAsk } = await import('./notifications/feed.js');
+      const { newFeed, newAsk } = await import('./notifications/store.js');
       if (!manager || manager !== this.#manager) return;
-      this.#feed ??= newFeed(newAsk({
-        server: this.#server(), ownerId: manager.ownerId, fetch: this.carrier.fetch ?? ((...request) => fetch(...request)),
-        token: this.#questions.ask,
-      }), (...told) => this.#store.setShared(...told));
+      this.#feed ??= newFeed(newAsk(this.#questions), (...told) => this.#store.setShared(...told));
       this.#feed.apply(data);
     } catch {
       // the next message tries again

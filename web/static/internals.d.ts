@@ -75,7 +75,7 @@ export interface Questions {
   get(part: string, init?: RequestInit): Promise<any>;
   channel(): Promise<string>;
 }
-export type NewQuestions = (element: HTMLElement & { carrier: P.Carrier }, tokenOf: () => P.Token | null | undefined) => Questions;
+export type NewQuestions = (element: Pick<HTMLElement, 'getAttribute'> & { carrier: P.Carrier }, tokenOf: () => P.Token | null | undefined) => Questions;
 export type ReadRows = <R>(body: any, field: string, readRow: (raw: unknown) => R) => R[];
 /** Rows of a part of the snapshot; null when it could not be loaded. */
 export type Rows = <R>(part: string, field: string, readRow: (raw: unknown) => R) => Promise<R[] | null>;

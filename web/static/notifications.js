@@ -3,17 +3,95 @@
  * list that it opens; with `view="list"` the list itself. It connects once its `token` is set.
  * Events: `unreadchange` {unread, unseen}, `openbooking` {bookingId}, `invitationanswered` {id,
  * accept}.
+ * @import * as N from './notifications/shapes.js'
  * @import * as T from './shapes.js'
  */
 import { createManager } from './client.js';
-import { followZoom, h, loadSheet } from './dom.js';
-import { newAsk } from './notifications/ask.js';
-import { newNotifications } from './notifications/view.js';
+import { newQuestions } from './dial.js';
+import { adoptSheet, followZoom, h, icon, setAttribute, setText, show } from './dom.js';
+import { fill } from './notifications/fill.js';
+import { NotificationStore, newAsk } from './notifications/store.js';
+import BELL_WORDS from './notifications/words/bell-pt.js';
 import { wording, wordingOf } from './state/wording.js';
 
 const TICK_MS = 5000;
 /** Styles that did not come are asked for again after as long. */
 const STYLES_MS = 5000;
+const BELL = 'M6 10a6 6 0 0 1 12 0c0 5 2 7 2 7H4s2-2 2-7M10 20.5a2.2 2.2 0 0 0 4 0';
+const MOST = 99;
+
+/**
+ * The bell: how many notifications are unread in the account, and whether some are new to this
+ * user. What it opens is loaded when it is opened.
+ * @param {N.Around} around @param {NotificationStore} store @returns {Promise<N.View>}
+ */
+async function newBell(around, store) {
+  const { frame, inline, ask, wording: { views, formatCount } } = around;
+  await adoptSheet(around.server, frame, 'notifications.css');
+  const words = views.notifications ?? BELL_WORDS;
+  /** @type {N.Me} */
+  const me = { role: '', invitations: [] };
+  /** @type {N.Panel | null} */
+  let panel = null;
+  /** @type {Promise<N.Panel> | null} */
+  let opening = null;
+  let said = '';
+  let stopped = false;
+
+  const count = h('span', { class: 'count', 'aria-hidden': 'true', hidden: true });
+  const bell = h('button', {
+    class: 'bell', type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': 'false', hidden: true,
+    onclick: () => open().then((opened) => opened.toggle()).catch(() => {}), onpointerenter: () => void open().catch(() => {}),
+  }, icon(BELL), count);
+  const node = h('div', { class: 'notifications' }, inline ? null : bell);
+
+  const update = () => {
+    const { unread, unseen } = store.getState();
+    const n = unread ?? 0;
+    show(bell, unread !== null);
+    const isNew = unseen > 0 || me.invitations.length > 0;
+    // The account's number, strong while some are new to this user. Without a number it is a dot.
+    show(count, n > 0 || isNew);
+    setText(count, n > MOST ? `${MOST}+` : n > 0 ? formatCount(n) : '');
+    count.classList.toggle('new', isNew);
+    const text = n > 0 ? fill(words.unread[n === 1 ? 0 : 1], { n: formatCount(n) }) : words.none;
+    setAttribute(bell, 'aria-label', fill(words.bell, { unread: isNew ? fill(words.bellNew, { unread: text }) : text }));
+    panel?.update();
+    const counts = `${unread} ${unseen}`;
+    if (counts !== said && unread !== null) around.counted({ unread, unseen });
+    said = counts;
+  };
+  const open = () => (opening ??= import('./notifications/panel.js').then(async ({ newPanel }) => {
+    const made = await newPanel({ around, store, bell, me, changed: update });
+    if (stopped) made.stop();
+    else node.append(made.node);
+    return (panel = made);
+  }).catch((error) => {
+    opening = null;
+    throw error;
+  }));
+  /** Who invites this user to other accounts, and which role the user has in this one. */
+  const reload = async () => {
+    const answer = await ask('/api/auth/me').catch(() => null);
+    if (!answer || stopped) return;
+    me.role = answer.accounts?.find((/** @type {any} */ one) => String(one.ownerId) === around.ownerId)?.role ?? '';
+    me.invitations = Array.isArray(answer.invitations) ? answer.invitations : [];
+    update();
+  };
+  void reload();
+  if (inline) await open();
+
+  return {
+    node, update, reload,
+    show: (bookingId) => (bookingId ? around.open(bookingId) : void open().then((opened) => opened.list()).catch(() => {})),
+    tick: () => panel?.tick(),
+    stop() {
+      stopped = true;
+      panel?.stop();
+      node.remove();
+    },
+  };
+}
 
 /** Outside a browser there is no HTMLElement, and importing must still be harmless. */
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
@@ -23,7 +101,6 @@ class Notifications extends Base {
 
   /** @type {T.Token | null | undefined} */
   #token = null;
-  #bearer = '';
   /**
    * What carries requests in place of the browser's own `fetch` and `WebSocket`.
    * @type {T.Carrier}
@@ -44,7 +121,7 @@ class Notifications extends Base {
   #stops = [];
   #started = '';
   #frame = h('div', { class: 'frame' });
-  /** @type {import('./notifications/shapes.js').View | null} */
+  /** @type {N.View | null} */
   #view = null;
 
   constructor() {
@@ -58,7 +135,7 @@ class Notifications extends Base {
    */
   set token(token) {
     this.#token = token;
-    this.#bearer = '';
+    this.#questions.forget();
     this.#start();
   }
 
@@ -88,20 +165,12 @@ class Notifications extends Base {
     return this.getAttribute('server') || location.origin;
   }
 
-  async #askToken() {
-    const token = this.#token;
-    return (this.#bearer = (typeof token === 'function' ? await token() : token) ?? '');
-  }
-
+  #questions = newQuestions(this, () => this.#token);
   /**
    * One of the element's own questions: a path after that of the account, or one that begins with a
    * slash.
-   * @type {import('./notifications/shapes.js').Ask}
    */
-  ask = (...question) => newAsk({
-    server: this.#server(), ownerId: this.getAttribute('owner-id') ?? '', fetch: this.carrier.fetch ?? ((...request) => fetch(...request)),
-    token: async (refused) => (!refused && this.#bearer) || this.#askToken(),
-  })(...question);
+  ask = newAsk(this.#questions);
 
   #stop() {
     this.#stops.forEach((stop) => stop());
@@ -126,59 +195,47 @@ class Notifications extends Base {
     const frame = this.#frame;
     const server = this.#server();
     const given = this.manager;
-    const manager = given ?? createManager(ownerId, () => this.#askToken(), { baseUrl: server, ...this.carrier });
-    let { latest } = this;
+    const manager = given ?? createManager(ownerId, this.#questions.ask, { baseUrl: server, ...this.carrier });
     /**
      * How far the server's clock is ahead of the manager's, by messages that are sent as they are
      * made.
      */
     let skew = 0;
-    const tell = (/** @type {T.Message} */ { id, timestamp }) => timestamp && !id && (skew = timestamp - manager.now());
-    if (latest) tell(latest);
-    const clocked = manager.on('message', tell);
-    const early = manager.on('notifications_updated', (message) => (latest = message));
-    this.#stops = [clocked, early, () => given || manager.close()];
+    const store = new NotificationStore(this.ask, () => this.#view?.update());
+    const hear = (/** @type {T.Message} */ { id, type, timestamp, data }) => {
+      if (timestamp && !id) skew = timestamp - manager.now();
+      if (type === 'notifications_updated') store.apply(/** @type {T.NotificationsUpdated} */ (data));
+    };
+    if (this.latest) hear(this.latest);
+    const ends = [manager.on('message', hear), () => store.stop(), () => given || manager.close()];
+    this.#stops = ends;
     if (!given) manager.connect().catch(() => {}); // its outcome is in the manager's state
     for (;;) {
       try {
-        const root = /** @type {ShadowRoot} */ (this.shadowRoot);
         const found = (await wordingOf(this.lang).catch(() => null)) ?? wording;
-        const sheet = await loadSheet(server, frame, 'element.css');
+        await adoptSheet(server, frame, 'element.css');
         if (key !== this.#started) return;
-        if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [sheet, ...root.adoptedStyleSheets];
         frame.lang = found.words.language;
-        const view = await newNotifications({
+        const view = await newBell({
           wording: found, frame, server, ownerId, ask: this.ask, inline: this.getAttribute('view') === 'list',
           now: () => manager.now() + skew, zone: () => manager.getState().timezone,
-          open: (bookingId) => void this.#open(bookingId, found, manager),
+          open: (bookingId) => void import('./notifications/booking.js').then(({ openBooking }) => openBooking(this, frame, bookingId, found, manager.getState().timezone)),
           counted: (detail) => this.dispatchEvent(new CustomEvent('unreadchange', { detail })),
           answered: (id, accept) => this.dispatchEvent(new CustomEvent('invitationanswered', { detail: { id, accept } })),
-        });
+        }, store);
         if (key !== this.#started) return view.stop();
-        early();
-        if (latest) view.store.apply(latest.data);
-        const unfollow = view.follow(manager);
         this.#view = view;
+        view.update();
         frame.append(view.node);
         followZoom(frame);
         const ticker = setInterval(() => document.visibilityState === 'hidden' || view.tick(), TICK_MS);
-        this.#stops = [clocked, () => clearInterval(ticker), unfollow, view.stop, () => given || manager.close()];
+        this.#stops = [() => clearInterval(ticker), view.stop, ...ends];
         return;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, STYLES_MS));
         if (key !== this.#started) return;
       }
     }
-  }
-
-  /** @param {string} bookingId @param {T.Wording} found @param {T.WebSocketManager} manager */
-  async #open(bookingId, found, manager) {
-    if (!this.dispatchEvent(new CustomEvent('openbooking', { detail: { bookingId }, cancelable: true }))) return;
-    const { showDetails } = await import('./element/details.js');
-    await showDetails(this.#frame, {
-      wording: found, bookingId, zone: manager.getState().timezone, href: this.getAttribute('booking-href') ?? '',
-      load: () => this.ask(`bookings/${encodeURIComponent(bookingId)}`),
-    });
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Push messages on this device: told anew to the server each time the page is opened, given up at
- * sign-out, and followed to what they tell. Loaded with the bell's first counts;
- * `push/section.js` asks for them.
+ * sign-out, and followed to what they tell. Loaded with the bell's first counts where this device
+ * gets messages or was led here by one; `push/section.js` asks for them.
  */
 
 /** @typedef {(path: string, method?: string, body?: object) => Promise<any>} Ask */
@@ -140,6 +140,8 @@ async function leave() {
  * @type {WeakSet<Element>}
  */
 const bells = new WeakSet();
+/** @param {Element} element */
+export const listen = (element) => void bells.add(element);
 const bell = () => {
   const element = /** @type {Bell | null} */ (document.querySelector('owner-notifications'));
   return element && bells.has(element) ? element : null;
@@ -176,12 +178,11 @@ async function follow() {
 
 /**
  * A bell has counted. For a new one a link that led here is followed, and the device told anew.
- * @param {Bell} element @param {number} unread
+ * @param {Bell} element
  */
-export async function arrive(element, unread) {
-  /** @type {any} */ (navigator).setAppBadge?.(unread).catch(() => {});
+export async function arrive(element) {
   if (bells.has(element)) return;
-  bells.add(element);
+  listen(element);
   const parameters = new URLSearchParams(location.search);
   if (['n', 'd'].some((name) => parameters.has(name))) {
     wanted = location.search;
@@ -208,6 +209,5 @@ globalThis.navigator?.serviceWorker?.addEventListener('message', ({ data, ports:
 /** At sign-out: the next user of this browser gets nothing of the former one. */
 globalThis.addEventListener?.('signout', () => {
   storeId('');
-  /** @type {any} */ (navigator).clearAppBadge?.().catch(() => {});
   leave().catch(() => {});
 });

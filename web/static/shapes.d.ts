@@ -89,7 +89,7 @@ type Pair = [string, string];
 export type Catalogue = { [K in keyof typeof import('./state/wording.js').PORTUGUESE]: WordOf<(typeof import('./state/wording.js').PORTUGUESE)[K]> };
 type WordOf<T> = T extends string ? string : T extends unknown[] ? Pair : Record<string, string>;
 /** The same names as Portuguese has, each with a word: none less, none more. */
-type Translated<T> = { [K in keyof T]: T[K] extends string ? string : T[K] extends unknown[] ? string[] : Translated<T[K]> };
+export type Translated<T> = { [K in keyof T]: T[K] extends string ? string : T[K] extends unknown[] ? string[] : Translated<T[K]> };
 type PortugueseOf<M extends { default: object }> = Translated<M['default']>;
 /** The words of views in one language, by view. */
 export interface Views {
@@ -98,7 +98,8 @@ export interface Views {
   feeds: PortugueseOf<typeof import('./calendar/words/feeds/pt.js')>;
   trends: PortugueseOf<typeof import('./trends/words/pt.js')> & PortugueseOf<typeof import('./trends/words/controls-pt.js')>
     & PortugueseOf<typeof import('./trends/words/more-pt.js')>;
-  notifications: PortugueseOf<typeof import('./notifications/words/pt.js')>;
+  notifications: PortugueseOf<typeof import('./notifications/words/pt.js')> & PortugueseOf<typeof import('./notifications/words/bell-pt.js')>
+    & PortugueseOf<typeof import('./notifications/words/hands-pt.js')>;
   preferences: PortugueseOf<typeof import('./notifications/words/settings-pt.js')>;
   push: PortugueseOf<typeof import('./push/words/pt.js')>;
 }
@@ -341,13 +342,17 @@ export type SignInForm = (problem: string, around: {
   wording: Pick<Wording, 'words' | 'say' | 'formatSpan'>; forgot: string; signIn: (email: string, password: string) => Promise<void>;
 }) => HTMLFormElement;
 
-/** Shows the bell, and the counts of the user's accounts. */
-export type ShowBell = (area: HTMLElement, around: {
+/* page/bell.js, page/elsewhere.js */
+
+export type AroundBell = {
   session: Session; display: import('./entries/element.js').RealtimeMetricsDisplay; latest: import('./types.js').MessageOf<'notifications_updated'>;
   token: () => Promise<string>; wording: Pick<Wording, 'words' | 'sayMany'>;
   /** The user may see other accounts now. */
   changed: () => Promise<void>;
-}) => void;
+};
+export type ShowBell = (area: HTMLElement, around: AroundBell) => void;
+/** Shows the counts of the user's other accounts; once more for a bell: counts them anew. */
+export type ShowElsewhere = (bell: import('./entries/notifications.js').OwnerNotifications, around: Pick<AroundBell, 'session' | 'wording'>) => void;
 
 export type Invitation = { id: string; ownerId: string; companyName: string; role: string; invitedBy: string; invitedByName: string };
 export type InvitationBoxes = (invitations: Invitation[], around: {

@@ -5,8 +5,8 @@
  */
 import { h, setText, show } from '../dom.js';
 import { CATALOGUES, PORTUGUESE, isolated, visible } from '../state/wording.js';
-import { instantOf } from './describe.js';
 import { fill } from './fill.js';
+import { instantOf } from './panel.js';
 
 /** How a language calls itself. @param {string} tag @returns {[string, string]} */
 const named = (tag) => {

@@ -1,11 +1,15 @@
 /** What the notifications' modules tell each other. */
-import type { Notification, Views, WebSocketManager, Zone } from '../shapes.js';
+import type { Notification, Translated, Views, Zone } from '../shapes.js';
 
 export type * from '../types.js';
 
-/** All words, those by kind by any name: a newer server has kinds that are not known here. */
-export type Words = { [K in keyof Views['notifications']]: WordOf<Views['notifications'][K]> };
-export type Settings = { [K in keyof Views['preferences']]: WordOf<Views['preferences'][K]> };
+/**
+ * The words of the list, those by kind by any name: a newer server has kinds that are not known
+ * here.
+ */
+export type Words = Wide<Translated<typeof import('./words/pt.js').default>>;
+export type Settings = Wide<Views['preferences']>;
+type Wide<V> = { [K in keyof V]: WordOf<V[K]> };
 type WordOf<T> = T extends string ? string : T extends string[] ? string[] : Record<string, string>;
 
 /**
@@ -14,11 +18,7 @@ type WordOf<T> = T extends string ? string : T extends string[] ? string[] : Rec
  */
 export type Ask = (path: string, method?: string, body?: object) => Promise<any>;
 
-export type NewAsk = (around: {
-  server: string; ownerId: string; fetch: typeof fetch;
-  /** The token, or another one where the first was refused. */
-  token: (refused: boolean) => Promise<string>;
-}) => Ask;
+export type NewAsk = (questions: { get(part: string, init?: RequestInit): Promise<any> }) => Ask;
 
 export interface Filter {
   state: 'unread' | 'all' | 'archived';
@@ -72,8 +72,6 @@ export interface Me {
   invitations: readonly any[];
 }
 
-export type SayMany = (name: 'unread' | 'fresh' | 'readMany', n: number) => string;
-
 export interface Panel {
   node: HTMLElement;
   update(): void;
@@ -84,15 +82,58 @@ export interface Panel {
   stop(): void;
 }
 export type NewPanel = (parts: {
-  around: Around; words: Words; sayMany: SayMany; store: import('./store.js').NotificationStore; bell: HTMLElement; me: Me;
+  around: Around; store: import('./store.js').NotificationStore; bell: HTMLElement; me: Me;
   /** The invitations are others. */
   changed: () => void;
-}) => Panel;
+}) => Promise<Panel>;
+
+export interface List {
+  node: HTMLElement;
+  /** With everything that waits, where a person asked for that. */
+  draw(inFull: boolean): void;
+  /** The pointer or the focus may have left the panel. */
+  release(): void;
+  /** The ids on the screen, the newest first. */
+  shown(): readonly string[];
+  /** Takes one off the screen; the next gets the focus where it had that. */
+  take(id: string): void;
+  age(): void;
+  /** The first row, where none is named. */
+  focus(id?: string): void;
+}
+
+/** What a person may do. */
+export interface Hands {
+  tell(text: string, undo?: () => Promise<void>): void;
+  fail(error: unknown): void;
+  /** Takes away what was told. */
+  forget(): void;
+  drawInvitations(): void;
+  archive(id: string): void;
+  /** Reads, or the reverse. */
+  toggle(id: string): void;
+  open(id: string): void;
+  key(id: string, key: string): void;
+  /** Follows a finger on a row. */
+  swipe(id: string, row: HTMLElement, event: PointerEvent): void;
+  /** Shows the preferences in place of the list, or the reverse. */
+  settings(shown: boolean): void;
+  /** Up to the newest that was shown. */
+  readAll(through: string): void;
+  more(): void;
+}
+/** Has it done, once it is loaded. */
+export type Act = <K extends keyof Hands>(name: K, ...given: Parameters<Hands[K]>) => void;
+export type NewHands = (parts: Parameters<NewPanel>[0] & {
+  words: Words; list: List; mayArchive: () => boolean;
+  panel: HTMLElement; heading: HTMLElement; filters: HTMLElement; body: HTMLElement; readAll: HTMLElement; settings: HTMLElement;
+  invited: HTMLElement; toast: HTMLElement; told: HTMLElement;
+}) => Promise<Hands>;
 
 export interface View {
   node: HTMLElement;
-  store: import('./store.js').NotificationStore;
-  follow(manager: WebSocketManager): () => void;
+  /** Draws what the store knows. */
+  update(): void;
   /** Asks again for invitations. */
   reload(): void;
   /** Opens a booking, or the list where it is empty. */
@@ -101,4 +142,4 @@ export interface View {
   stop(): void;
 }
 
-export type Feed = ReturnType<typeof import('./feed.js').newFeed>;
+export type Feed = ReturnType<typeof import('./store.js').newFeed>;

@@ -4,7 +4,7 @@
  * the preferences are opened.
  */
 import { h, setAttribute, setText, show } from '../dom.js';
-import { forget, renew, subscribe, supported } from '../push.js';
+import { forget, listen, renew, subscribe, supported } from '../push.js';
 
 /**
  * @typedef {{ask: import('../push.js').Ask, server: string,
@@ -26,6 +26,8 @@ const isToInstall = () => !(/** @type {any} */ (navigator).standalone)
 export async function newPush(section, { around, kinds = {}, tell, fail }) {
   const { ask, wording } = around;
   if (new URL(around.server, location.href).origin !== location.origin) return void section.remove();
+  const bell = document.querySelector('owner-notifications');
+  if (bell) listen(bell);
   const words = wording.views.push ?? (await import('./words/pt.js')).default;
   /** @type {{key: string} | null} */
   const server = await ask('/api/push/key').catch((error) => {

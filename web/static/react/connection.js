@@ -121,8 +121,9 @@ class Shared {
 
   /** Asks about the owner by plain HTTP. @returns {Promise<Ask>} */
   async ask() {
-    const { newAsk } = await import('../notifications/ask.js');
-    return newAsk({ server: this.#server || location.origin, ownerId: this.#ownerId, fetch: (...request) => fetch(...request), token: async () => (await this.#ask()) ?? '' });
+    const [{ newQuestions }, { newAsk }] = await Promise.all([import('../dial.js'), import('../notifications/store.js')]);
+    const named = { server: this.#server, 'owner-id': this.#ownerId };
+    return newAsk(newQuestions({ carrier: {}, getAttribute: (name) => named[/** @type {keyof named} */ (name)] ?? null }, () => this.#ask));
   }
 
   /**
@@ -197,7 +198,7 @@ class Shared {
     if (this.#filled) return;
     this.#filled = true;
     const manager = this.#manager;
-    const { recentOccupancy } = await import('../notifications/feed.js');
+    const { recentOccupancy } = await import('./occupancy.js');
     const before = await recentOccupancy(await this.ask()).catch(() => []);
     if (manager !== this.#manager) return;
     const known = new Set(this.#occupancy.map((row) => `${row.hangarId} ${row.timestamp}`));

@@ -24,6 +24,8 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
    * @type {import('react').RefObject<import('../notifications/store.js').NotificationStore | null>}
    */
   const store = useRef(null);
+  /** @type {import('react').RefObject<typeof import('../notifications/deeds.js') | null>} */
+  const deeds = useRef(null);
   const filter = useRef({ state, kind, hangarId });
 
   useEffect(() => {
@@ -36,13 +38,14 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
     const release = shared.hold();
     let ended = false;
     let unfollow = () => {};
-    Promise.all([import('../notifications/store.js'), shared.ask()]).then(([{ NotificationStore }, ask]) => {
+    Promise.all([import('../notifications/store.js'), import('../notifications/deeds.js'), shared.ask()]).then(([{ NotificationStore }, does, ask]) => {
       if (ended) return;
       const own = new NotificationStore(ask, () => {
         const { items, unread, more, ...rest } = own.getState();
         if (!ended) setView(Object.freeze({ notifications: items, unread: unread ?? 0, unseen: rest.unseen, loaded: rest.loaded, failed: rest.failed, hasMore: more }));
       });
       store.current = own;
+      deeds.current = does;
       unfollow = shared.follow((data) => own.apply(data));
       void own.choose(filter.current);
     }).catch((error) => console.warn('hangarshare: notifications could not be loaded', error));
@@ -61,7 +64,9 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
     void store.current?.choose(filter.current);
   }, [state, kind, hangarId]);
 
-  const act = useCallback(async (/** @type {string} */ id, /** @type {{read?: boolean, archived?: boolean}} */ change) => void (await store.current?.change(id, change)), []);
+  const act = useCallback(async (/** @type {string} */ id, /** @type {{read?: boolean, archived?: boolean}} */ change) => {
+    if (store.current) await deeds.current?.change(store.current, id, change);
+  }, []);
   const actions = useMemo(() => ({
     markRead: (/** @type {string} */ id) => act(id, { read: true }),
     markUnread: (/** @type {string} */ id) => act(id, { read: false }),
@@ -69,7 +74,7 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
     unarchive: (/** @type {string} */ id) => act(id, { archived: false }),
     async markAllRead() {
       const newest = store.current?.getState().items[0];
-      if (newest) await store.current?.readThrough(newest.id);
+      if (newest && store.current) await deeds.current?.readThrough(store.current, newest.id);
     },
     async markSeen() {
       const newest = store.current?.getState().items[0];

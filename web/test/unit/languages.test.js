@@ -13,7 +13,8 @@ const load = async (name) => (await import(new URL(name, root))).default;
 const VIEWS = {
   growth: ['element/words/pt.js'], calendar: ['calendar/words/pt.js'], feeds: ['calendar/words/feeds/pt.js'],
   trends: ['trends/words/pt.js', 'trends/words/controls-pt.js', 'trends/words/more-pt.js'],
-  notifications: ['notifications/words/pt.js'], preferences: ['notifications/words/settings-pt.js'], push: ['push/words/pt.js'],
+  notifications: ['notifications/words/pt.js', 'notifications/words/bell-pt.js', 'notifications/words/hands-pt.js'],
+  preferences: ['notifications/words/settings-pt.js'], push: ['push/words/pt.js'],
 };
 
 test('a file in words/ is a language that can be chosen', async () => {

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { describe as describeOne } from '../../static/notifications/describe.js';
-import { newFeed, recentOccupancy } from '../../static/notifications/feed.js';
-import { NotificationStore, byId, isUnread } from '../../static/notifications/store.js';
+import { describe as describeOne } from '../../static/notifications/panel.js';
+import { change, readThrough } from '../../static/notifications/deeds.js';
+import { NotificationStore, byId, isUnread, newFeed } from '../../static/notifications/store.js';
 import pt from '../../static/notifications/words/pt.js';
 import { NOTIFICATIONS, parseMessage } from '../../static/parts.js';
+import { recentOccupancy } from '../../static/react/occupancy.js';
 import { DashboardStore } from '../../static/state/store.js';
 import { wording } from '../../static/state/wording.js';
 import { FakeNotifications } from '../browser/fake-notifications.js';
@@ -63,17 +64,17 @@ describe('the store', () => {
     const a = account();
     const { id } = a.server.add('1', 'booking_created');
     const [ana, bia] = [await a.screen('ana'), await a.screen('bia', { state: 'unread' })];
-    const deed = await ana.store.change(id, { read: true });
+    const deed = await change(ana.store, id, { read: true });
     assert.equal(deed.word, 'readOne');
     const row = bia.store.getState().items.find((one) => one.id === id);
     assert.equal(row.readBy.name, 'Ana Souza', 'it stays on the screen, and says by whom');
     assert.equal(bia.store.getState().unread, 0);
     await deed.undo();
     assert.equal(bia.store.get(id).readAt, null);
-    await ana.store.change(id, { archived: true });
+    await change(ana.store, id, { archived: true });
     assert.deepEqual([a.ids(ana), a.ids(bia)], [[], []]);
     assert.equal(bia.store.getState().unread, 0);
-    assert.equal(await ana.store.change('99', { read: true }), null, 'one that is not known');
+    assert.equal(await change(ana.store, '99', { read: true }), null, 'one that is not known');
     await ana.store.choose({ state: 'archived' });
     assert.deepEqual(a.ids(ana), [id]);
   });
@@ -83,14 +84,14 @@ describe('the store', () => {
     const { id } = a.server.add('1', 'booking_created');
     const ana = await a.screen('ana');
     a.server.refuse = 503;
-    const doing = ana.store.change(id, { read: true });
+    const doing = change(ana.store, id, { read: true });
     assert.equal(ana.store.getState().unread, 0);
     await assert.rejects(doing);
     assert.equal(ana.store.getState().unread, 1);
     assert.equal(isUnread(ana.store.get(id)), true);
     // The answer came, the message about it did not: the number does not jump back meanwhile.
     ana.deaf = true;
-    await ana.store.change(id, { read: true });
+    await change(ana.store, id, { read: true });
     assert.equal(ana.store.getState().unread, 0);
     await a.clock.advance(2000);
     assert.equal(ana.store.getState().unread, 0, 'asked for');
@@ -102,17 +103,17 @@ describe('the store', () => {
     for (const kind of ['booking_created', 'unpaid', 'booking_created']) a.server.add('1', kind);
     const ana = await a.screen('ana');
     const late = a.server.add('1', 'booking_created');
-    const deed = await ana.store.readThrough('3');
+    const deed = await readThrough(ana.store, '3');
     assert.equal(deed.n, 3);
     assert.equal(ana.store.getState().unread, 1);
     assert.equal(isUnread(ana.store.get(late.id)), true);
     await deed.undo();
     assert.equal(ana.store.getState().unread, 4);
     await ana.store.choose({ kind: 'unpaid' });
-    await ana.store.readThrough('4');
+    await readThrough(ana.store, '4');
     assert.deepEqual(a.server.account('1').items.map(({ readAt }) => Boolean(readAt)), [false, true, false, false]);
     await ana.store.choose({ kind: '', hangarId: '7' });
-    assert.equal(await ana.store.readThrough('4'), null, 'none of this hangar');
+    assert.equal(await readThrough(ana.store, '4'), null, 'none of this hangar');
   });
 
   test('undoing a reading of many reaches those that were not on the screen', async () => {
@@ -120,7 +121,7 @@ describe('the store', () => {
     for (let i = 0; i < 45; i++) a.server.add('1', 'booking_created');
     const ana = await a.screen('ana', { state: 'unread' });
     assert.equal(a.ids(ana).length, 30);
-    const deed = await ana.store.readThrough('45');
+    const deed = await readThrough(ana.store, '45');
     assert.equal(ana.store.getState().unread, 0);
     await deed.undo();
     assert.equal(ana.store.getState().unread, 45);
@@ -161,8 +162,8 @@ describe('the store', () => {
       const deed = random(8);
       if (deed < 2 || !one) a.server.add('1', ['booking_created', 'unpaid'][random(2)], {}, { userId: random(6) === 0 ? 'bia' : null });
       else if (deed === 2) a.server.resolve('1', one.id);
-      else if (deed === 3) await screen.store.readThrough(one.id).catch(() => {});
-      else await screen.store.change(one.id, [{ read: true }, { read: false }, { archived: true }, { archived: false }][deed - 4]).catch(() => {});
+      else if (deed === 3) await readThrough(screen.store, one.id).catch(() => {});
+      else await change(screen.store, one.id, [{ read: true }, { read: false }, { archived: true }, { archived: false }][deed - 4]).catch(() => {});
     }
     for (const screen of screens) {
       screen.deaf = false;
@@ -292,7 +293,7 @@ describe('in words', () => {
   });
 
   test('there are words for every kind', () => {
-    const source = readFileSync(new URL('../../static/notifications/describe.js', import.meta.url), 'utf8');
+    const source = readFileSync(new URL('../../static/notifications/panel.js', import.meta.url), 'utf8');
     for (const kind of Object.keys(pt.kinds)) assert.ok(kind === 'invitation' || source.includes(`${kind}:`), kind);
   });
 });
