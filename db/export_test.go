@@ -126,7 +126,7 @@ func (s *Store) SendingQueries() []string {
 // account.
 func (s *Store) NotificationLists() map[string]string {
 	q := s.now.Load().sql.notifications
-	return map[string]string{"all": q.listed, "unread": q.unread, "archived": q.archived, "news": q.news}
+	return map[string]string{"all": q.listed, "unread": q.unread, "archived": q.archived, "news": q.news, "changed": q.changed}
 }
 
 // ExplainClaim claims as Claim does after its last one, at the front if there was none, and returns

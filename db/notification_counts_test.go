@@ -199,7 +199,7 @@ func TestListsReadAPage(t *testing.T) {
 		for name, query := range m.store.NotificationLists() {
 			tx := dbtest.Begin(t, m.Portal)
 			args := fmt.Sprintf(`'%s', '{%s}', 51, '', '', 0`, m.owner.ID, m.owner.UserID)
-			if name == "news" {
+			if name == "news" || name == "changed" {
 				args = fmt.Sprintf(`'%s', '{%s}', 51, 9990`, m.owner.ID, m.owner.UserID)
 			}
 			reads := func() (rows int) {
@@ -289,8 +289,57 @@ func TestChosenListsReadAPage(t *testing.T) {
 	look("nearly all of them archived")
 }
 
+// TestChangesReadAPage asks for what changed after revisions, of an account in which others have
+// 10,000 notifications of their own and 10,000 are of a kind that one hides: each gets what they
+// may see, in the order of the changes, and no row of the others is read, with one plan for all.
+func TestChangesReadAPage(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	for range 5 {
+		m.add(50, m.AddOwner(t, 0).ID, "", db.KindBookingCreated)
+	}
+	hides, busy := m.AddGuest(t, "Marta", "Lima"), m.AddGuest(t, "Bia", "Reis")
+	must(t, m.store.SetPreferences(t.Context(), m.owner.ID, hides, []db.Preference{{Kind: db.KindBookingCreated, Channel: db.ChannelInApp, Mode: db.ModeOff}}))
+	m.add(10_000, m.owner.ID, busy, db.KindNewSignIn)
+	m.add(10_000, m.owner.ID, "", db.KindBookingCreated)
+	m.add(400, m.owner.ID, "", db.KindUnpaid)
+	m.add(3, m.owner.ID, hides, db.KindNewSignIn)
+	m.Exec(t, `UPDATE realtime.notifications SET revision = 9000 + revision WHERE owner_id = $1 AND kind = 'unpaid' AND revision % 2 = 0`, m.owner.ID)
+	m.Exec(t, `UPDATE realtime.notifications SET archived_at = now() WHERE owner_id = $1 AND id % 3 = 0`, m.owner.ID)
+	m.Exec(t, `VACUUM ANALYZE realtime.notifications`)
+	for _, who := range []string{m.owner.UserID, hides, busy} {
+		for _, since := range []int64{0, 1, 350, 5_000, 9_380, 9_700, 9_999, 10_000} {
+			got, err := m.store.NotificationsSince(t.Context(), m.owner.ID, who, since)
+			must(t, err)
+			var want []int64
+			must(t, m.Pool.Select(&want, `SELECT revision FROM realtime.notifications n WHERE owner_id = $1 AND (user_id IS NULL OR user_id = $2)
+				AND kind NOT IN (SELECT kind FROM realtime.preferences WHERE user_id = $2 AND owner_id = $1 AND mode = 'off') AND revision > $3 ORDER BY revision`, m.owner.ID, who, since))
+			var revisions []int64
+			for _, one := range got.Items {
+				revisions = append(revisions, one.Revision)
+			}
+			if tooMany := len(want) > db.NotificationsSince; got.Reset != tooMany || !tooMany && !slices.Equal(revisions, want) {
+				t.Errorf("user %s after %d: reset %v, %d items; want %d in order", who, since, got.Reset, len(got.Items), len(want))
+			}
+			const kinds = 3 // of which each user may see some
+			read := m.reads(`SELECT realtime.notification_changes($1, $2, ARRAY(SELECT kind FROM realtime.preferences WHERE user_id = $2 AND owner_id = $1 AND mode = 'off'), $3, $4)`,
+				m.owner.ID, who, since, db.NotificationsSince+1)
+			if most := min(len(want), kinds*(db.NotificationsSince+1)); read > 2*most+30 {
+				t.Errorf("user %s after %d: read %d rows and index entries for %d", who, since, read, most)
+			}
+		}
+	}
+}
+
 // pageReads returns how many rows and index entries are read for the ids of a page.
 func (m maker) pageReads(userID string, f db.NotificationFilter) (read int) {
+	m.t.Helper()
+	return m.reads(`SELECT realtime.notification_page($1, $2, ARRAY(SELECT kind FROM realtime.preferences WHERE user_id = $2 AND owner_id = $1 AND mode = 'off'),
+		$3, $4, $5, coalesce(nullif($6::bigint, 0), 9223372036854775807), $7)`, m.owner.ID, userID, f.State, f.Kind, f.HangarID, f.Before, f.Limit+1)
+}
+
+// reads returns how many rows and index entries of notifications a question reads.
+func (m maker) reads(query string, args ...any) int {
 	m.t.Helper()
 	tx := dbtest.Begin(m.t, m.Portal)
 	defer tx.Rollback()
@@ -302,8 +351,7 @@ func (m maker) pageReads(userID string, f db.NotificationFilter) (read int) {
 	_, err := tx.ExecContext(m.t.Context(), `SET LOCAL plan_cache_mode = force_generic_plan`)
 	must(m.t, err)
 	before := reads()
-	_, err = tx.ExecContext(m.t.Context(), `SELECT realtime.notification_page($1, $2, ARRAY(SELECT kind FROM realtime.preferences WHERE user_id = $2 AND owner_id = $1 AND mode = 'off'),
-		$3, $4, $5, coalesce(nullif($6::bigint, 0), 9223372036854775807), $7)`, m.owner.ID, userID, f.State, f.Kind, f.HangarID, f.Before, f.Limit+1)
+	_, err = tx.ExecContext(m.t.Context(), query, args...)
 	must(m.t, err)
 	return reads() - before
 }

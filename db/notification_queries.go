@@ -56,8 +56,8 @@ const (
 	listedNotifications = `SELECT n.* FROM realtime.notification_page($1::text, ($2::text[])[1], (SELECT w.hidden FROM viewers w), '{listed}', $4::text, $5::text,
 		coalesce(nullif($6::bigint, 0), 9223372036854775807), $3::bigint) AS p(id)
 	CROSS JOIN LATERAL (SELECT * FROM realtime.notifications WHERE id = p.id OFFSET 0) n`
-	changedNotifications = `SELECT n.* FROM realtime.notifications n WHERE n.owner_id = $1::text AND (n.user_id IS NULL OR n.user_id = ($2::text[])[1])
-		AND n.kind <> ALL ((SELECT w.hidden FROM viewers w)::text[]) AND n.revision > $4::bigint ORDER BY n.revision LIMIT $3`
+	changedNotifications = `SELECT n.* FROM realtime.notification_changes($1::text, ($2::text[])[1], (SELECT w.hidden FROM viewers w), $4::bigint, $3::bigint) AS p(id)
+	CROSS JOIN LATERAL (SELECT * FROM realtime.notifications WHERE id = p.id OFFSET 0) n`
 	oneNotification = `SELECT n.* FROM realtime.notifications n WHERE n.owner_id = $1::text AND (n.user_id IS NULL OR n.user_id = ($2::text[])[1])
 		AND n.kind <> ALL ((SELECT w.hidden FROM viewers w)::text[]) AND n.id = $4::bigint LIMIT $3`
 )

@@ -79,6 +79,21 @@ BEGIN
     END IF;
 END $$;
 
+-- The ids of what changed in an account after a revision, as a user may see it, in the order of the
+-- changes: the next of each kind are put together, so that no row of others, and none of a kind
+-- that the user hides, is looked at.
+CREATE OR REPLACE FUNCTION realtime.notification_changes(owner text, viewer text, hidden text[], since bigint, most bigint)
+RETURNS SETOF bigint LANGUAGE plpgsql STABLE ROWS 50 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+BEGIN
+    RETURN QUERY SELECT p.id FROM realtime.notification_counts c CROSS JOIN LATERAL (
+        SELECT n.id, n.revision FROM realtime.notifications n
+        WHERE n.owner_id = owner AND coalesce(n.user_id, '') = c.user_id AND n.kind = c.kind AND n.revision > since
+        ORDER BY n.revision LIMIT most) p
+    WHERE c.owner_id = owner AND c.user_id IN ('', viewer) AND c.kind <> ALL (hidden)
+    ORDER BY p.revision, p.id LIMIT most;
+END $$;
+
 -- How many of an account's unread notifications a user has not seen, of `unread` that they may see:
 -- those with news after `seen` that happened after `since`. Who saw none of them has all unseen.
 -- Otherwise they are counted in the index, for the same reason as above.
