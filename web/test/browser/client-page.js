@@ -78,16 +78,19 @@ export class ClientPage {
     return new ClientPage(page);
   }
 
-  /** @param {{ownerId: string, token: string}} session @param {object} [options] of the client */
-  start({ ownerId, token }, options = {}) {
+  /**
+   * @param {{ownerId: string, token: string}} session @param {object} [options] of the client
+   * @param {string} [module] its address
+   */
+  start({ ownerId, token }, options = {}, module = '/client/client.js') {
     return this.page.evaluate(async (given) => {
-      const { createManager } = await import('/client/client.js');
+      const { createManager } = await import(given.module);
       const manager = createManager(given.ownerId, given.token, given.options);
       Object.assign(globalThis, { manager, ids: [], first: '' });
       manager.on('message', ({ id }) => id && globalThis.ids.push(id));
       manager.on('connection_established', ({ data }) => (globalThis.first ||= data.lastEventId));
       manager.connect().catch(() => {});
-    }, { ownerId, token, options });
+    }, { ownerId, token, options, module });
   }
 
   ids() {

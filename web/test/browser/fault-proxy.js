@@ -2,7 +2,7 @@
  * A TCP proxy between browser and server that does what networks do to people. It reads just enough
  * HTTP to tell an upgrade and a stream from a plain request, and has an empty page of its own at
  * /blank. What lies below /bundle/ is what lies below /client/, at an address that the client does
- * not know, as a bundler's is.
+ * not know, as a bundler's is. `files` are modules that it has itself.
  */
 import { connect, createServer } from 'node:net';
 import { TIMEOUT_MS } from '../timeout.js';
@@ -44,9 +44,9 @@ function takeFrame(bytes) {
 /**
  * @param {string} target the server's origin
  * @returns {Promise<{origin: string, modes: Record<Kind, Mode>, delayMs: number, lost: RegExp |
- *   null, dropFrame: (n: number) => void, cut: (kind?: Kind) => void, open: (kind: Kind) => number,
- *   seen: Record<Kind, number>, paths: string[], until: (condition: () => boolean) =>
- *   Promise<void>, stop: () => Promise<void>}>}
+ *   null, files: Map<string, string>, dropFrame: (n: number) => void, cut: (kind?: Kind) => void,
+ *   open: (kind: Kind) => number, seen: Record<Kind, number>, paths: string[],
+ *   until: (condition: () => boolean) => Promise<void>, stop: () => Promise<void>}>}
  */
 export async function startFaultProxy(target) {
   const { hostname, port } = new URL(target);
@@ -82,6 +82,8 @@ export async function startFaultProxy(target) {
         paths.push(head.split(' ', 2)[1]);
         noteChange();
         if (/^GET \/blank /.test(head)) return void browser.write(BLANK_PAGE);
+        const file = proxy.files.get(head.split(' ', 2)[1]);
+        if (file !== undefined) return void browser.write(`HTTP/1.1 200 OK\r\nContent-Type: text/javascript; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(file)}\r\n\r\n${file}`);
         if (modes[pair.kind] === 'refuse') return void browser.end(REFUSAL);
         if (proxy.lost?.test(head.split(' ', 2)[1])) return void browser.resetAndDestroy();
         bytes = Buffer.from(text.replace(/^GET \/bundle\//, 'GET /client/'), 'latin1');
@@ -129,6 +131,8 @@ export async function startFaultProxy(target) {
     delayMs: 0,
     /** Requests for these paths are cut. @type {RegExp | null} */
     lost: null,
+    /** By path. @type {Map<string, string>} */
+    files: new Map(),
     seen,
     paths,
     /** Loses the n-th WebSocket frame from now, counted from 1. */
