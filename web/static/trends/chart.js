@@ -98,7 +98,7 @@ export function newFormats({ words, formatMoney, formatCount, formatPercent, for
     changeOf: (metric, { value, before, change }) => (metric === 'occupancy' ? `${signed((value ?? 0) - (before ?? 0))} ${words.points}` : formatChange(change ?? 0)),
     shortOf({ buckets, interval }, { start }) {
       if (interval === 'month') return start.slice(5, 7) === '01' ? start.slice(0, 4) : month.format(Date.parse(start.slice(0, 10))).replace('.', '');
-      return interval === 'hour' && buckets.length <= ONE_DAY ? start.slice(11, 16) : formatStay(start, start).replace(/ de|\./g, '');
+      return interval === 'hour' && buckets.length <= ONE_DAY ? start.slice(11, 16) : formatStay(start, start).replace(/ de(?= )|\./g, '');
     },
   };
   return formats;

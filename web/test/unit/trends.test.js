@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { daysBetween } from '../../static/state/days.js';
-import { box, labelled, linePaths, ticksOf } from '../../static/trends/chart.js';
+import { wording } from '../../static/state/wording.js';
+import { box, labelled, linePaths, newFormats, ticksOf } from '../../static/trends/chart.js';
 import { merge } from '../../static/trends/live.js';
 import { earliest, firstOfMonth, ownRange, readHash, writeHash } from '../../static/trends/address.js';
 import { currentOf, pathOf, rangeOf } from '../../static/trends/range.js';
@@ -80,6 +81,12 @@ test('names below the axis have room, and today always has one', () => {
   assert.deepEqual(labelled(30, 5, true), [5, 11, 17, 23, 29]);
   assert.deepEqual(labelled(24, 8, false), [0, 3, 6, 9, 12, 15, 18, 21]);
   assert.deepEqual(labelled(3, 0, true), [2]);
+});
+
+test('days below the axis keep their month, also one that begins like a word that is left out', () => {
+  const { shortOf } = newFormats(wording);
+  const names = ['2026-11-30', '2026-12-01', '2026-12-15'].map((day) => shortOf({ buckets: [], interval: 'day' }, { start: `${day}T00:00:00-03:00` }));
+  assert.deepEqual(names.map((name) => name.replace(/ \d{4}$/, '')), ['30 nov', '1 dez', '15 dez']);
 });
 
 test('nothing has no bar, little has one, and a negative sum goes down', () => {
