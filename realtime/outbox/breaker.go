@@ -22,6 +22,9 @@ type breaker struct {
 	until  time.Time
 	silent int  // failures in a row without an answer
 	ours   bool // it refuses our key or password
+	// refused is a user with a device for which our key was refused, since the last success. One
+	// alone may have been added with the key of somebody else.
+	refused string
 }
 
 // breakers are those of all hosts. The zero value is ready.
@@ -47,14 +50,22 @@ func (b *breakers) reset(host string) {
 	delete(b.hosts, host)
 }
 
-// trip opens the breaker of a host that refuses our key or password, and reports whether that is to
-// be told: it was closed.
-func (b *breakers) trip(host string, now time.Time) (tell bool) {
+// refuse notes that a host refuses our key or password, for a device of a user; "" is nobody's. It
+// opens the breaker where no device can be to blame: it is nobody's, or another user's was refused
+// too and nothing was taken between. It reports whether the host is stopped, and whether that is
+// to be told: not where it was told before.
+func (b *breakers) refuse(host, user string, now time.Time) (stopped, tell bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tell = !b.hosts[host].until.After(now)
-	b.put(host, breaker{until: now.Add(stopTime), ours: true})
-	return tell
+	is := b.hosts[host]
+	if user == "" || is.ours || is.refused != "" && is.refused != user {
+		b.put(host, breaker{until: now.Add(stopTime), ours: true})
+		return true, !is.ours || !is.until.After(now)
+	}
+	tell = is.refused == ""
+	is.refused = user
+	b.put(host, is)
+	return false, tell
 }
 
 // failed notes that a host did not take a message: it may have said until when it takes none, or

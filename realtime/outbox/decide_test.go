@@ -101,12 +101,31 @@ func TestBreakers(t *testing.T) {
 	if until := b.openUntil("a", now); !until.IsZero() {
 		t.Error("nothing is sent to an unknown host")
 	}
-	if !b.trip("a", now) || b.trip("a", now) || b.refusing() != 1 || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
-		t.Error("a host that refuses our key is not stopped once")
+	if stopped, tell := b.refuse("a", "", now); !stopped || !tell || b.refusing() != 1 || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
+		t.Error("a host that refuses our key is not stopped")
+	}
+	if stopped, tell := b.refuse("a", "", now); !stopped || tell {
+		t.Error("a host that is stopped is told again")
+	}
+	if stopped, tell := b.refuse("a", "1", now.Add(stopTime)); !stopped || !tell {
+		t.Error("a host that goes on refusing is not stopped again")
 	}
 	if b.reset("a"); b.refusing() != 0 || !b.openUntil("a", now).IsZero() {
 		t.Error("it does not close")
 	}
+	for n := range 3 {
+		if stopped, tell := b.refuse("d", "1", now); stopped || tell != (n == 0) {
+			t.Errorf("refusal %d of one user's: stopped %t, told %t", n, stopped, tell)
+		}
+	}
+	b.reset("d")
+	if stopped, _ := b.refuse("d", "2", now); stopped {
+		t.Error("a refusal from before something was taken counts")
+	}
+	if stopped, tell := b.refuse("d", "3", now); !stopped || !tell {
+		t.Error("two users are refused, and the host is not stopped")
+	}
+	b.reset("d")
 	b.failed("a", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
 	if !b.openUntil("a", now).Equal(now.Add(time.Minute)) || !b.openUntil("a", now.Add(time.Minute)).IsZero() {
 		t.Error("Retry-After does not hold")
@@ -123,7 +142,7 @@ func TestBreakers(t *testing.T) {
 		}
 	}
 	for i := range 3 * maxHosts {
-		b.trip(string(rune(i)), now)
+		b.refuse(string(rune(i)), "", now)
 	}
 	if len(b.hosts) > maxHosts {
 		t.Errorf("%d hosts are known", len(b.hosts))

@@ -35,6 +35,9 @@ const (
 	sendTime = 30 * time.Second
 	// devicePause is the least time between two pushes to a device that are not urgent.
 	devicePause = time.Minute
+	// elsewhereTries is how often a delivery is left to other servers whose channel this one does
+	// not have: for about a quarter of an hour, which a change of settings may take.
+	elsewhereTries = 3
 	// measurePause is how often the queue is measured and what has ended long ago removed.
 	measurePause = 15 * time.Second
 )
@@ -156,7 +159,7 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	v := Decide(d, now)
 	sender := o.Senders[d.Channel]
 	if v.Sends() && sender == nil {
-		v = ended(db.OutcomeNotSetUp)
+		return o.leaveToOthers(ctx, d, now)
 	}
 	var m Message
 	if v.Sends() {
@@ -182,6 +185,16 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.QueryTimeout)
 	defer cancel()
 	return o.record(noting, d, sender.Host(m), result)
+}
+
+// leaveToOthers has a delivery tried again whose channel this server does not have: while settings
+// change from server to server another one may have it. After some tries there is none.
+func (o *Outbox) leaveToOthers(ctx context.Context, d db.OpenedDelivery, now time.Time) error {
+	again := backoff(now, d.ExpiresAt, d.Attempts, 0)
+	if d.Attempts > elsewhereTries || again.IsZero() {
+		return o.finish(ctx, d, db.OutcomeNotSetUp, 0)
+	}
+	return o.Store.Retry(ctx, d.ClaimedDelivery, again, 0)
 }
 
 // prepare words a delivery, unless it has to wait: for a host that takes nothing at present, or for
@@ -236,10 +249,7 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 		}
 		return err
 	case Ours:
-		if o.breakers.trip(host, now) {
-			o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
-				"channel", d.Channel, "host", host, "error", r.Err)
-		}
+		o.refused(d, host, r)
 	case Again:
 		o.Log.Info("a message was not taken; trying again", "channel", d.Channel, "host", host, "error", r.Err)
 		o.breakers.failed(host, now, r)
@@ -255,6 +265,22 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r
 		return o.finish(ctx, d, db.OutcomeExpired, r.Code)
 	}
 	return o.Store.Retry(ctx, d.ClaimedDelivery, again, r.Code)
+}
+
+// refused notes that the other side refuses what is ours, and tells the operators once.
+func (o *Outbox) refused(d db.OpenedDelivery, host string, r Result) {
+	user := ""
+	if d.Channel == db.ChannelPush {
+		user = d.UserID
+	}
+	switch stopped, tell := o.breakers.refuse(host, user, o.Now()); {
+	case tell && stopped:
+		o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
+			"channel", d.Channel, "host", host, "error", r.Err)
+	case tell:
+		o.Log.Warn("a push service refuses our key for a device; it is stopped if that of another user is refused too; see docs/operating.md",
+			"host", host, "error", r.Err)
+	}
 }
 
 // answered keeps what became of a message to a device. Of one that has another endpoint by now it
@@ -292,9 +318,9 @@ func (o *Outbox) Test(ctx context.Context, device db.PushEndpoint, language stri
 	}
 	o.stats.attempt(db.ChannelPush, r.Status)
 	answer, known := map[Status]db.DeviceAnswer{Sent: db.DeviceTook, Gone: db.DeviceGone, Refused: db.DeviceRefused}[r.Status]
-	if r.Status == Ours && o.breakers.trip(sender.Host(m), o.Now()) {
-		o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
-			"channel", db.ChannelPush, "host", sender.Host(m), "error", r.Err)
+	if r.Status == Ours { // told to the one who asked, and of no weight for others
+		o.Log.Warn("a test was refused: the push service does not take our key for this device; see docs/operating.md",
+			"host", sender.Host(m), "error", r.Err)
 	}
 	if !known {
 		return r, nil
