@@ -43,13 +43,15 @@ func (t *tally) ended(channel db.Channel, outcome db.Outcome, n int) {
 
 // measure looks at the queue now and then, and removes what has ended long ago, until ctx ends.
 func (o *Outbox) measure(ctx context.Context) {
-	for {
+	for n := 0; ; n++ {
 		queue, err := o.Store.Queue(ctx)
 		if err == nil {
 			o.stats.mu.Lock()
 			o.stats.queue = queue
 			o.stats.mu.Unlock()
-			err = o.Store.Prune(ctx)
+			if n%pruneEvery == 0 {
+				err = o.Store.Prune(ctx)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			o.Log.Debug("the outbox could not be measured; trying again", "error", err)

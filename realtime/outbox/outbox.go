@@ -38,8 +38,10 @@ const (
 	// elsewhereTries is how often a delivery is left to other servers whose channel this one does
 	// not have: for about a quarter of an hour, which a change of settings may take.
 	elsewhereTries = 3
-	// measurePause is how often the queue is measured and what has ended long ago removed.
+	// measurePause is how often the queue is measured, and pruneEvery after how many times what has
+	// ended long ago is removed, which looks at whole tables: after ten minutes.
 	measurePause = 15 * time.Second
+	pruneEvery   = 40
 )
 
 // Store keeps the deliveries. db.Deliveries is one.
