@@ -95,7 +95,7 @@ FROM (
 const touchedRows = `AND b.id {=} ANY (ARRAY(SELECT {key} FROM touched))`
 
 // projectionFresh has the bookings of some hangars that fresh rows are about, and what they count
-// for now.
+// at present.
 const projectionFresh = `touched AS MATERIALIZED (
 	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id IN (SELECT id FROM hangars)
 ),

@@ -65,7 +65,7 @@ func (w *follower) mayAcquire(now time.Time) bool {
 }
 
 // receive publishes a batch that another server told, if it is the next one, and reports whether
-// the log need not be read for now.
+// the log need not be read before the next poll.
 func (f *Feed) receive(ctx context.Context, sealed []byte) (done bool) {
 	x, w := f.Exchange, &f.follower
 	m, ok := x.open(sealed)

@@ -76,7 +76,7 @@ func (b *breakers) failed(host string, now time.Time, r Result) {
 	is := b.hosts[host]
 	switch {
 	case r.RetryAfter > 0:
-		is = breaker{until: now.Add(r.RetryAfter)}
+		is = breaker{until: now.Add(r.RetryAfter), refused: is.refused} // nothing of our key
 	case r.Code != 0:
 		return
 	default:

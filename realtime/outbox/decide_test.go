@@ -122,6 +122,7 @@ func TestBreakers(t *testing.T) {
 	if stopped, _ := b.refuse("d", "2", now); stopped {
 		t.Error("a refusal from before something was taken counts")
 	}
+	b.failed("d", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
 	if stopped, tell := b.refuse("d", "3", now); !stopped || !tell {
 		t.Error("two users are refused, and the host is not stopped")
 	}
