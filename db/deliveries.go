@@ -399,7 +399,7 @@ func (o *Deliveries) Queue(ctx context.Context) (q Queue, err error) {
 }
 
 // Prune removes one step of what serves no end any more: tokens whose time is over, devices that
-// were disabled or removed long ago or whose session has ended, and what is known of old digests.
+// were disabled or removed long ago or whose session has run out, and what is known of old digests.
 // Deliveries go with their notification.
 func (o *Deliveries) Prune(ctx context.Context) error {
 	for _, old := range []string{

@@ -211,6 +211,63 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// TestSessionsTakeTheirDevices ends sessions in each way: their devices go with them, at once, and
+// no other.
+func TestSessionsTakeTheirDevices(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	store, deliveries := newDeliveries(t, p)
+	sessions := db.NewSessions(store)
+	open := func(user string) db.Session {
+		t.Helper()
+		session, err := sessions.Open(t.Context(), user, time.Hour, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+	add := func(user, name, session string) {
+		t.Helper()
+		_, _, err := deliveries.AddDevice(t.Context(), db.Device{UserID: user, PushEndpoint: db.PushEndpoint{
+			Endpoint: "https://push.example/" + name, P256dh: []byte{4}, Auth: []byte{1}, KeyID: "k", SessionID: session,
+		}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended, reused, other, everything, crowded := open("7"), open("7"), open("7"), open("8"), open("9")
+	add("7", "ended", ended.ID)
+	add("7", "reused", reused.ID)
+	add("7", "other", other.ID)
+	add("7", "portal", "")
+	add("8", "everything", everything.ID)
+	add("8", "everything-portal", "")
+	add("9", "crowded", crowded.ID)
+	left := func(after string, want ...string) {
+		t.Helper()
+		if got := p.ID(t, `SELECT string_agg(replace(endpoint, 'https://push.example/', ''), ' ' ORDER BY created_at) FROM realtime.push_subscriptions`); got != strings.Join(want, " ") {
+			t.Errorf("after %s there are %s, not %v", after, got, want)
+		}
+	}
+	if err := sessions.End(t.Context(), ended.ID); err != nil {
+		t.Fatal(err)
+	}
+	left("a sign-out", "reused", "other", "portal", "everything", "everything-portal", "crowded")
+	if _, err := sessions.Rotate(t.Context(), reused.ID, 7, time.Hour); !errors.Is(err, db.ErrSessionEnded) {
+		t.Fatalf("a generation that never was: %v", err)
+	}
+	left("a refresh token came twice", "other", "portal", "everything", "everything-portal", "crowded")
+	if err := sessions.EndAll(t.Context(), "8"); err != nil {
+		t.Fatal(err)
+	}
+	left("all sessions were ended", "other", "portal", "crowded")
+	p.Exec(t, `UPDATE realtime.sessions SET expires_at = now() + interval '1 minute' WHERE user_id = '9'`)
+	for p.ID(t, `SELECT count(*) FROM realtime.sessions WHERE id = '`+crowded.ID+`'`) != "0" {
+		open("9")
+	}
+	left("newer sessions took its place", "other", "portal")
+}
+
 // TestRemovedDevicesStayRemoved tells devices anew, by their id, their endpoint and a former one:
 // those that their user removed are refused until they add them. Another user's are theirs.
 func TestRemovedDevicesStayRemoved(t *testing.T) {

@@ -97,8 +97,8 @@ func (s *Sessions) Open(ctx context.Context, userID string, lifetime time.Durati
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM realtime.sessions WHERE id IN (SELECT id FROM realtime.sessions
-			WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now() ORDER BY expires_at DESC, id <> $2 OFFSET $3)`,
+		_, err = tx.ExecContext(ctx, withDevices(`DELETE FROM realtime.sessions WHERE id IN (SELECT id FROM realtime.sessions
+			WHERE user_id = $1 AND ended_at IS NULL AND expires_at > now() ORDER BY expires_at DESC, id <> $2 OFFSET $3)`),
 			userID, session.ID, maxSessions)
 		return err
 	})
@@ -140,10 +140,17 @@ func (s *Sessions) Rotate(ctx context.Context, id string, generation int64, life
 	return session, nil
 }
 
+// withDevices is a statement that ends sessions, and has the devices that get their messages
+// forgotten with them.
+func withDevices(ending string) string {
+	return `WITH ended AS (` + ending + ` RETURNING id)
+		DELETE FROM realtime.push_subscriptions WHERE session_id IN (SELECT id FROM ended)`
+}
+
 // end ends the sessions whose column has a value.
 func end(ctx context.Context, tx sqlx.ExecerContext, column, value string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE realtime.sessions SET ended_at = now(), expires_at = least(expires_at, now())
-		WHERE ended_at IS NULL AND `+column+` = $1`, value)
+	_, err := tx.ExecContext(ctx, withDevices(`UPDATE realtime.sessions SET ended_at = now(), expires_at = least(expires_at, now())
+		WHERE ended_at IS NULL AND `+column+` = $1`), value)
 	return err
 }
 
@@ -172,13 +179,15 @@ func (s *Sessions) End(ctx context.Context, sessionID string) error {
 	return nil
 }
 
-// EndAll ends all sessions of a user, and every token of theirs that was signed until now.
+// EndAll ends all sessions of a user, and every token of theirs that was signed until now. Devices
+// that they added without a session are forgotten too.
 func (s *Sessions) EndAll(ctx context.Context, userID string) error {
 	err := s.transact(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
 		if err := end(ctx, tx, "user_id", userID); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO realtime.revocations (user_id, not_before) VALUES ($1, now())
+		_, err := tx.ExecContext(ctx, `WITH forgotten AS (DELETE FROM realtime.push_subscriptions WHERE user_id = $1)
+			INSERT INTO realtime.revocations (user_id, not_before) VALUES ($1, now())
 			ON CONFLICT (user_id) DO UPDATE SET not_before = excluded.not_before`, userID)
 		return err
 	})
