@@ -15,7 +15,8 @@ let operators = '';
 const TOKEN = 'a token of operators';
 before(async () => {
   operators = `127.0.0.1:${await freePort()}`;
-  [program, browser] = await Promise.all([startProgram(['--admin-addr', operators, '--admin-token', TOKEN]), launch()]);
+  program = await startProgram(['--admin-addr', operators, '--admin-token', TOKEN]);
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();

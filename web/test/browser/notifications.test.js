@@ -16,7 +16,8 @@ let browser;
 let server;
 before(async () => {
   const files = await reactFiles('19');
-  [browser, server] = await Promise.all([launch(), startFakeServer({ demo: false, notifications: true, files })]);
+  browser = await launch();
+  server = await startFakeServer({ demo: false, notifications: true, files });
 });
 after(async () => {
   await browser.close();

@@ -14,7 +14,8 @@ let browser;
 /** @type {any} */
 let server;
 before(async () => {
-  [browser, server] = await Promise.all([launch(), startFakeServer({ demo: false, notifications: true })]);
+  browser = await launch();
+  server = await startFakeServer({ demo: false, notifications: true });
 });
 after(async () => {
   await browser?.close();

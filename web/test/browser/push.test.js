@@ -16,7 +16,8 @@ let program;
 let browser;
 
 before(async () => {
-  [program, browser] = await Promise.all([startProgram(['--demo-interval', '1h', '--push-hosts', '127.0.0.1:9']), launch()]);
+  program = await startProgram(['--demo-interval', '1h', '--push-hosts', '127.0.0.1:9']);
+  browser = await launch();
 }, { timeout: 2 * TIMEOUT_MS });
 after(async () => {
   await browser?.close();
