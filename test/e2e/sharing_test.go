@@ -122,6 +122,32 @@ func TestReadAndUnreadRace(t *testing.T) {
 	}
 }
 
+// TestReaderIsNoUserAnyMore deletes the user who read and archived: what they did stays, by
+// their id and without a name.
+func TestReaderIsNoUserAnyMore(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSetup(t)
+	gone, _, token := harness.AddUser(t, s.Portal, "Marta")
+	s.Portal.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, s.Owner.ID, gone)
+	s.Portal.Book(t, s.Owner.Hangars[0], s.Guest)
+	var list notifications
+	harness.Eventually(t, "the booking is told", func() bool {
+		list = listed(t, s.Program, s.Owner.ID, token, "")
+		return len(list.Items) == 1
+	})
+	path := "owners/" + s.Owner.ID + "/notifications/" + list.Items[0].ID
+	if response, body := s.Call(t, "PATCH", path, token, map[string]any{"read": true, "archived": true}); response.StatusCode != 200 {
+		t.Fatalf("%s %v", response.Status, body)
+	}
+	s.Portal.Exec(t, `DELETE FROM users WHERE id::text = $1`, gone)
+	one := listed(t, s.Program, s.Owner.ID, s.Token, "?state=archived").Items[0]
+	for what, by := range map[string]*struct{ ID, Name *string }{"read": one.ReadBy, "archived": one.ArchivedBy} {
+		if by == nil || by.ID == nil || *by.ID != gone || by.Name != nil {
+			t.Errorf("%s by %+v", what, by)
+		}
+	}
+}
+
 // TestAccountChangesHands gives an account to another user: the former one's streams end and
 // nothing of it is told them any more, the new one sees the history.
 func TestAccountChangesHands(t *testing.T) {
