@@ -451,8 +451,10 @@ func (o *Deliveries) OfUser(ctx context.Context, userID, before string, limit in
 	return list, nil
 }
 
-// Opened notes that a user came by the link of a delivery of theirs, the first time. ErrNotFound:
-// there is none.
+// Opened notes that a user came by the link of a delivery of theirs, the first time: also before it
+// is noted that it was sent, for which a device does not wait. ErrNotFound: there is none, or
+// nobody has tried to send it.
 func (o *Deliveries) Opened(ctx context.Context, userID, id string) error {
-	return o.change(ctx, `UPDATE realtime.deliveries SET opened_at = coalesce(opened_at, now()) WHERE user_id = $1 AND id = $2::bigint AND done_at IS NOT NULL`, userID, id)
+	return o.change(ctx, `UPDATE realtime.deliveries SET opened_at = coalesce(opened_at, now())
+		WHERE user_id = $1 AND id = $2::bigint AND (done_at IS NOT NULL OR attempts > 0)`, userID, id)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -241,6 +242,50 @@ func TestRenewedWhileSent(t *testing.T) {
 	h.await(t, "true", `SELECT (last_ok_at IS NOT NULL)::text FROM realtime.push_subscriptions WHERE id = $1`, id)
 	if former, present := len(h.service.Seen("/former")), len(h.service.Seen("/present")); former != 1 || present != 1 {
 		t.Errorf("%d messages to the former address, %d to the present one", former, present)
+	}
+}
+
+// due has all that waits be due.
+func (h *house) due(t testing.TB) {
+	t.Helper()
+	h.Exec(t, `UPDATE realtime.deliveries SET not_before = now() - interval '1 second' WHERE done_at IS NULL AND claim IS NULL`)
+}
+
+// TestOpenedBeforeItsEnd has a user click on a message before its push service has answered. The
+// click is noted, the first time.
+func TestOpenedBeforeItsEnd(t *testing.T) {
+	t.Parallel()
+	var h *house
+	var delivery string
+	opened := make(chan string, 2)
+	open := func(ctx context.Context, user string) error { return h.deliveries.Opened(ctx, user, delivery) }
+	at := func() string {
+		return h.ID(t, `SELECT coalesce(opened_at::text, '') FROM realtime.deliveries WHERE id = $1::bigint`, delivery)
+	}
+	h = newHouse(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if err := open(r.Context(), h.owner.UserID); err != nil {
+			t.Errorf("opened while it is sent: %v", err)
+		}
+		opened <- at()
+		w.WriteHeader(map[bool]int{true: http.StatusServiceUnavailable, false: http.StatusCreated}[n == 1])
+	})
+	_, id := h.device(t, h.owner.UserID, "", "/one")
+	delivery = h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "push", id)
+	if err := open(t.Context(), h.owner.UserID); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("opened before anybody sent it: %v", err)
+	}
+	run(t, h.outbox(t))
+	if got := h.outcome(t, delivery); got != "again 503" {
+		t.Fatalf("it is %s", got)
+	}
+	if err := open(t.Context(), h.guest); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("opened by another: %v", err)
+	}
+	first := <-opened
+	h.due(t)
+	h.await(t, "sent", `SELECT coalesce(outcome, '') FROM realtime.deliveries WHERE id = $1::bigint`, delivery)
+	if second, last := <-opened, at(); first == "" || second != first || last != first {
+		t.Errorf("opened at %q, then %q, at last %q", first, second, last)
 	}
 }
 
