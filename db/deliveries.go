@@ -358,23 +358,15 @@ func (o *Deliveries) exec(ctx context.Context, statement string, args ...any) (i
 	return result.RowsAffected()
 }
 
-// Merge ends the deliveries that wait for the same device: their user is told of them by the one
-// that was sent.
-func (o *Deliveries) Merge(ctx context.Context, with OpenedDelivery) (merged int, err error) {
-	n, err := o.exec(ctx, mergeQuery, with.UserID, with.Target, with.ID, OutcomeMerged)
+// Merge ends deliveries, by their numbers, whose user was told of them by another message. Those
+// that have ended meanwhile stay as they are.
+func (o *Deliveries) Merge(ctx context.Context, numbers []int64) (merged int, err error) {
+	n, err := o.exec(ctx, mergeQuery, pq.Array(numbers), OutcomeMerged)
 	return int(n), err
 }
 
-// sameDevice finds deliveries that wait for a device's turn, or would within a minute: also those
-// that a server has claimed, which has to wait for the turn too. Parameters: 1 user, 2 device, 3
-// the delivery that is left out.
-const sameDevice = `FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
-		WHERE d.done_at IS NULL AND d.user_id = $1 AND d.channel = 'push' AND d.target = $2 AND d.id <> $3::bigint
-			AND d.not_before <= now() + interval '1 minute' AND d.expires_at > now()
-			AND n.severity < 2 AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
-
-const mergeQuery = `UPDATE realtime.deliveries SET done_at = now(), outcome = $4, claim = NULL, claimed_until = NULL
-	WHERE done_at IS NULL AND id IN (SELECT d.id ` + sameDevice + ` ORDER BY d.id FOR UPDATE OF d)`
+const mergeQuery = `UPDATE realtime.deliveries SET done_at = now(), outcome = $2, claim = NULL, claimed_until = NULL
+	WHERE done_at IS NULL AND id IN (SELECT id FROM realtime.deliveries WHERE id = ANY ($1::bigint[]) AND done_at IS NULL ORDER BY id FOR UPDATE)`
 
 // Queue is what waits.
 type Queue struct {

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
+
+	"github.com/lib/pq"
 )
 
 // What Digest of DeliverySettings may be.
@@ -94,7 +97,8 @@ type NotificationDetails struct {
 	Amount            Decimal
 	CheckIn, CheckOut time.Time // zero where it is about no stay
 	Unread            int       // notifications of the account
-	Waiting           int       // deliveries for the same device that are due too
+	// Waiting are the numbers of the account's other deliveries that wait for the same device.
+	Waiting []int64
 }
 
 // DigestLine is one notification in a digest.
@@ -116,11 +120,35 @@ type facts struct {
 	CheckOutDate string  `json:"checkOutDate"`
 }
 
-// waitingQuery tells what is unread in an account, as its user's bell has it, and what else waits
-// for a device. Parameters: 1 to 3 those of sameDevice, 4 the account.
-const waitingQuery = `SELECT (SELECT coalesce(sum(k.unread), 0)::bigint FROM realtime.notification_counts k WHERE k.owner_id = $4 AND k.user_id IN ('', $1)
+// mostMerged is how many deliveries one message tells of at most. The others get another one.
+const mostMerged = 1000
+
+// waitingQuery tells what is unread in an account, as its user's bell has it, and which other
+// deliveries of the account wait for the turn of a device, or would within a minute, and would be
+// sent: also those that a server has claimed, which has to wait for the turn too. Parameters:
+// 1 user, 2 device, 3 the delivery that is left out, 4 the account, 5 the kinds that are pushed
+// where the user has said nothing.
+var waitingQuery = `SELECT (SELECT coalesce(sum(k.unread), 0)::bigint FROM realtime.notification_counts k WHERE k.owner_id = $4 AND k.user_id IN ('', $1)
 		AND k.kind NOT IN (SELECT p.kind FROM realtime.preferences p WHERE p.user_id = $1 AND p.owner_id = $4 AND p.channel = 'inApp' AND p.mode = 'off')) AS unread,
-	(SELECT count(*) ` + sameDevice + `) AS waiting`
+	ARRAY(SELECT d.id FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
+		WHERE d.done_at IS NULL AND d.user_id = $1 AND d.channel = 'push' AND d.target = $2 AND d.id <> $3::bigint
+			AND d.not_before <= now() + interval '1 minute' AND d.expires_at > now()
+			AND n.severity < 2 AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL
+			AND n.owner_id = $4 AND (n.user_id = $1 OR n.user_id IS NULL
+				AND n.happened_at >= coalesce((SELECT m.since FROM realtime.members m WHERE m.owner_id = $4 AND m.user_id = $1), '-infinity'))
+			AND coalesce((SELECT f.mode FROM realtime.preferences f WHERE f.user_id = $1 AND f.owner_id = $4 AND f.kind = n.kind AND f.channel = 'push'),
+				CASE WHEN n.kind = ANY ($5::text[]) THEN 'now' END) = 'now'
+		ORDER BY d.id LIMIT ` + strconv.Itoa(mostMerged) + `) AS waiting`
+
+// pushedTo returns the kinds that are pushed to users in a role who have said nothing of them.
+func pushedTo(role Role) (kinds []string) {
+	for _, k := range NotificationKinds {
+		if k.DefaultMode(ChannelPush, role) == ModeNow {
+			kinds = append(kinds, k.Name)
+		}
+	}
+	return kinds
+}
 
 // Details returns what a delivery's notification is about, and its user.
 func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details NotificationDetails, err error) {
@@ -139,8 +167,11 @@ func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details Not
 		}
 		details.Email, details.Name = user.Email, user.Name
 	case ChannelPush:
-		var counts struct{ Unread, Waiting int }
-		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID)
+		var counts struct {
+			Unread  int
+			Waiting pq.Int64Array
+		}
+		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID, pq.Array(pushedTo(d.Role)))
 		if err != nil {
 			return details, fmt.Errorf("count what else waits: %w", err)
 		}

@@ -221,7 +221,7 @@ func TestSendingIsPlannedOnce(t *testing.T) {
 			t.Errorf("round %d: the device's turn is at %v", round, next)
 		}
 		must(t, ends[round%len(ends)](d))
-		_, err = deliveries.Merge(t.Context(), d)
+		_, err = deliveries.Merge(t.Context(), about.Waiting)
 		must(t, err)
 		must(t, deliveries.DeviceAnswered(t.Context(), device.PushEndpoint, db.DeviceTook))
 	}

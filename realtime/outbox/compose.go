@@ -32,8 +32,9 @@ func (o *Outbox) compose(ctx context.Context, d db.OpenedDelivery) (Message, err
 		err = o.composeDigest(ctx, d, w, &m)
 	default:
 		m.Title, m.Body, m.Short = o.say(w, d.Kind, d.Count, d.Settings.Private, details)
-		if details.Waiting > 0 {
-			m.Body = joined(m.Body, fmt.Sprintf(w.More, details.Waiting))
+		if len(details.Waiting) > 0 && !disturbs(d, o.Now()) {
+			m.Others = details.Waiting
+			m.Body = joined(m.Body, fmt.Sprintf(w.More, len(m.Others)))
 		}
 	}
 	if err != nil || d.Channel != db.ChannelMail || d.Locked {

@@ -70,3 +70,9 @@ func Decide(d db.OpenedDelivery, now time.Time) Verdict {
 	}
 	return Verdict{Later: later}
 }
+
+// disturbs reports whether a delivery is sent at the instant now although its user is not to be
+// called: others of theirs wait until they may be.
+func disturbs(d db.OpenedDelivery, now time.Time) bool {
+	return d.Settings.PausedUntil.After(now) || d.Quiet.End(now).After(now)
+}

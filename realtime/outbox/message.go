@@ -30,6 +30,8 @@ type Message struct {
 	Expires time.Time
 	// Unread is how many notifications of the account are unread.
 	Unread int
+	// Others are the numbers of deliveries that it tells of too.
+	Others []int64
 
 	Device  db.PushEndpoint // of push
 	Address string          // of mail

@@ -52,7 +52,7 @@ type Store interface {
 	Retry(ctx context.Context, c db.ClaimedDelivery, at time.Time, code int) error
 	Postpone(ctx context.Context, c db.ClaimedDelivery, at time.Time) error
 	ReserveDevice(ctx context.Context, id string, gap time.Duration) (next time.Time, err error)
-	Merge(ctx context.Context, with db.OpenedDelivery) (merged int, err error)
+	Merge(ctx context.Context, numbers []int64) (merged int, err error)
 	DeviceAnswered(ctx context.Context, device db.PushEndpoint, answer db.DeviceAnswer) error
 	Details(ctx context.Context, d db.OpenedDelivery) (db.NotificationDetails, error)
 	DigestLines(ctx context.Context, d db.OpenedDelivery, limit int) (lines []db.DigestLine, more int, err error)
@@ -186,7 +186,7 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	// What has happened is noted also while the server stops.
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.QueryTimeout)
 	defer cancel()
-	return o.record(noting, d, sender.Host(m), result)
+	return o.record(noting, d, m, result)
 }
 
 // leaveToOthers has a delivery tried again whose channel this server does not have: while settings
@@ -225,17 +225,21 @@ func (o *Outbox) prepare(ctx context.Context, d db.OpenedDelivery, sender Sender
 	return m, v, nil
 }
 
-// record notes how an attempt ended.
-func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, host string, r Result) error {
-	now := o.Now()
+// record notes how an attempt to send a message ended.
+func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, m Message, r Result) error {
+	now, host := o.Now(), o.Senders[d.Channel].Host(m)
 	switch r.Status {
 	case Sent:
 		o.breakers.reset(host)
-		if err := o.finish(ctx, d, db.OutcomeSent, r.Code); err != nil || d.Channel != db.ChannelPush {
+		err := o.finish(ctx, d, db.OutcomeSent, r.Code)
+		if err != nil || d.Channel != db.ChannelPush {
 			return err
 		}
-		merged, err := o.Store.Merge(ctx, d)
-		o.stats.ended(d.Channel, db.OutcomeMerged, merged)
+		if len(m.Others) > 0 {
+			var merged int
+			merged, err = o.Store.Merge(ctx, m.Others)
+			o.stats.ended(d.Channel, db.OutcomeMerged, merged)
+		}
 		return errors.Join(err, o.answered(ctx, d, db.DeviceTook))
 	case Gone:
 		err := o.Store.DeviceAnswered(ctx, d.Device, db.DeviceGone)
