@@ -28,7 +28,7 @@ const (
 	OutcomeOff       Outcome = "off"        // its user does not want it
 	OutcomeNoMember  Outcome = "no_member"  // its user may not see the account any more
 	OutcomeSignedOut Outcome = "signed_out" // its device belongs to no session any more
-	OutcomeNotSetUp  Outcome = "not_set_up" // this installation does not have the channel
+	OutcomeNotSetUp  Outcome = "not_set_up" // no server has the channel, or the key of the device
 	OutcomeNoAddress Outcome = "no_address" // its user has no address
 	OutcomeEmpty     Outcome = "empty"      // a digest without a line
 	OutcomeGone      Outcome = "gone"       // the device's subscription is no more
@@ -178,7 +178,8 @@ type OpenedDelivery struct {
 	Resolved bool `db:"resolved"`
 
 	Settings   DeliverySettings `db:"settings"`
-	Subscribed bool             `db:"subscribed"` // Device is there, and by our present key
+	Subscribed bool             `db:"subscribed"` // Device is there, and takes messages
+	OtherKey   bool             `db:"other_key"`  // Device was added under another key than ours
 	Device     PushEndpoint     `db:"push"`
 	Mode       Mode             `db:"mode"` // "" where the user has said nothing
 
@@ -221,7 +222,7 @@ const openQuery = `SELECT d.id::text AS id, d.claim::text AS claim, d.channel, d
 		n.created_at, n.id::text AS notification_id, n.owner_id, coalesce(n.user_id, '') AS personal, n.kind, n.group_key,
 		n.count, n.severity, n.facts, n.read_at IS NOT NULL OR n.archived_at IS NOT NULL AS is_read, n.resolved_at IS NOT NULL AS resolved,
 		coalesce(n.happened_at < m.since, false) AS early, ` + deliverySettings + `,
-		p.id IS NOT NULL AND p.disabled_at IS NULL AND p.key_id = $3 AS subscribed, ` + pushColumns + `,
+		p.id IS NOT NULL AND p.disabled_at IS NULL AS subscribed, coalesce(p.key_id <> $3, false) AS other_key, ` + pushColumns + `,
 		coalesce((SELECT mode FROM realtime.preferences f WHERE f.user_id = d.user_id AND f.owner_id = n.owner_id AND f.kind = n.kind AND f.channel = d.channel), '') AS mode
 	FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
 		LEFT JOIN realtime.user_settings u ON u.user_id = d.user_id

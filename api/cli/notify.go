@@ -129,8 +129,11 @@ func (c channels) serve(server *api.Server, store *db.Store, log *slog.Logger) {
 	server.Push = &handlers.Push{Users: store, Devices: deliveries, Sender: c.push, Outbox: out, Log: log}
 	server.Sent = &handlers.Sent{Users: store, Deliveries: deliveries, Log: log}
 	server.Unsubscribe = &handlers.Unsubscribe{Tokens: deliveries, Log: log}
-	server.Services = append(server.Services, out,
-		&outbox.Digests{Store: deliveries, Accounts: store, Location: store.Location(), Now: time.Now, Log: log})
+	server.Services = append(server.Services, out)
+	if c.senders[db.ChannelMail] != nil { // a server that cannot send them plans none
+		server.Services = append(server.Services,
+			&outbox.Digests{Store: deliveries, Accounts: store, Location: store.Location(), Now: time.Now, Log: log})
+	}
 }
 
 // vapidFile is where the development key is kept.

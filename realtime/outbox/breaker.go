@@ -12,6 +12,8 @@ const (
 	// twice as long each time, up to stopTime.
 	silentFailures = 5
 	silentTime     = 30 * time.Second
+	// refusalTime is for how long the refusal of one user's device counts as one.
+	refusalTime = 24 * time.Hour
 	// maxHosts bounds the hosts that are known. Push services are few.
 	maxHosts = 1024
 )
@@ -22,9 +24,10 @@ type breaker struct {
 	until  time.Time
 	silent int  // failures in a row without an answer
 	ours   bool // it refuses our key or password
-	// refused is a user with a device for which our key was refused, since the last success. One
-	// alone may have been added with the key of somebody else.
-	refused string
+	// refused is a user with a device for which our key was refused, since the last success, and
+	// refusedAt when that was last. One alone may have been added with the key of somebody else.
+	refused   string
+	refusedAt time.Time
 }
 
 // breakers are those of all hosts. The zero value is ready.
@@ -63,7 +66,7 @@ func (b *breakers) refuse(host, user string, now time.Time) (stopped, tell bool)
 		return true, !is.ours || !is.until.After(now)
 	}
 	tell = is.refused == ""
-	is.refused = user
+	is.refused, is.refusedAt = user, now
 	b.put(host, is)
 	return false, tell
 }
@@ -76,7 +79,8 @@ func (b *breakers) failed(host string, now time.Time, r Result) {
 	is := b.hosts[host]
 	switch {
 	case r.RetryAfter > 0:
-		is = breaker{until: now.Add(r.RetryAfter), refused: is.refused} // nothing of our key
+		// It says nothing of our key.
+		is = breaker{until: now.Add(r.RetryAfter), refused: is.refused, refusedAt: is.refusedAt}
 	case r.Code != 0:
 		return
 	default:
@@ -95,14 +99,18 @@ func (b *breakers) put(host string, is breaker) {
 	b.hosts[host] = is
 }
 
-// refusing returns how many hosts refuse our key or password.
-func (b *breakers) refusing() (n int) {
+// refusing returns how many hosts refuse our key or password: those that are stopped, and all that
+// refused it for whatever device within the last day and have taken nothing since.
+func (b *breakers) refusing(now time.Time) (stopped, all int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, is := range b.hosts {
-		if is.ours {
-			n++
+		switch {
+		case is.ours:
+			stopped, all = stopped+1, all+1
+		case is.refused != "" && now.Sub(is.refusedAt) < refusalTime:
+			all++
 		}
 	}
-	return n
+	return stopped, all
 }

@@ -101,7 +101,11 @@ func TestBreakers(t *testing.T) {
 	if until := b.openUntil("a", now); !until.IsZero() {
 		t.Error("nothing is sent to an unknown host")
 	}
-	if stopped, tell := b.refuse("a", "", now); !stopped || !tell || b.refusing() != 1 || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
+	refusing := func(at time.Time) [2]int {
+		stopped, all := b.refusing(at)
+		return [2]int{stopped, all}
+	}
+	if stopped, tell := b.refuse("a", "", now); !stopped || !tell || refusing(now) != [2]int{1, 1} || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
 		t.Error("a host that refuses our key is not stopped")
 	}
 	if stopped, tell := b.refuse("a", "", now); !stopped || tell {
@@ -110,13 +114,17 @@ func TestBreakers(t *testing.T) {
 	if stopped, tell := b.refuse("a", "1", now.Add(stopTime)); !stopped || !tell {
 		t.Error("a host that goes on refusing is not stopped again")
 	}
-	if b.reset("a"); b.refusing() != 0 || !b.openUntil("a", now).IsZero() {
+	if b.reset("a"); refusing(now) != [2]int{} || !b.openUntil("a", now).IsZero() {
 		t.Error("it does not close")
 	}
 	for n := range 3 {
 		if stopped, tell := b.refuse("d", "1", now); stopped || tell != (n == 0) {
 			t.Errorf("refusal %d of one user's: stopped %t, told %t", n, stopped, tell)
 		}
+	}
+	b.failed("d", now, Result{Status: Again, Code: 503, RetryAfter: time.Minute})
+	if one, after := refusing(now), refusing(now.Add(refusalTime)); one != [2]int{0, 1} || after != [2]int{} {
+		t.Errorf("%v hosts refuse our key for a device, a day later %v", one, after)
 	}
 	b.reset("d")
 	if stopped, _ := b.refuse("d", "2", now); stopped {

@@ -17,7 +17,9 @@ type tally struct {
 	mu       sync.Mutex // guards what follows
 	attempts map[[2]string]int64
 	outcomes map[[2]string]int64
-	queue    db.Queue
+	// left counts what was left to other servers, by channel and by what this one does not have.
+	left  map[[2]string]int64
+	queue db.Queue
 }
 
 func (t *tally) attempt(channel db.Channel, status Status) {
@@ -27,6 +29,21 @@ func (t *tally) attempt(channel db.Channel, status Status) {
 		t.attempts = make(map[[2]string]int64)
 	}
 	t.attempts[[2]string{string(channel), statusNames[status]}]++
+}
+
+// What a server does not have, in metrics.
+const (
+	lacksChannel = "channel"
+	lacksKey     = "key"
+)
+
+func (t *tally) leave(channel db.Channel, lacks string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.left == nil {
+		t.left = make(map[[2]string]int64)
+	}
+	t.left[[2]string{string(channel), lacks}]++
 }
 
 func (t *tally) ended(channel db.Channel, outcome db.Outcome, n int) {
@@ -70,10 +87,12 @@ func (o *Outbox) Collect() []stats.Stat {
 	if !o.stats.queue.Oldest.IsZero() {
 		age = max(0, time.Since(o.stats.queue.Oldest).Seconds())
 	}
+	stopped, refusing := o.breakers.refusing(o.Now())
 	list := []stats.Stat{
 		stats.Gauge("hangarshare_outbox_waiting", "Deliveries that are due and have not been sent, counted up to 10000.", float64(o.stats.queue.Waiting)),
 		stats.Gauge("hangarshare_outbox_oldest_seconds", "For how long the oldest of them has been due.", age),
-		stats.Gauge("hangarshare_outbox_stopped_hosts", "Push services, mail servers and webhooks that refuse our key or password.", float64(o.breakers.refusing())),
+		stats.Gauge("hangarshare_outbox_stopped_hosts", "Push services, mail servers and webhooks that refuse our key or password.", float64(stopped)),
+		stats.Gauge("hangarshare_outbox_refusing_hosts", "Those, and push services that refused our key for a device within a day and have taken nothing since.", float64(refusing)),
 	}
 	for _, channel := range []db.Channel{db.ChannelPush, db.ChannelMail} {
 		seen := make(map[string]bool)
@@ -85,6 +104,12 @@ func (o *Outbox) Collect() []stats.Stat {
 			seen[name] = true
 			list = append(list, stats.Counter("hangarshare_delivery_attempts_total", "Attempts to send, by channel and by how they ended.",
 				o.stats.attempts[[2]string{string(channel), name}]).With("channel", string(channel), "result", name))
+		}
+		for _, lacks := range []string{lacksChannel, lacksKey} {
+			if channel == db.ChannelPush || lacks == lacksChannel {
+				list = append(list, stats.Counter("hangarshare_deliveries_left_total", "How often a delivery was left to other servers, by channel and by what this one does not have.",
+					o.stats.left[[2]string{string(channel), lacks}]).With("channel", string(channel), "lacks", lacks))
+			}
 		}
 		for _, outcome := range db.Outcomes {
 			list = append(list, stats.Counter("hangarshare_deliveries_total", "Deliveries that have ended, by channel and outcome.",

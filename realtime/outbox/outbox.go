@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -35,9 +36,10 @@ const (
 	sendTime = 30 * time.Second
 	// devicePause is the least time between two pushes to a device that are not urgent.
 	devicePause = time.Minute
-	// elsewhereTries is how often a delivery is left to other servers whose channel this one does
-	// not have: for about a quarter of an hour, which a change of settings may take.
-	elsewhereTries = 3
+	// elsewherePause is how long a delivery is left to other servers at first, and elsewhereLongest
+	// at most: in between a quarter of the time for which it has waited.
+	elsewherePause   = 5 * time.Second
+	elsewhereLongest = time.Hour
 	// measurePause is how often the queue is measured, and pruneEvery after how many times what has
 	// ended long ago is removed, which looks at whole tables: after ten minutes.
 	measurePause = 15 * time.Second
@@ -160,8 +162,8 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	now := o.Now()
 	v := Decide(d, now)
 	sender := o.Senders[d.Channel]
-	if v.Sends() && sender == nil {
-		return o.leaveToOthers(ctx, d, now)
+	if sender == nil || d.OtherKey {
+		v = o.elsewhere(d, v, now)
 	}
 	var m Message
 	if v.Sends() {
@@ -173,7 +175,7 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	case v.Outcome != "":
 		return o.finish(ctx, d, v.Outcome, 0)
 	case !v.Sends():
-		if !v.Later.Before(d.ExpiresAt) {
+		if v.Later.After(d.ExpiresAt) {
 			return o.finish(ctx, d, db.OutcomeExpired, 0)
 		}
 		return o.Store.Postpone(ctx, c, v.Later)
@@ -189,14 +191,28 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	return o.record(noting, d, m, result)
 }
 
-// leaveToOthers has a delivery tried again whose channel this server does not have: while settings
-// change from server to server another one may have it. After some tries there is none.
-func (o *Outbox) leaveToOthers(ctx context.Context, d db.OpenedDelivery, now time.Time) error {
-	again := backoff(now, d.ExpiresAt, d.Attempts, 0)
-	if d.Attempts > elsewhereTries || again.IsZero() {
-		return o.finish(ctx, d, db.OutcomeNotSetUp, 0)
+// elsewhere changes the verdict on a delivery that this server cannot send: it does not have the
+// channel, or the device was added under another key. Other servers may, while settings change from
+// one to the next or for as long as they differ, so it is left to them until its end. The attempts
+// of those who can do not count less by that.
+func (o *Outbox) elsewhere(d db.OpenedDelivery, v Verdict, now time.Time) Verdict {
+	if !now.Before(d.ExpiresAt) && d.Attempts <= 1 { // this claim, and no attempt before it
+		return ended(db.OutcomeNotSetUp)
 	}
-	return o.Store.Retry(ctx, d.ClaimedDelivery, again, 0)
+	if !v.Sends() {
+		return v
+	}
+	lacks := lacksKey
+	if o.Senders[d.Channel] == nil {
+		lacks = lacksChannel
+	}
+	o.stats.leave(d.Channel, lacks)
+	pause := min(max(now.Sub(d.CreatedAt)/4, elsewherePause), elsewhereLongest)
+	later := now.Add(pause + rand.N(pause/4+1))
+	if later.After(d.ExpiresAt) {
+		later = d.ExpiresAt
+	}
+	return Verdict{Later: later}
 }
 
 // prepare words a delivery, unless it has to wait: for a host that takes nothing at present, or for

@@ -345,30 +345,6 @@ func TestHostsThatTakeNothing(t *testing.T) {
 	}
 }
 
-// TestChannelOfAnotherServer has a server claim what it has no channel for, as while settings
-// change from server to server: another one sends it. Where none has the channel it ends.
-func TestChannelOfAnotherServer(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, nil)
-	bare := h.outbox(t)
-	delete(bare.Senders, db.ChannelMail)
-	delivery := h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "mail", "")
-	stop := run(t, bare)
-	if got := h.outcome(t, delivery); got != "again 0" {
-		t.Errorf("where there is no mail: %s", got)
-	}
-	stop()
-	h.Exec(t, `UPDATE realtime.deliveries SET not_before = now() - interval '1 second' WHERE id = $1::bigint`, delivery)
-	stop = run(t, h.outbox(t))
-	h.await(t, "sent", `SELECT coalesce(outcome, '') FROM realtime.deliveries WHERE id = $1::bigint`, delivery)
-	stop()
-
-	delivery = h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "mail", "")
-	h.Exec(t, `UPDATE realtime.deliveries SET attempts = 3 WHERE id = $1::bigint`, delivery)
-	run(t, bare)
-	h.await(t, "not_set_up", `SELECT coalesce(outcome, '') FROM realtime.deliveries WHERE id = $1::bigint`, delivery)
-}
-
 // TestDecidedWhenSent changes what decides after a delivery was made.
 func TestDecidedWhenSent(t *testing.T) {
 	t.Parallel()
@@ -412,15 +388,11 @@ func TestDecidedWhenSent(t *testing.T) {
 	h.Exec(t, `UPDATE realtime.notifications SET resolved_at = now() WHERE id = (SELECT notification_id FROM realtime.deliveries WHERE id = $1::bigint)`, late["resolved"])
 	expired := make("overbooked", now, "push", device)
 	h.Exec(t, `UPDATE realtime.deliveries SET expires_at = now() WHERE id = $1::bigint`, expired)
-	otherKey := make("overbooked", now, "push", portals)
-	h.Exec(t, `UPDATE realtime.push_subscriptions SET key_id = 'another' WHERE id = $1`, portals)
 	stop = run(t, h.outbox(t))
 	for what, id := range late {
 		want(what, id, what)
 	}
 	want("expired", expired, "expired")
-	want("by another key", otherKey, "signed_out")
-	h.Exec(t, `UPDATE realtime.push_subscriptions SET key_id = $1`, h.deliveries.KeyID)
 
 	h.Exec(t, `UPDATE realtime.sessions SET ended_at = now()`)
 	want("signed out", make("overbooked", now, "push", device), "signed_out")
