@@ -73,6 +73,7 @@ var only = map[string]string{
 	"github.com/redis/rueidis":                       "realtime/relay/",
 	"github.com/SherClockHolmes/webpush-go":          "realtime/outbox/sender/push.go",
 	"github.com/wneessen/go-mail":                    "realtime/outbox/sender/mail.go",
+	"github.com/wneessen/go-mail/smtp":               "realtime/outbox/sender/smtp.go",
 	"github.com/tmaxmax/go-sse":                      "api/tail/",
 	"github.com/getsentry/sentry-go":                 "api/report/",
 	"github.com/KimMachineGun/automemlimit/memlimit": "api/cli/memory.go",

@@ -2,13 +2,11 @@ package outboxtest
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io"
 	"log"
 	"net"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -49,15 +47,9 @@ const (
 // NewMailServer starts a mail server.
 func NewMailServer(t testing.TB, plain bool) *MailServer {
 	t.Helper()
-	// the certificate of the testing servers of net/http, which is for example.com and 127.0.0.1
-	certified := httptest.NewUnstartedServer(nil)
-	certified.StartTLS()
-	certificate := certified.TLS.Certificates[0]
-	pool := x509.NewCertPool()
-	pool.AddCert(certified.Certificate())
-	certified.Close()
+	certificate, trust := newCertificate()
 	m := &MailServer{
-		Trust:     &tls.Config{RootCAs: pool, ServerName: "example.com"},
+		Trust:     trust,
 		Authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), Plain: plain,
 	}
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &mailSession{server: m, conn: c}, nil }))

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/textproto"
 	"net/url"
-	"strings"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
@@ -28,18 +27,18 @@ func (m *Mail) explain(err error) db.Finding {
 	var said *textproto.Error
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	switch is := err.Error(); {
+	switch {
 	case errors.As(err, &said) && said.Code < 500:
 		found.Level = db.Warning
 		found.Text = fmt.Sprintf("the mail server %s answers %d, %.200q: mails wait until it does not", m.server(), said.Code, said.Msg)
 		found.Cure = "try again later; if it stays so, ask who runs the mail server"
-	case errors.As(err, &said) && strings.Contains(is, "AUTH"):
+	case errors.As(err, &said) && errors.As(err, new(authError)):
 		found.Text = fmt.Sprintf("the mail server %s refuses the user or the password: %d, %.200q", m.server(), said.Code, said.Msg)
 		found.Cure = "put the right ones into SMTP_URL, with / ? # % written as %2F %3F %23 %25; some services want a password that is made for programs"
 	case errors.As(err, &said):
 		found.Text = fmt.Sprintf("the mail server %s answers %d before any mail: %.200q", m.server(), said.Code, said.Msg)
 		found.Cure = "have who runs it let this machine's address in"
-	case strings.Contains(is, "AUTH"):
+	case errors.Is(err, errNoAuth):
 		found.Text = "the mail server " + m.server() + " offers no way to sign in that is known here"
 		found.Cure = "leave user and password out of SMTP_URL if it needs none; else look whether the port is the one for sending (587 or 465)"
 	case errors.As(err, &certificate):
@@ -48,7 +47,7 @@ func (m *Mail) explain(err error) db.Finding {
 	case errors.As(err, &record):
 		found.Text = "the mail server " + m.server() + " does not begin with TLS"
 		found.Cure = "write smtp:// in SMTP_URL, which asks for STARTTLS, or the port for TLS from the start, 465"
-	case strings.Contains(is, "STARTTLS"):
+	case errors.Is(err, errNoSTARTTLS):
 		found.Text = "the mail server " + m.server() + " offers no STARTTLS, so nothing is sent"
 		found.Cure = "have it offer STARTTLS, write smtps:// for a port with TLS from the start, or add ?starttls=no to SMTP_URL for a relay on a network that nobody else hears"
 	case isSilent(err) && !isUnreached(err) && !m.implicit:

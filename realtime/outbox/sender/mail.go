@@ -10,23 +10,19 @@ import (
 	htmltemplate "html/template"
 	"net"
 	"net/mail"
-	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
 	texttemplate "text/template"
-	"time"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 	"github.com/hangarshare/hangarshare-realtime/realtime/words"
 )
-
-// mailTimeout bounds each step of a session with the mail server. Two of them end before the lease
-// of a delivery does.
-const mailTimeout = 10 * time.Second
 
 //go:embed mail.html mail.txt
 var mailFiles embed.FS
@@ -58,13 +54,15 @@ func compose(m outbox.Message) (subject, plain, html string, err error) {
 
 // Mail sends by a mail server of the operator's.
 type Mail struct {
-	host     string
-	port     string
-	implicit bool // TLS from the start
-	signsIn  bool
-	domain   string
-	from     *mail.Address
-	options  []gomail.Option
+	host, port     string
+	implicit       bool // TLS from the start
+	startTLS       bool
+	trust          *tls.Config
+	signsIn        bool
+	user, password string
+	domain         string // that of MAIL_FROM, in ASCII
+	from           *mail.Address
+	dial           func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // NewMail returns a Mail. address is smtp://user:password@host:587, which asks for STARTTLS and
@@ -79,51 +77,61 @@ func NewMail(address, from string, trust *tls.Config) (*Mail, error) {
 	if u.RawQuery != "" && (u.RawQuery != "starttls=no" || u.Scheme != "smtp") {
 		return nil, errors.New("SMTP_URL may end with ?starttls=no, after smtp://, and with no other parameter")
 	}
-	if _, hasPassword := u.User.Password(); u.User != nil && (!hasPassword || u.User.Username() == "") {
+	password, hasPassword := u.User.Password()
+	if u.User != nil && (!hasPassword || u.User.Username() == "") {
 		return nil, errors.New("SMTP_URL must have both a user and a password, or none of them")
 	}
+	wrongFrom := errors.New(`MAIL_FROM must be an address, like "HangarShare <avisos@portal.example>"`)
 	sender, err := mail.ParseAddress(from)
 	if err != nil || strings.ContainsFunc(from, func(r rune) bool { return r < ' ' }) {
-		return nil, errors.New(`MAIL_FROM must be an address, like "HangarShare <avisos@portal.example>"`)
+		return nil, wrongFrom
 	}
-	config := &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}
+	if sender.Address, err = asciiDomain(sender.Address); err != nil {
+		return nil, wrongFrom
+	}
+	m := &Mail{
+		host: u.Hostname(), implicit: u.Scheme == "smtps", signsIn: u.User != nil, user: u.User.Username(), password: password,
+		trust: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12},
+		from:  sender, domain: sender.Address[strings.LastIndexByte(sender.Address, '@')+1:],
+		dial: (&net.Dialer{}).DialContext,
+	}
 	if trust != nil {
-		config = trust.Clone()
+		m.trust = trust.Clone()
 	}
-	m := &Mail{host: u.Hostname(), implicit: u.Scheme == "smtps", signsIn: u.User != nil, from: sender, domain: sender.Address[strings.LastIndexByte(sender.Address, '@')+1:]}
-	m.options = []gomail.Option{gomail.WithTimeout(mailTimeout), gomail.WithTLSConfig(config), gomail.WithHELO(m.domain), gomail.WithoutNoop()}
-	port := "587"
 	switch plain := u.RawQuery != ""; {
 	case u.Scheme == "smtps":
-		port = "465"
-		m.options = append(m.options, gomail.WithSSL())
+		m.port = "465"
 	case u.Scheme != "smtp":
 		return nil, wrong
 	case plain && u.User != nil:
 		return nil, errors.New("SMTP_URL has starttls=no and a password: it would be sent for everybody to read")
 	case plain:
-		port = "25"
-		m.options = append(m.options, gomail.WithTLSPolicy(gomail.NoTLS))
+		m.port = "25"
 	default:
-		m.options = append(m.options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+		m.port, m.startTLS = "587", true
 	}
 	if u.Port() != "" {
-		port = u.Port()
+		m.port = u.Port()
 	}
-	number, err := strconv.Atoi(port)
-	if err != nil || number > 65535 {
+	if number, err := strconv.Atoi(m.port); err != nil || number < 1 || number > 65535 {
 		return nil, wrong
 	}
-	m.port = port
-	m.options = append(m.options, gomail.WithPort(number))
-	if u.User != nil {
-		password, _ := u.User.Password()
-		m.options = append(m.options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(u.User.Username()), gomail.WithPassword(password))
-	}
-	if _, err := gomail.NewClient(m.host, m.options...); err != nil {
-		return nil, fmt.Errorf("SMTP_URL: %w", err)
-	}
 	return m, nil
+}
+
+// asciiDomain returns an address with its domain as the DNS has it (RFC 5890), which every mail
+// server takes.
+func asciiDomain(address string) (string, error) {
+	at := strings.LastIndexByte(address, '@') + 1
+	if isASCII(address[at:]) {
+		return address, nil
+	}
+	domain, err := idna.Lookup.ToASCII(address[at:])
+	return address[:at] + domain, err
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // Host implements outbox.Sender.
@@ -131,47 +139,39 @@ func (*Mail) Host(outbox.Message) string { return "smtp" }
 
 // Send implements outbox.Sender.
 func (m *Mail) Send(ctx context.Context, message outbox.Message) outbox.Result {
-	letter, err := m.letter(message)
+	e, err := m.envelope(message)
 	if err != nil {
 		return outbox.Result{Status: outbox.Refused, Err: err}
 	}
-	client, err := gomail.NewClient(m.host, m.options...)
-	if err != nil {
-		return outbox.Result{Status: outbox.Ours, Err: err}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*mailTimeout)
-	defer cancel()
-	session, err := client.DialToSMTPClientWithContext(ctx)
+	c, err := m.converse(ctx)
 	if err != nil {
 		return dialResult(err)
 	}
-	defer client.CloseWithSMTPClient(session) //nolint:errcheck // the mail is taken, or will be sent again
-	err = client.SendWithSMTPClient(session, letter)
-	if err == nil || letter.IsDelivered() { // what fails after that is for nobody
-		return outbox.Result{Status: outbox.Sent, Code: 250}
+	last, err := c.hand(ctx, e)
+	c.close(err)
+	if err != nil {
+		return letterResult(last, err)
 	}
-	return letterResult(err)
+	return outbox.Result{Status: outbox.Sent, Code: 250}
 }
 
 // Check connects to the mail server as for a mail, signs in, and asks whether MAIL_FROM may send.
 // No mail is sent.
 func (m *Mail) Check(ctx context.Context) db.Finding {
-	client, err := gomail.NewClient(m.host, m.options...)
-	if err != nil {
-		return db.Finding{Area: "mail", Level: db.Obstacle, Text: err.Error(), Cure: "look at SMTP_URL"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*mailTimeout)
-	defer cancel()
-	session, err := client.DialToSMTPClientWithContext(ctx)
+	c, err := m.converse(ctx)
 	if err != nil {
 		return m.explain(err)
 	}
-	defer client.CloseWithSMTPClient(session) //nolint:errcheck // what was asked is answered
-	if err := session.Mail(m.from.Address); err != nil {
+	from := path(m.from.Address)
+	c.client.SkipSMTPUTF8(isASCII(from))
+	err = c.client.Mail(from)
+	state, notEncrypted := c.client.GetTLSConnectionState()
+	c.close(err)
+	if err != nil {
 		return m.explainFrom(err)
 	}
 	how := "without encryption"
-	if state, err := session.GetTLSConnectionState(); err == nil {
+	if notEncrypted == nil {
 		how = "by " + tls.VersionName(state.Version)
 	}
 	return db.Finding{Area: "mail", Level: db.Fine, Text: fmt.Sprintf("the mail server %s takes mails from %s, %s; none was sent", m.server(), m.from.Address, how)}
@@ -180,19 +180,49 @@ func (m *Mail) Check(ctx context.Context) db.Finding {
 // server names the mail server.
 func (m *Mail) server() string { return net.JoinHostPort(m.host, m.port) }
 
-// letter writes a message as a mail.
-func (m *Mail) letter(message outbox.Message) (*gomail.Msg, error) {
+// envelope is a mail as the commands of SMTP carry it.
+type envelope struct {
+	from, to string // in angle brackets
+	utf8     bool   // an address cannot be written in ASCII
+	text     []byte
+}
+
+// path returns an address as the commands of SMTP name it.
+func path(address string) string { return (&mail.Address{Address: address}).String() }
+
+// envelope writes a message as a mail, and addresses it.
+func (m *Mail) envelope(message outbox.Message) (e envelope, err error) {
+	wrong := errors.New("the user's e-mail address is none")
+	to, err := mail.ParseAddress(message.Address)
+	if err != nil || to.Address != message.Address {
+		return e, wrong
+	}
+	if to.Address, err = asciiDomain(to.Address); err != nil {
+		return e, wrong
+	}
+	to.Name = message.Name
+	letter, err := m.letter(message, to)
+	if err != nil {
+		return e, err
+	}
+	var text bytes.Buffer
+	if _, err := letter.WriteTo(&text); err != nil {
+		return e, fmt.Errorf("write a mail: %w", err)
+	}
+	e = envelope{from: path(m.from.Address), to: path(to.Address), text: text.Bytes()}
+	e.utf8 = !isASCII(e.from + e.to)
+	return e, nil
+}
+
+// letter writes a message as a mail to an address.
+func (m *Mail) letter(message outbox.Message, to *mail.Address) (*gomail.Msg, error) {
 	subject, plain, html, err := compose(message)
 	if err != nil {
 		return nil, err
 	}
 	letter := gomail.NewMsg()
 	letter.FromMailAddress(m.from)
-	to, err := mail.ParseAddress(message.Address)
-	if err != nil || to.Address != message.Address {
-		return nil, errors.New("the user's e-mail address is none")
-	}
-	letter.ToMailAddress(&mail.Address{Name: message.Name, Address: to.Address})
+	letter.ToMailAddress(to)
 	letter.Subject(subject)
 	letter.SetDate()
 	// The same on a repeat: programs for mail drop the second.
@@ -207,41 +237,4 @@ func (m *Mail) letter(message outbox.Message) (*gomail.Msg, error) {
 	letter.SetBodyString(gomail.TypeTextPlain, plain)
 	letter.AddAlternativeString(gomail.TypeTextHTML, html)
 	return letter, nil
-}
-
-// dialResult says what it means that the mail server could not be talked to.
-func dialResult(err error) outbox.Result {
-	var said *textproto.Error
-	if errors.As(err, &said) {
-		if said.Code >= 500 {
-			return outbox.Result{Status: outbox.Ours, Code: said.Code, Err: fmt.Errorf("the mail server answers %d before any mail", said.Code)}
-		}
-		return outbox.Result{Status: outbox.Again, Code: said.Code, Err: fmt.Errorf("the mail server answers %d before any mail", said.Code)}
-	}
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) || strings.Contains(err.Error(), "STARTTLS") || strings.Contains(err.Error(), "AUTH") {
-		return outbox.Result{Status: outbox.Ours, Err: err}
-	}
-	return outbox.Result{Status: outbox.Again, Err: err}
-}
-
-// letterResult says what it means that the mail server did not take a mail. What it says in words
-// may name the address, so only its number is told.
-func letterResult(err error) outbox.Result {
-	var failed *gomail.SendError
-	if !errors.As(err, &failed) {
-		return outbox.Result{Status: outbox.Again, Err: errors.New("the connection to the mail server broke")}
-	}
-	code := failed.ErrorCode()
-	r := outbox.Result{Status: outbox.Again, Code: code, Err: fmt.Errorf("the mail server answers %d to the mail", code)}
-	switch {
-	case code == 530 || code == 535 || code == 550 && failed.Reason == gomail.ErrSMTPMailFrom:
-		// we are not let in, or may not send as MAIL_FROM
-		r.Status = outbox.Ours
-	case code >= 500:
-		r.Status = outbox.Refused
-	case code == 0:
-		r.Err = errors.New("the connection to the mail server broke: it may have taken the mail")
-	}
-	return r
 }

@@ -2,12 +2,14 @@ package sender
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
@@ -186,6 +188,19 @@ func TestMailSettings(t *testing.T) {
 		if _, err := NewMail(bad, "avisos@portal.example", nil); err == nil || strings.Contains(err.Error(), "a:b") || !strings.Contains(err.Error(), "SMTP_URL") {
 			t.Errorf("SMTP_URL=%q: %v", bad, err)
 		}
+	}
+	for address, want := range map[string]string{"smtp://mail.example": "mail.example:587", "smtps://mail.example": "mail.example:465", "smtp://[::1]?starttls=no": "[::1]:25", "smtp://[::1]:2525": "[::1]:2525"} {
+		m, err := NewMail(address, "avisos@portal.example", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.dial = func(_ context.Context, _, got string) (net.Conn, error) {
+			if got != want {
+				t.Errorf("SMTP_URL=%s leads to %s, want %s", address, got, want)
+			}
+			return nil, net.ErrClosed
+		}
+		m.Check(t.Context())
 	}
 	for _, bad := range []string{"", "avisos", "a@b, c@d", "a@b\r\nBcc: x@y.example"} {
 		if _, err := NewMail("smtp://mail.example", bad, nil); err == nil {
