@@ -126,6 +126,16 @@ func (o *Occupancy) reconcile(ctx context.Context, query string, now time.Time, 
 	return logged, tx.Commit()
 }
 
+// Baselined reports whether all hangars were ever reconciled.
+func (o *Occupancy) Baselined(ctx context.Context) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
+	defer cancel()
+	if err := o.store.pool.GetContext(ctx, &done, `SELECT baselined_at IS NOT NULL FROM realtime.installation`); err != nil {
+		return false, fmt.Errorf("read whether occupancy was looked at: %w", err)
+	}
+	return done, nil
+}
+
 // Transitions returns when stays begin or end after from and up to until.
 func (o *Occupancy) Transitions(ctx context.Context, from, until time.Time) ([]Transition, error) {
 	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)

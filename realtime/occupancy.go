@@ -30,6 +30,8 @@ const (
 type Hangars interface {
 	Reconcile(ctx context.Context, now time.Time, hangars, reached []string) (logged int, err error)
 	Transitions(ctx context.Context, from, until time.Time) ([]db.Transition, error)
+	// Baselined reports whether all hangars were ever reconciled.
+	Baselined(ctx context.Context) (bool, error)
 }
 
 // Occupancy has hangars reconciled when a row changed something about them and when an
@@ -42,12 +44,14 @@ type Occupancy struct {
 	ring    func() // tells the feed that the log has grown
 	notes   chan struct{}
 
-	mu      sync.Mutex // guards what follows
-	active  bool
-	full    bool // reconcile all hangars and read what is coming
-	changed map[string]struct{}
-	coming  boundaries
-	readTo  time.Time // what is coming was read up to here
+	mu        sync.Mutex // guards what follows
+	active    bool
+	full      bool // reconcile all hangars and read what is coming
+	changed   map[string]struct{}
+	coming    boundaries
+	readTo    time.Time // what is coming was read up to here
+	asked     uint64    // how often it had to be read anew
+	baselined bool      // all hangars were reconciled once, here or elsewhere, or it was tried
 }
 
 // NewOccupancy returns a Occupancy at rest; ring is called after it has logged something.
@@ -60,7 +64,8 @@ func NewOccupancy(hangars Hangars, clock Clock, ring func(), log *slog.Logger) *
 // have passed unseen.
 func (t *Occupancy) Start() {
 	t.mu.Lock()
-	t.active, t.full, t.readTo, t.coming = true, true, time.Time{}, nil
+	t.active, t.full, t.coming = true, true, nil
+	t.readAgain()
 	t.mu.Unlock()
 	signal(t.notes)
 }
@@ -94,9 +99,25 @@ func (t *Occupancy) Changed(hangarID string, moments ...time.Time) {
 // ChangedAll says that anything about any hangar may have changed.
 func (t *Occupancy) ChangedAll() {
 	t.mu.Lock()
-	t.full, t.readTo = true, time.Time{}
+	t.full = true
+	t.readAgain()
 	t.mu.Unlock()
 	signal(t.notes)
+}
+
+// readAgain has what is coming read anew, also where that is being read just now.
+func (t *Occupancy) readAgain() {
+	t.readTo = time.Time{}
+	t.asked++
+}
+
+// Ready reports whether it is told when a hangar turns. What was occupied before the first
+// reconciliation of an installation is told to nobody, so that the server which makes it is ready
+// only then.
+func (t *Occupancy) Ready() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.active || t.baselined
 }
 
 // Run reconciles until ctx ends.
@@ -125,22 +146,42 @@ func (t *Occupancy) Run(ctx context.Context) error {
 
 // step does what is due and returns how long nothing else will be, unless a change is noted.
 func (t *Occupancy) step(ctx context.Context) (wait time.Duration, err error) {
-	now := t.clock.Now()
 	t.mu.Lock()
-	active, full, read := t.active, t.full, !t.readTo.After(now.Add(horizon-readAheadEvery))
+	active, baselined := t.active, t.baselined
 	t.mu.Unlock()
 	if !active {
 		return clockCheck, nil
 	}
+	if !baselined {
+		if done, err := t.hangars.Baselined(ctx); err == nil && done {
+			t.noteBaselined()
+		}
+	}
+	wait, err = t.reconcile(ctx)
+	if !baselined && !db.Unavailable(err) {
+		t.noteBaselined()
+	}
+	return wait, err
+}
+
+func (t *Occupancy) noteBaselined() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.baselined = true
+}
+
+// reconcile reads what is coming, if it is time, and has reconciled what is due.
+func (t *Occupancy) reconcile(ctx context.Context) (wait time.Duration, err error) {
+	now := t.clock.Now()
+	t.mu.Lock()
+	read := !t.readTo.After(now.Add(horizon - readAheadEvery))
+	t.mu.Unlock()
 	if read {
 		if err := t.readAhead(ctx, now); err != nil {
 			return 0, err
 		}
 	}
-	hangars, reached := t.popDue(now)
-	if full {
-		hangars = nil
-	}
+	hangars, reached, full := t.popDue(now)
 	if full || len(hangars) > 0 {
 		logged, err := t.hangars.Reconcile(ctx, now, hangars, reached)
 		if err != nil {
@@ -162,6 +203,9 @@ func (t *Occupancy) step(ctx context.Context) (wait time.Duration, err error) {
 
 func (t *Occupancy) readAhead(ctx context.Context, now time.Time) error {
 	until := now.Add(horizon)
+	t.mu.Lock()
+	asked := t.asked
+	t.mu.Unlock()
 	due, err := t.hangars.Transitions(ctx, now, until)
 	if err != nil {
 		return err
@@ -170,15 +214,18 @@ func (t *Occupancy) readAhead(ctx context.Context, now time.Time) error {
 	defer t.mu.Unlock()
 	t.coming = append(t.coming, due...)
 	heap.Init(&t.coming)
-	t.readTo = until
+	if t.asked == asked {
+		t.readTo = until
+	}
 	return nil
 }
 
-// popDue removes and returns the hangars that changed and those whose hour has come.
-func (t *Occupancy) popDue(now time.Time) (hangars, reached []string) {
+// popDue removes and returns the hangars that changed and those whose hour has come; no hangars
+// where all are due (full).
+func (t *Occupancy) popDue(now time.Time) (hangars, reached []string, full bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.full = false
+	full, t.full = t.full, false
 	due := make(map[string]struct{})
 	for len(t.coming) > 0 && !t.coming[0].At.After(now) {
 		due[heap.Pop(&t.coming).(db.Transition).HangarID] = struct{}{}
@@ -191,7 +238,10 @@ func (t *Occupancy) popDue(now time.Time) (hangars, reached []string) {
 		hangars = append(hangars, id)
 	}
 	clear(t.changed)
-	return hangars, reached
+	if full {
+		hangars = nil
+	}
+	return hangars, reached, full
 }
 
 // giveBack puts back what popDue removed, after an error.

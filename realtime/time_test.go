@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"log/slog"
 	"slices"
@@ -222,7 +223,11 @@ type hangarSpy struct {
 	due        []db.Transition
 	fail       error
 	takes      time.Duration // how long a reconciliation takes
+	read       func()        // called when what is coming was read
+	baselined  bool
 }
+
+func (h *hangarSpy) Baselined(context.Context) (bool, error) { return h.baselined, nil }
 
 type reconciliation struct {
 	at               time.Time
@@ -239,6 +244,9 @@ func (h *hangarSpy) Reconcile(_ context.Context, now time.Time, hangars, reached
 }
 
 func (h *hangarSpy) Transitions(_ context.Context, from, until time.Time) (due []db.Transition, err error) {
+	if h.read != nil {
+		defer h.read()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range h.due {
@@ -340,6 +348,62 @@ func TestOccupancy(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			if got := spy.take(); len(got) != 1 || !slices.Equal(got[0].hangars, []string{"1", "2"}) {
 				t.Errorf("reconciled %v", got)
+			}
+		})
+	})
+
+	t.Run("all hangars are reconciled again when that is asked for while what is coming is read", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			spy := &hangarSpy{}
+			table, _ := start(t, spy)
+			table.Start()
+			spy.take()
+			var at time.Time
+			spy.read = sync.OnceFunc(func() {
+				at = time.Now().Add(time.Hour)
+				spy.mu.Lock()
+				defer spy.mu.Unlock()
+				spy.due = []db.Transition{{HangarID: "1", At: at}}
+				table.ChangedAll()
+			})
+			time.Sleep(readAheadEvery)
+			if got := spy.take(); len(got) == 0 || got[0].hangars != nil {
+				t.Errorf("reconciled %v, want all hangars", got)
+			}
+			time.Sleep(time.Until(at))
+			if got := spy.take(); len(got) != 1 || !slices.Equal(got[0].reached, []string{"1"}) {
+				t.Errorf("an hour that came to the tables meanwhile: reconciled %v", got)
+			}
+		})
+	})
+
+	t.Run("a server is ready once an installation's first look at all hangars was made", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			ready := func(spy *hangarSpy) (atOnce, then bool) {
+				table, _ := start(t, spy)
+				if !table.Ready() {
+					t.Error("a server that does not number is not ready")
+				}
+				table.Start()
+				synctest.Wait()
+				atOnce = table.Ready()
+				time.Sleep(10 * time.Second)
+				return atOnce, table.Ready()
+			}
+			for name, want := range map[string]struct {
+				spy          *hangarSpy
+				atOnce, then bool
+			}{
+				"the first time":        {&hangarSpy{takes: 5 * time.Second}, false, true},
+				"later":                 {&hangarSpy{takes: 5 * time.Second, baselined: true}, true, true},
+				"without a database":    {&hangarSpy{fail: driver.ErrBadConn}, false, false},
+				"where it is a refusal": {&hangarSpy{fail: errors.New("refused")}, true, true},
+			} {
+				if atOnce, then := ready(want.spy); atOnce != want.atOnce || then != want.then {
+					t.Errorf("%s: ready %v, then %v", name, atOnce, then)
+				}
 			}
 		})
 	})

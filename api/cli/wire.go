@@ -20,18 +20,19 @@ import (
 // pipeline is the way of a change from the database to the streams, with what is computed and kept
 // up to date on it.
 type pipeline struct {
-	store    *db.Store
-	listener *db.Listener
-	history  *eventlog.Log
-	exchange *realtime.Exchange
-	bus      *realtime.Bus
-	feed     *realtime.Feed
-	streams  *stream.Server
-	notifier *realtime.Notifier
-	triggers *realtime.Triggers
-	measures *realtime.Measures
-	dbClock  *db.Clock
-	services []api.Service
+	store     *db.Store
+	listener  *db.Listener
+	history   *eventlog.Log
+	exchange  *realtime.Exchange
+	bus       *realtime.Bus
+	feed      *realtime.Feed
+	streams   *stream.Server
+	notifier  *realtime.Notifier
+	triggers  *realtime.Triggers
+	occupancy *realtime.Occupancy
+	measures  *realtime.Measures
+	dbClock   *db.Clock
+	services  []api.Service
 }
 
 // pipeline puts it together, in the direction in which a change goes. What goes against it are the
@@ -59,13 +60,13 @@ func (c *serveCommand) pipeline(ctx context.Context, base *database, store *db.S
 	p.bus.OnPersonalDemand(notifications.Changed)
 	notices := db.NewNotices(store, channels.inUse()...)
 	p.notifier = &realtime.Notifier{Source: p.history, Maker: notices, Location: loc, Clock: clock, Ring: p.listener.Ring, Log: log}
-	occupancy := realtime.NewOccupancy(db.NewOccupancy(store), clock, p.listener.Ring, log)
+	p.occupancy = realtime.NewOccupancy(db.NewOccupancy(store), clock, p.listener.Ring, log)
 	p.streams = &stream.Server{
 		Bus: p.bus, Accounts: store, Authority: tokens, Heartbeat: c.HeartbeatInterval,
 		Stall: stream.DefaultStall, Location: loc, Log: log, Measures: p.measures,
 	}
 	p.feed = &realtime.Feed{
-		Source: p.history, Sequencer: eventlog.NewSequencer(base.alone, p.listener, log, db.Consumers()...), Bus: p.bus, Metrics: metrics, Occupancy: occupancy,
+		Source: p.history, Sequencer: eventlog.NewSequencer(base.alone, p.listener, log, db.Consumers()...), Bus: p.bus, Metrics: metrics, Occupancy: p.occupancy,
 		Location: loc, Wakes: p.listener.Wakes(), Access: p.streams.Recheck, Exchange: p.exchange, Skips: realtime.NewSkips(log), Log: log, Measures: p.measures,
 		Notifier: p.notifier, Notifications: notifications, Disconnect: p.streams.Disconnect,
 	}
@@ -73,12 +74,12 @@ func (c *serveCommand) pipeline(ctx context.Context, base *database, store *db.S
 		_, err := store.Reshape(ctx)
 		if err == nil { // whatever was computed by the former shape
 			metrics.ChangedAll()
-			occupancy.ChangedAll()
+			p.occupancy.ChangedAll()
 		}
 		return err
 	}, Hidden: store.CheckRowSecurity}
 	leading := p.feed.Leading
-	p.services = []api.Service{p.listener, p.exchange, p.feed, metrics, occupancy, p.notifier, notifications,
+	p.services = []api.Service{p.listener, p.exchange, p.feed, metrics, p.occupancy, p.notifier, notifications,
 		&realtime.ProjectionMaintainer{Projection: db.NewProjection(store), Clock: clock, Leading: leading, Log: log},
 		&realtime.TrendMaintainer{Keeper: db.NewTrendKeeper(store), Clock: clock, Leading: leading, Log: log},
 		&realtime.CountsMaintainer{Counts: notices, Leading: leading, Log: log},
@@ -136,9 +137,10 @@ func (c *serveCommand) surface(s *Settings, p *pipeline, base *database, tokens 
 		Stream:        p.streams, Tokens: tokens, Directory: store, Sessions: sessions, Members: &handlers.Members{Directory: store, Register: store, Log: log},
 		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log, Journal: db.NewJournal(base.pool, log),
 		Services: append(p.services, &realtime.Sweeper{Sessions: sessions, Log: log}),
-		Checks:   map[string]func() bool{"database": answers(base.pool), "listener": p.listener.Proven, "feed": p.feed.Ready, "triggers": p.triggers.Ready},
-		Details:  map[string]func() string{"notifications": p.notifier.Detail},
-		Cut:      base.dialer.Close, Supervisor: supervisor(log, p.feed.Rounds, p.streams.Ticks),
+		Checks: map[string]func() bool{"database": answers(base.pool), "listener": p.listener.Proven, "feed": p.feed.Ready, "triggers": p.triggers.Ready,
+			"occupancy": p.occupancy.Ready},
+		Details: map[string]func() string{"notifications": p.notifier.Detail},
+		Cut:     base.dialer.Close, Supervisor: supervisor(log, p.feed.Rounds, p.streams.Ticks),
 		Collectors: []stats.Collector{p.measures, p.bus, store, sessions, p.history, accesses, snapshot.MetricsCache,
 			snapshot.CalendarCache, snapshot.TrendsCache, db.Pools{base.pool, base.alone}, build},
 		Operations: &api.Operations{
