@@ -68,6 +68,15 @@ func Open(t testing.TB, address string) *Portal {
 	return &Portal{address, pool}
 }
 
+// Install is Open for an empty database, which gets the portal's tables and everything of ours.
+func Install(t testing.TB, address string) *Portal {
+	t.Helper()
+	p := Open(t, address)
+	Must(t, demo.CreateSchema(t.Context(), p.Pool))
+	Must(t, db.Migrate(t.Context(), address, slog.New(slog.DiscardHandler)))
+	return p
+}
+
 // Exec runs a statement that must succeed.
 func (p *Portal) Exec(t testing.TB, query string, args ...any) {
 	t.Helper()

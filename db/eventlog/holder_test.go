@@ -215,7 +215,10 @@ func newValve(t *testing.T, databaseURL string) *valve {
 	u, err := url.Parse(databaseURL)
 	must(t, err)
 	q := u.Query()
-	socket := q.Get("host") + "/.s.PGSQL." + q.Get("port")
+	network, target := "tcp", net.JoinHostPort(q.Get("host"), q.Get("port"))
+	if strings.HasPrefix(q.Get("host"), "/") {
+		network, target = "unix", q.Get("host")+"/.s.PGSQL."+q.Get("port")
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	host, port, _ := strings.Cut(listener.Addr().String(), ":")
@@ -230,7 +233,7 @@ func newValve(t *testing.T, databaseURL string) *valve {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("unix", socket)
+			server, err := net.Dial(network, target)
 			if err != nil {
 				client.Close()
 				continue

@@ -1,14 +1,11 @@
 package harness
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
-	"github.com/hangarshare/hangarshare-realtime/db/demo"
 	"github.com/hangarshare/hangarshare-realtime/db/devdb"
 )
 
@@ -29,12 +26,5 @@ func PrivatePortal(t *testing.T, server *devdb.Server) *dbtest.Portal {
 // OpenPortal is PrivatePortal for one of a cluster's databases.
 func OpenPortal(t *testing.T, address string) *dbtest.Portal {
 	t.Helper()
-	portal := dbtest.Open(t, address)
-	if err := demo.CreateSchema(t.Context(), portal.Pool); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Migrate(t.Context(), portal.URL, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
-	}
-	return portal
+	return dbtest.Install(t, address)
 }
