@@ -23,7 +23,8 @@ const tokenSize = 26
 func payloadPrefix(token string) string { return token + " " }
 
 // Notifier sends what a server has to tell the others to their listeners, in transactions of its
-// own. These need not be on disk when they are told: what they say is in the log.
+// own. These write nothing, so that PostgreSQL has them wait for no disk and no standby: what they
+// say is in the log.
 type Notifier struct {
 	pool  *sqlx.DB
 	token string
@@ -37,7 +38,7 @@ func (n *Notifier) Notify(ctx context.Context, message []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	payload := payloadPrefix(n.token) + base64.RawStdEncoding.EncodeToString(message)
-	_, err := n.pool.ExecContext(ctx, `SELECT pg_catalog.set_config('synchronous_commit', 'off', true), pg_catalog.pg_notify('realtime', $1)`, payload)
+	_, err := n.pool.ExecContext(ctx, `SELECT pg_catalog.pg_notify('realtime', $1)`, payload)
 	if err != nil {
 		return fmt.Errorf("notify the other servers: %w", Explain(err))
 	}
