@@ -355,6 +355,9 @@ func TestDigestsAreOnce(t *testing.T) {
 	if count := p.ID(t, `SELECT count(*)::text FROM realtime.deliveries`); n != 1 || count != "1" {
 		t.Fatalf("%d servers planned %s digests", n, count)
 	}
+	if ends := p.ID(t, `SELECT (expires_at - not_before)::text FROM realtime.deliveries`); ends != "12:00:00" {
+		t.Errorf("it is worth sending for %s", ends)
+	}
 	claimed, err := deliveries.Claim(t.Context(), 10)
 	if err != nil || len(claimed) != 1 {
 		t.Fatalf("%+v, %v", claimed, err)

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,31 @@ func TestDecide(t *testing.T) {
 
 func digest(d *db.OpenedDelivery) {
 	d.Channel, d.Target, d.Settings.Digest = db.ChannelMail, db.DigestTarget+"2026-03-12", db.DigestDay
+}
+
+// TestTopics names groups: the same one on a repeat, another for whatever else there is, in what
+// every push service takes.
+func TestTopics(t *testing.T) {
+	t.Parallel()
+	group := db.OpenedDelivery{UserID: "7", OwnerID: "42", GroupKey: "a", NotificationID: "1"}
+	repeat := group
+	repeat.NotificationID, repeat.ID = "2", "3"
+	if topicOf(group) != topicOf(repeat) {
+		t.Error("one group has two topics")
+	}
+	seen := map[string]bool{topicOf(group): true}
+	for n, change := range []func(d *db.OpenedDelivery){
+		func(d *db.OpenedDelivery) { d.UserID = "8" }, func(d *db.OpenedDelivery) { d.OwnerID = "43" }, func(d *db.OpenedDelivery) { d.GroupKey = "b" },
+		func(d *db.OpenedDelivery) { d.GroupKey = "" }, func(d *db.OpenedDelivery) { d.GroupKey, d.NotificationID = "", "2" },
+	} {
+		d := group
+		change(&d)
+		topic := topicOf(d)
+		if seen[topic] || len(topic) > 32 || strings.Trim(topic, "0123456789abcdef") != "" {
+			t.Errorf("change %d: %q, and seen are %v", n, topic, seen)
+		}
+		seen[topic] = true
+	}
 }
 
 func TestBackoff(t *testing.T) {

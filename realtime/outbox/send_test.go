@@ -190,6 +190,7 @@ func TestPushServicesAnswer(t *testing.T) {
 		"/201": {"sent", "1"}, "/404": {"gone", "0"}, "/410": {"gone", "0"}, "/413": {"sent", "1"}, "/400": {"refused", "1"},
 	} {
 		device, id := h.device(t, h.owner.UserID, "", path)
+		h.Exec(t, `UPDATE realtime.push_subscriptions SET failures = 3 WHERE id = $1 AND endpoint LIKE '%/201'`, id)
 		delivery := h.deliver(t, h.notify(t, "booking_created", booking, ""), h.owner.UserID, "push", id)
 		if got := h.outcome(t, delivery); got != want.outcome {
 			t.Errorf("%s: %s", path, got)
@@ -202,6 +203,7 @@ func TestPushServicesAnswer(t *testing.T) {
 			}
 		}
 	}
+	h.await(t, "0", `SELECT failures::text FROM realtime.push_subscriptions WHERE endpoint LIKE '%/201'`)
 	// refused five times in a row, and nothing taken between
 	_, id := h.device(t, h.owner.UserID, "", "/400")
 	for n := 1; n <= 5; n++ {
@@ -354,6 +356,7 @@ func TestDecidedWhenSent(t *testing.T) {
 	session := h.ID(t, `INSERT INTO realtime.sessions (id, user_id, expires_at) VALUES ('s1', $1, now() + interval '1 day') RETURNING id`, member)
 	_, device := h.device(t, member, session, "/vera")
 	_, portals := h.device(t, member, "", "/portal") // added by a token of the portal's
+	_, owners := h.device(t, h.owner.UserID, "", "/owner")
 	make := func(kind, more, channel, target string) string {
 		return h.deliver(t, h.notify(t, kind, "", more), member, channel, target)
 	}
@@ -367,6 +370,7 @@ func TestDecidedWhenSent(t *testing.T) {
 	}
 	want("push", make("overbooked", now, "push", device), "sent")
 	want("mail", make("overbooked", now, "mail", ""), "sent")
+	want("another user's device", make("overbooked", now, "push", owners), "signed_out")
 	want("a kind that is off by default", make("booking_created", now, "mail", ""), "off")
 	h.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'overbooked', 'push', 'off')`, member, h.owner.ID)
 	want("switched off", make("overbooked", now, "push", device), "off")
@@ -404,13 +408,19 @@ func TestDecidedWhenSent(t *testing.T) {
 	h.Exec(t, `UPDATE users SET email = '' WHERE id::text = $1`, member)
 	want("no address", make("new_sign_in", `{"user":"`+member+`"}`, "mail", ""), "no_address")
 	stop()
-	for path, n := range map[string]int{"/vera": 2, "/portal": 1} {
+	for path, n := range map[string]int{"/vera": 2, "/portal": 1, "/owner": 0} {
 		if got := len(h.service.Seen(path)); got != n {
 			t.Errorf("%s was called %d times, want %d", path, got, n)
 		}
 	}
-	if n := len(h.mail.Letters()); n != 2 {
-		t.Errorf("%d letters", n)
+	letters := h.mail.Letters()
+	if len(letters) != 2 {
+		t.Fatalf("%d letters", len(letters))
+	}
+	for n, ends := range []bool{true, false} { // the second tells of a sign-in
+		if strings.Contains(letters[n].Text, "\nList-Unsubscribe: ") != ends {
+			t.Errorf("letter %d can be ended, or not:\n%s", n, letters[n].Text)
+		}
 	}
 }
 
@@ -436,20 +446,28 @@ func TestRemovedBetweenClaimAndSend(t *testing.T) {
 	}
 	// its lease ends, and another server has it: the first can do nothing any more
 	h.Exec(t, `UPDATE realtime.deliveries SET claimed_until = now() - interval '1 second'`)
+	if _, err := h.deliveries.Open(t.Context(), claimed[0]); err != db.ErrNotFound {
+		t.Errorf("opened after its lease: %v", err)
+	}
 	again, err := h.deliveries.Claim(t.Context(), 10)
 	if err != nil || len(again) != 1 || again[0].Claim == claimed[0].Claim || again[0].Attempts != 2 {
 		t.Fatalf("%+v, %v", again, err)
 	}
-	if _, err := h.deliveries.Open(t.Context(), claimed[0]); err != db.ErrNotFound {
-		t.Errorf("the first opens it: %v", err)
-	}
-	if err := h.deliveries.Finish(t.Context(), claimed[0], db.OutcomeSent, 0); err != db.ErrNotFound {
-		t.Errorf("the first ends it: %v", err)
+	for what, err := range map[string]error{
+		"opens": second(h.deliveries.Open(t.Context(), claimed[0])), "ends": h.deliveries.Finish(t.Context(), claimed[0], db.OutcomeSent, 0),
+		"retries": h.deliveries.Retry(t.Context(), claimed[0], time.Now(), 0), "postpones": h.deliveries.Postpone(t.Context(), claimed[0], time.Now()),
+	} {
+		if err != db.ErrNotFound {
+			t.Errorf("the first %s it: %v", what, err)
+		}
 	}
 	if err := h.deliveries.Finish(t.Context(), again[0], db.OutcomeNoMember, 0); err != nil {
 		t.Error(err)
 	}
 }
+
+// second returns an error alone.
+func second(_ db.OpenedDelivery, err error) error { return err }
 
 // TestOneCallForMany tells a device of many notifications by one message a minute.
 func TestOneCallForMany(t *testing.T) {

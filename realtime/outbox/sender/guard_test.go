@@ -95,6 +95,9 @@ func TestNamesThatLeadHome(t *testing.T) {
 	}
 	client := hosts.Client(resolver)
 	defer client.CloseIdleConnections()
+	if client.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy of the environment would look names up elsewhere")
+	}
 	_, port, _ := net.SplitHostPort(inner.Addr().String())
 	for _, address := range []string{"https://fcm.googleapis.com/", "https://fcm.googleapis.com/", "https://fcm.googleapis.com:" + port + "/", "https://127.0.0.1:" + port + "/", "https://[::1]/"} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

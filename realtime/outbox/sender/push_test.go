@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,10 +187,36 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// TestAnswersOfPushServices has a push service answer in fourteen ways.
+// TestLongTexts gives texts that no push service takes: the short one goes in their place, and
+// nothing where that is too long too.
+func TestLongTexts(t *testing.T) {
+	t.Parallel()
+	service := outboxtest.NewService(t, nil)
+	push := testPush(t, service)
+	device := outboxtest.NewDevice(t, service.URL+"/one")
+	long := strings.Repeat("é", MaxText/2)
+	m := outbox.Message{Title: long, Short: "Nova reserva", Topic: "a", Expires: time.Now().Add(time.Hour), Device: endpointOf(device)}
+	if r := push.Send(t.Context(), m); r.Status != outbox.Sent {
+		t.Errorf("%+v", r)
+	}
+	m.Short = long
+	if r := push.Send(t.Context(), m); r.Status != outbox.Refused || r.Code != 0 {
+		t.Errorf("%+v", r)
+	}
+	seen := service.Seen("")
+	if len(seen) != 1 {
+		t.Fatalf("%d requests", len(seen))
+	}
+	if text, err := device.Decrypt(seen[0].Body); err != nil || !strings.Contains(string(text), `"Nova reserva"`) {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// TestAnswersOfPushServices has a push service answer in all ways.
 func TestAnswersOfPushServices(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
+	var written atomic.Int64
 	// what is closed when a request has come that is not answered
 	came := map[string]chan struct{}{"hang": make(chan struct{}), "slow loris": make(chan struct{})}
 	answers := map[string]struct {
@@ -207,11 +234,16 @@ func TestAnswersOfPushServices(t *testing.T) {
 		"413 once":  {tooLargeFirst, outbox.Result{Status: outbox.Sent, Code: 201}},
 		"429":       {status(429, "Retry-After", "120"), outbox.Result{Status: outbox.Again, Code: 429, RetryAfter: 2 * time.Minute}},
 		"503":       {status(503), outbox.Result{Status: outbox.Again, Code: 503}},
+		"500":       {status(500), outbox.Result{Status: outbox.Again, Code: 500}},
+		"408":       {status(408), outbox.Result{Status: outbox.Again, Code: 408}},
+		"406":       {status(406), outbox.Result{Status: outbox.Refused, Code: 406}},
 		"redirect":  {status(301, "Location", "https://127.0.0.1/"), outbox.Result{Status: outbox.Refused, Code: 301}},
 		"hang": {func(_ http.ResponseWriter, r *http.Request, _ int) {
 			close(came["hang"])
 			waitFor(r, release)
 		}, outbox.Result{Status: outbox.Again}},
+		"long head":  {status(201, "X-Long", strings.Repeat("a", 20<<10)), outbox.Result{Status: outbox.Again}},
+		"endless":    {func(w http.ResponseWriter, _ *http.Request, _ int) { endless(w, &written) }, outbox.Result{Status: outbox.Sent, Code: 200}},
 		"half":       {halfAnswer, outbox.Result{Status: outbox.Again}},
 		"slow loris": {func(w http.ResponseWriter, _ *http.Request, _ int) { drip(w, came["slow loris"], release) }, outbox.Result{Status: outbox.Again}},
 	}
@@ -256,6 +288,20 @@ func TestAnswersOfPushServices(t *testing.T) {
 		}
 	})
 	close(release)
+	if n := written.Load(); n > 64<<20 {
+		t.Errorf("%d bytes of an answer are read", n)
+	}
+}
+
+// endless answers until nobody reads it any more.
+func endless(w http.ResponseWriter, written *atomic.Int64) {
+	text := make([]byte, 64<<10)
+	for {
+		n, err := w.Write(text)
+		if written.Add(int64(n)); err != nil {
+			return
+		}
+	}
 }
 
 func status(code int, header ...string) func(http.ResponseWriter, *http.Request, int) {
