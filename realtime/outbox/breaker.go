@@ -23,9 +23,10 @@ const (
 type breaker struct {
 	until  time.Time
 	silent int  // failures in a row without an answer
-	ours   bool // it refuses our key or password
-	// refused is a user with a device for which our key was refused, since the last success, and
-	// refusedAt when that was last. One alone may have been added with the key of somebody else.
+	ours   bool // it refuses our key, password or address
+	// refused is a user for whom we were refused, since the last success, and refusedAt when that
+	// was last. One device alone may have been added with the key of somebody else, one address
+	// alone may want no mail from us.
 	refused   string
 	refusedAt time.Time
 }
@@ -53,10 +54,10 @@ func (b *breakers) reset(host string) {
 	delete(b.hosts, host)
 }
 
-// refuse notes that a host refuses our key or password, for a device of a user; "" is nobody's. It
-// opens the breaker where no device can be to blame: it is nobody's, or another user's was refused
-// too and nothing was taken between. It reports whether the host is stopped, and whether that is
-// to be told: not where it was told before.
+// refuse notes that a host refuses our key, password or address, for a user who may be to blame;
+// "" is for whatever we send. It opens the breaker where no user can be: it is for all, or another
+// user was refused too and nothing was taken between. It reports whether the host is stopped, and
+// whether that is to be told: not where it was told before.
 func (b *breakers) refuse(host, user string, now time.Time) (stopped, tell bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,8 +100,8 @@ func (b *breakers) put(host string, is breaker) {
 	b.hosts[host] = is
 }
 
-// refusing returns how many hosts refuse our key or password: those that are stopped, and all that
-// refused it for whatever device within the last day and have taken nothing since.
+// refusing returns how many hosts refuse our key, password or address: those that are stopped, and
+// all that refused it for whatever user within the last day and have taken nothing since.
 func (b *breakers) refusing(now time.Time) (stopped, all int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -92,7 +92,7 @@ func (o *Outbox) Collect() []stats.Stat {
 		stats.Gauge("hangarshare_outbox_waiting", "Deliveries that are due and have not been sent, counted up to 10000.", float64(o.stats.queue.Waiting)),
 		stats.Gauge("hangarshare_outbox_oldest_seconds", "For how long the oldest of them has been due.", age),
 		stats.Gauge("hangarshare_outbox_stopped_hosts", "Push services, mail servers and webhooks that refuse our key or password.", float64(stopped)),
-		stats.Gauge("hangarshare_outbox_refusing_hosts", "Those, and push services that refused our key for a device within a day and have taken nothing since.", float64(refusing)),
+		stats.Gauge("hangarshare_outbox_refusing_hosts", "Those, and hosts that refused us for one user within a day and have taken nothing since.", float64(refusing)),
 	}
 	for _, channel := range []db.Channel{db.ChannelPush, db.ChannelMail} {
 		seen := make(map[string]bool)

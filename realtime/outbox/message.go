@@ -54,7 +54,8 @@ const (
 	TooLarge
 	// Gone: the device is no more.
 	Gone
-	// Ours: the other side does not take anything from us: a key or a password is wrong.
+	// Ours: the other side does not take anything from us: a key, a password or an address of ours
+	// is wrong.
 	Ours
 	// Refused: the other side does not take this one.
 	Refused
@@ -66,7 +67,10 @@ type Result struct {
 	Status     Status
 	Code       int
 	RetryAfter time.Duration // 0 where the other side did not say
-	Err        error
+	// Doubtful says of Ours that this one device or address may be to blame instead. Nothing is
+	// stopped before another user's is refused too.
+	Doubtful bool
+	Err      error
 }
 
 // Sender carries messages by one channel. It is called by many at once.

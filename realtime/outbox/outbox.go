@@ -292,7 +292,7 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, m Message, r R
 // refused notes that the other side refuses what is ours, and tells the operators once.
 func (o *Outbox) refused(d db.OpenedDelivery, host string, r Result) {
 	user := ""
-	if d.Channel == db.ChannelPush {
+	if r.Doubtful {
 		user = d.UserID
 	}
 	switch stopped, tell := o.breakers.refuse(host, user, o.Now()); {
@@ -300,8 +300,8 @@ func (o *Outbox) refused(d db.OpenedDelivery, host string, r Result) {
 		o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
 			"channel", d.Channel, "host", host, "error", r.Err)
 	case tell:
-		o.Log.Warn("a push service refuses our key for a device; it is stopped if that of another user is refused too; see docs/operating.md",
-			"host", host, "error", r.Err)
+		o.Log.Warn("the other side refuses us for one user; nothing more is sent there if it refuses another one's too; see docs/operating.md",
+			"channel", d.Channel, "host", host, "error", r.Err)
 	}
 }
 

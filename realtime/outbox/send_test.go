@@ -347,6 +347,40 @@ func TestHostsThatTakeNothing(t *testing.T) {
 	}
 }
 
+// TestMailServersThatRefuse has a mail server refuse mails to some users by its policy. One alone
+// is to blame for it; two are not, and nothing more is sent for a while.
+func TestMailServersThatRefuse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	out := h.outbox(t)
+	run(t, out)
+	users := map[string]string{}
+	for _, name := range []string{"denied", "denied2", "never", "olga"} {
+		users[name] = h.AddGuest(t, "Vera", "Lima")
+		h.Exec(t, `UPDATE users SET email = $2 WHERE id::text = $1`, users[name], name+"@portal.example")
+		h.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, h.owner.ID, users[name])
+	}
+	stopped := func() (n float64) {
+		for _, s := range out.Collect() {
+			if s.Name == "hangarshare_outbox_stopped_hosts" {
+				n = s.Value
+			}
+		}
+		return n
+	}
+	for n, c := range []struct {
+		user, want string
+		stopped    float64
+	}{
+		{"never", "refused", 0}, {"denied", "again 554", 0}, {"denied", "again 554", 0}, {"olga", "sent", 0}, {"denied2", "again 554", 0},
+		{"never", "refused", 0}, {"denied", "again 554", 1}, {"olga", "later", 1},
+	} {
+		if got := h.outcome(t, h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), users[c.user], "mail", "")); got != c.want || stopped() != c.stopped {
+			t.Errorf("%d, to %s: %s, want %s; %v are stopped, want %v", n, c.user, got, c.want, stopped(), c.stopped)
+		}
+	}
+}
+
 // TestDecidedWhenSent changes what decides after a delivery was made.
 func TestDecidedWhenSent(t *testing.T) {
 	t.Parallel()

@@ -23,8 +23,9 @@ type Letter struct {
 }
 
 // MailServer is a mail server with STARTTLS, which knows one user and password. Who a mail is for
-// says how it answers: later@ by 451, never@ by 550, drop@ by ending the connection after the mail
-// came whole, the first time. So does who it is from: later@ and never@ may not send.
+// says how it answers: later@ by 451, never@ by 550, denied@ by 554 of its policy, drop@ by ending
+// the connection after the mail came whole, the first time. So does who it is from: later@ and
+// never@ may not send.
 type MailServer struct {
 	Address string
 	Trust   *tls.Config
@@ -116,6 +117,8 @@ func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "greylisted: come back to " + to}
 	case strings.HasPrefix(to, "never"):
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "nobody is " + to}
+	case strings.HasPrefix(to, "denied"):
+		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: to + ": Relay access denied"}
 	}
 	s.to = to
 	return nil

@@ -150,7 +150,7 @@ func (m *Mail) Send(ctx context.Context, message outbox.Message) outbox.Result {
 	last, err := c.hand(ctx, e)
 	c.close(err)
 	if err != nil {
-		return letterResult(last, err)
+		return letterResult(last, err, e.utf8)
 	}
 	return outbox.Result{Status: outbox.Sent, Code: 250}
 }

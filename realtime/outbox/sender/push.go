@@ -261,7 +261,8 @@ func pushResult(response *http.Response) outbox.Result {
 	case code == http.StatusNotFound, code == http.StatusGone:
 		r.Status = outbox.Gone
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		r.Status = outbox.Ours
+		// The device may have been added with somebody else's key.
+		r.Status, r.Doubtful = outbox.Ours, true
 	case code == http.StatusRequestEntityTooLarge:
 		r.Status = outbox.TooLarge
 	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:

@@ -107,6 +107,7 @@ func (w *Webhook) Send(ctx context.Context, m outbox.Message) outbox.Result {
 	defer response.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)) //nolint:errcheck // the status has come
 	r := pushResult(response)
+	r.Doubtful = false // one secret is for all
 	switch {
 	case r.Code >= 300 && r.Code < 400:
 		// NOTIFY_WEBHOOK_URL is not where the portal takes them: every mail would be refused
