@@ -27,6 +27,9 @@ const (
 	stormGiveUp = 10 * time.Second
 	// stormPatience bounds the wait until the last is back.
 	stormPatience = 2 * time.Minute
+	// stormCounted is for how long transactions are counted without a storm, and after it: a
+	// backend of PostgreSQL that does nothing any more tells its counts after ten seconds.
+	stormCounted = 12 * time.Second
 )
 
 // stormOwner is the first owner's number; the others follow. Users and hangars have the same.
@@ -35,17 +38,24 @@ const stormOwner = 100001
 // BenchmarkStorm kills a server by SIGKILL that serves thousands of owners' WebSockets, and
 // measures how soon all are back and what that costs PostgreSQL: one server that starts again, and
 // one of three whose clients go to the others. Clients come back as the product's own does: after a
-// random part of 1, 2, 4 … 30 s, with their last id. Transactions are those beyond what is
-// committed in the same time when nobody comes back.
+// random part of 1, 2, 4 … 30 s, with their last id. Transactions are counted in a storm of its
+// own, where nobody books: those until each client has its numbers and its notifications again,
+// beyond what is committed in the same time when nobody comes back.
 func BenchmarkStorm(b *testing.B) {
 	clients := 5000
 	if testing.Short() {
 		clients = 300
 	}
 	for _, servers := range []int{1, 3} {
-		b.Run(fmt.Sprintf("servers=%d", servers), func(b *testing.B) {
+		b.Run(fmt.Sprintf("servers=%d/back", servers), func(b *testing.B) {
 			for b.Loop() {
 				newStorm(b, clients, servers).run(b)
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+		b.Run(fmt.Sprintf("servers=%d/transactions", servers), func(b *testing.B) {
+			for b.Loop() {
+				newStorm(b, clients, servers).count(b)
 			}
 			b.ReportMetric(0, "ns/op")
 		})
@@ -59,7 +69,6 @@ type storm struct {
 	bases    []string
 	server   *harness.Process // the one that is killed: the last
 	clients  []*stormClient
-	stop     context.CancelFunc
 	done     sync.WaitGroup
 	booked   atomic.Int64
 	answered atomic.Int64 // tries that ended with a stream
@@ -73,8 +82,9 @@ type stormClient struct {
 	at           int // the server that is tried next
 	last         string
 
-	mu     sync.Mutex // guards what follows
-	since  time.Time  // when the present connection was established; zero without one
+	mu     sync.Mutex      // guards what follows
+	since  time.Time       // when the present connection was established; zero without one
+	told   map[string]bool // the types of what it was told since
 	seen   map[string]int
 	unwell []string // what must not be
 }
@@ -126,16 +136,10 @@ func (s *storm) start(b *testing.B, i int) {
 
 // run lets them come, kills, waits until all are back, and reports.
 func (s *storm) run(b *testing.B) {
-	ctx, stop := context.WithCancel(b.Context())
-	s.stop = stop
-	defer s.done.Wait()
-	defer stop()
 	began := time.Now()
+	ctx, leave := s.come(b)
+	defer leave()
 	var first []time.Duration
-	for i, c := range s.clients {
-		s.done.Go(func() { s.follow(ctx, c, time.Duration(i)*time.Millisecond/2) })
-	}
-	s.await(b, time.Time{})
 	for _, c := range s.clients {
 		first = append(first, c.established().Sub(began))
 	}
@@ -143,33 +147,15 @@ func (s *storm) run(b *testing.B) {
 	defer stopWriting()
 	var writers sync.WaitGroup
 	writers.Go(func() { s.book(writing) })
-	calm := s.transactions(b)
-	span := 5 * time.Second
-	<-time.After(span)
-	perSecond := float64(s.transactions(b)-calm) / span.Seconds()
-
+	harness.Eventually(b, "booked for some seconds", func() bool { return s.booked.Load() >= 4*stormRate })
 	s.answered.Store(0)
 	s.gaveUp.Store(0) // of the first coming
 	s.refused.Store(0)
-	before, killed := s.transactions(b), time.Now()
-	lost := 0
-	for _, c := range s.clients {
-		if c.at%len(s.bases) == len(s.bases)-1 {
-			lost++
-		}
-	}
-	s.server.End(syscall.SIGKILL)
-	if len(s.bases) == 1 {
-		s.start(b, 0)
-	}
+	killed, lost := s.kill(b)
 	back := s.await(b, killed)
-	elapsed := time.Since(killed)
-	<-time.After(time.Second) // counts reach the statistics within that
-	after := s.transactions(b)
 	stopWriting()
 	writers.Wait()
 	s.verify(b)
-	steady := perSecond * (elapsed + time.Second).Seconds()
 	slices.Sort(back)
 	slices.Sort(first)
 	at := func(of []time.Duration, share float64) float64 { return of[int(share*float64(len(of)-1))].Seconds() }
@@ -179,10 +165,70 @@ func (s *storm) run(b *testing.B) {
 	b.ReportMetric(at(back, 1), "back-last-s")
 	b.ReportMetric(float64(s.gaveUp.Load()), "given-up")
 	b.ReportMetric(float64(s.refused.Load()), "told-to-come-back")
-	b.ReportMetric((float64(after-before)-steady)/float64(len(back)), "transactions/client")
-	b.ReportMetric(float64(after-before)/float64(len(back)), "with-all-others/client")
-	b.Logf("%d of %d clients lost their server; %d transactions, of them %.0f as without a storm; %d streams; %d bookings", lost, len(s.clients), after-before, steady,
-		s.answered.Load(), s.booked.Load())
+	b.Logf("%d of %d clients lost their server; %d streams; %d bookings", lost, len(s.clients), s.answered.Load(), s.booked.Load())
+}
+
+// count does the same without bookings, and reports what PostgreSQL committed for each who came
+// back.
+func (s *storm) count(b *testing.B) {
+	_, leave := s.come(b)
+	defer leave()
+	s.settle(b)
+	<-time.After(stormCounted)
+	calm, since := s.transactions(b), time.Now()
+	<-time.After(stormCounted)
+	before := s.transactions(b)
+	perSecond := float64(before-calm) / time.Since(since).Seconds()
+	killed, lost := s.kill(b)
+	back := s.await(b, killed)
+	s.settle(b)
+	<-time.After(stormCounted)
+	committed, took := s.transactions(b)-before, time.Since(killed)
+	b.ReportMetric((float64(committed)-perSecond*took.Seconds())/float64(len(back)), "transactions/client")
+	b.Logf("%d of %d clients lost their server; %d transactions in %s, %.1f a second without a storm", lost, len(s.clients), committed, took.Round(time.Millisecond), perSecond)
+}
+
+// come has all clients come. They stay as long as the context that is returned, until leave.
+func (s *storm) come(b *testing.B) (ctx context.Context, leave func()) {
+	b.Helper()
+	ctx, stop := context.WithCancel(b.Context())
+	for i, c := range s.clients {
+		s.done.Go(func() { s.follow(ctx, c, time.Duration(i)*time.Millisecond/2) })
+	}
+	s.await(b, time.Time{})
+	return ctx, func() {
+		stop()
+		s.done.Wait()
+	}
+}
+
+// kill ends a server, and starts it again where it is the only one. It returns how many clients
+// that had.
+func (s *storm) kill(b *testing.B) (at time.Time, lost int) {
+	b.Helper()
+	for _, c := range s.clients {
+		if c.at%len(s.bases) == len(s.bases)-1 {
+			lost++
+		}
+	}
+	at = time.Now()
+	s.server.End(syscall.SIGKILL)
+	if len(s.bases) == 1 {
+		s.start(b, 0)
+	}
+	return at, lost
+}
+
+// settle waits until each client was told its numbers and its notifications.
+func (s *storm) settle(b *testing.B) {
+	b.Helper()
+	harness.Eventually(b, "told its state", func() bool {
+		return !slices.ContainsFunc(s.clients, func(c *stormClient) bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return !c.told["metrics_updated"] || !c.told["notifications_updated"]
+		})
+	})
 }
 
 // transactions returns how many transactions the database has committed.
@@ -354,7 +400,7 @@ func (s *storm) hear(c *stormClient, text []byte) (established bool) {
 		} else if !m.Data.Recovered {
 			c.unwell = append(c.unwell, "what came between was not recovered")
 		}
-		c.since, established = time.Now(), true
+		c.since, c.told, established = time.Now(), map[string]bool{}, true
 	case "server_closing":
 		s.refused.Add(1)
 	case "resync":
@@ -364,6 +410,9 @@ func (s *storm) hear(c *stormClient, text []byte) (established bool) {
 	}
 	if m.ID != "" {
 		c.last = m.ID
+	}
+	if c.told != nil {
+		c.told[m.Type] = true
 	}
 	return established
 }
