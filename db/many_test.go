@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -64,6 +65,74 @@ func TestAccessOfMany(t *testing.T) {
 				})
 			}
 			group.Wait()
+		})
+	}
+}
+
+// TestNewsOfMany asks what is new about several accounts at once: each gets its own counts and
+// changes, the same as alone. A text that is none, or an account that the database refuses, is an
+// error for all.
+func TestNewsOfMany(t *testing.T) {
+	t.Parallel()
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			p := v.migrated(t)
+			store, err := db.NewStore(t.Context(), p.Pool, time.UTC)
+			must(t, err)
+			const limit = 4
+			var questions []db.NewsQuestion
+			for n := range 6 {
+				o := p.AddOwner(t, 1)
+				user := p.ID(t, `SELECT user_id::text FROM hangar_owners WHERE id::text = $1`, o.ID)
+				guest := p.AddGuest(t, "Ana", fmt.Sprint("Reis ", n))
+				p.Exec(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, facts, revision, news, happened_at)
+					SELECT $1, 'booking_created', 'k' || i, 'g' || i, json_build_object('bookingId', $2::text), i, i, now() FROM generate_series(1, $3::int) i`,
+					o.ID, p.Book(t, "'"+o.Hangars[0]+"'", "'"+guest+"'"), n)
+				p.Exec(t, `INSERT INTO realtime.notification_accounts (owner_id, revision, floor) VALUES ($1, $2, 0)`, o.ID, n)
+				p.Exec(t, `INSERT INTO realtime.notification_views (owner_id, user_id, seen_through) VALUES ($1, $2, 2)`, o.ID, user)
+				questions = append(questions, db.NewsQuestion{OwnerID: o.ID, UserIDs: []string{user, guest}})
+			}
+			stranger := p.AddOwner(t, 0)
+			questions[1].After = -1
+			questions = append(questions, db.NewsQuestion{OwnerID: stranger.ID, UserIDs: []string{"0"}, After: -1}, db.NewsQuestion{OwnerID: "0"})
+			together, err := store.NotificationNews(t.Context(), questions, limit)
+			must(t, err)
+			for n, q := range questions {
+				alone, err := store.NotificationNews(t.Context(), questions[n:n+1], limit)
+				must(t, err)
+				if got, want := fmt.Sprintf("%+v", together[q.OwnerID]), fmt.Sprintf("%+v", alone[q.OwnerID]); got != want {
+					t.Errorf("account %d among others:\n%s\nalone:\n%s", n, got, want)
+				}
+			}
+			for n := range 6 {
+				news := together[questions[n].OwnerID]
+				var revisions []int
+				for _, item := range news.Items {
+					revisions = append(revisions, int(item.Revision))
+					if want := fmt.Sprint("Ana Reis ", n); item.GuestName.String != want {
+						t.Errorf("account %d has a booking of %q, want %q", n, item.GuestName.String, want)
+					}
+				}
+				counts := map[string]string{}
+				for _, c := range news.People {
+					counts[c.UserID] = fmt.Sprint(c.Unread, " unread, ", c.Unseen, " unseen")
+				}
+				wantRevisions := [][]int{nil, nil, {2, 1}, {3, 2, 1}, {4, 3, 2, 1}, {5, 4, 3, 2}}[n]
+				users := questions[n].UserIDs
+				wantCounts := map[string]string{users[0]: fmt.Sprint(n, " unread, ", max(0, n-2), " unseen"), users[1]: fmt.Sprint(n, " unread, ", n, " unseen")}
+				if !slices.Equal(revisions, wantRevisions) || news.More != (n > limit) || news.Revision != int64(n) || !maps.Equal(counts, wantCounts) {
+					t.Errorf("account %d: revision %d, changes %v (more: %t), %v; want %v, %v", n, news.Revision, revisions, news.More, counts, wantRevisions, wantCounts)
+				}
+			}
+			spoilt := append(slices.Clone(questions), db.NewsQuestion{OwnerID: "1\xff", UserIDs: []string{"0"}})
+			if _, err := store.NotificationNews(t.Context(), spoilt, limit); !errors.Is(err, db.ErrInvalidText) {
+				t.Errorf("an account whose id is no text: %v", err)
+			}
+			spoilt[len(questions)] = db.NewsQuestion{OwnerID: stranger.ID, UserIDs: []string{"\x00"}}
+			if _, err := store.NotificationNews(t.Context(), spoilt, limit); !errors.Is(err, db.ErrInvalidText) {
+				t.Errorf("a user whose id is no text: %v", err)
+			}
 		})
 	}
 }

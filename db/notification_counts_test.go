@@ -93,12 +93,12 @@ func TestCountsAreKept(t *testing.T) {
 			must(t, err)
 			sums, err := m.store.AccountCounts(t.Context(), user, []string{m.owner.ID})
 			must(t, err)
-			news, err := m.store.NotificationNews(t.Context(), m.owner.ID, []string{user}, 0, 1)
+			all, err := m.store.NotificationNews(t.Context(), []db.NewsQuestion{{OwnerID: m.owner.ID, UserIDs: []string{user}}}, 1)
 			must(t, err)
 			for where, got := range map[string]string{
 				"the list":  fmt.Sprint(page.Unread, " ", page.Unseen),
 				"the sums":  fmt.Sprint(sums[0].Unread, " ", sums[0].Unseen),
-				"a message": fmt.Sprint(news.People[0].Unread, " ", news.People[0].Unseen),
+				"a message": fmt.Sprint(all[m.owner.ID].People[0].Unread, " ", all[m.owner.ID].People[0].Unseen),
 			} {
 				if got != want {
 					t.Errorf("after %s %s counts %s for user %s, want %s", what, where, got, user, want)
@@ -188,9 +188,11 @@ func TestWrongCountsAreMended(t *testing.T) {
 func TestListsReadAPage(t *testing.T) {
 	t.Parallel()
 	m := newMaker(t)
+	asked := fmt.Sprintf(`{"owner_id":"%s","user_ids":["%s"],"after":9990}`, m.owner.ID, m.owner.UserID)
 	for range 20 {
 		o := m.AddOwner(t, 0)
 		m.add(50, o.ID, "", db.KindBookingCreated)
+		asked += fmt.Sprintf(`,{"owner_id":"%s","user_ids":["%s"],"after":49}`, o.ID, o.UserID)
 	}
 	m.add(10_000, m.owner.ID, "", db.KindBookingCreated)
 	m.Exec(t, `ANALYZE realtime.notifications`)
@@ -199,8 +201,11 @@ func TestListsReadAPage(t *testing.T) {
 		for name, query := range m.store.NotificationLists() {
 			tx := dbtest.Begin(t, m.Portal)
 			args := fmt.Sprintf(`'%s', '{%s}', 51, '', '', 0`, m.owner.ID, m.owner.UserID)
-			if name == "news" || name == "changed" {
+			switch name {
+			case "changed":
 				args = fmt.Sprintf(`'%s', '{%s}', 51, 9990`, m.owner.ID, m.owner.UserID)
+			case "news":
+				args = fmt.Sprintf(`'[%s]', 51`, asked)
 			}
 			reads := func() (rows int) {
 				must(t, tx.GetContext(t.Context(), &rows, `SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relid = 'realtime.notifications'::regclass`))

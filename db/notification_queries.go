@@ -1,5 +1,7 @@
 package db
 
+import "strings"
+
 // isUnread is the condition for notifications that are counted.
 const isUnread = `n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL`
 
@@ -63,20 +65,33 @@ const (
 )
 
 // notificationNews is what is told at once to some users of an account: the counts of each, and
-// what changed after a revision, for all who may see it, the newest first. Parameters: 1 the
-// account, 2 the users, 3 how many changes, 4 the revision; with one below 0 there are no changes.
+// what changed after a revision, for all who may see it. One of the rows has the counts.
+// Parameters: 1 the account, 2 the users, 3 how many changes, 4 the revision; with one below 0
+// there are no changes.
 const notificationNews = `
 WITH ` + notificationViewers + `,
 page AS MATERIALIZED (
 	SELECT n.* FROM realtime.notifications n
 	WHERE n.owner_id = $1::text AND $4::bigint >= 0 AND n.revision > $4::bigint ORDER BY n.revision DESC, n.id DESC LIMIT $3
 )
-SELECT a.revision AS account_revision, a.floor, (SELECT pg_catalog.json_agg(pg_catalog.json_build_object('userId', c.user_id, 'unread', c.unread, 'unseen', c.unseen,
+SELECT a.revision AS account_revision, a.floor, CASE WHEN p.id IS NOT DISTINCT FROM (SELECT max(id) FROM page) THEN (
+	SELECT pg_catalog.json_agg(pg_catalog.json_build_object('userId', c.user_id, 'unread', c.unread, 'unseen', c.unseen,
 		'clearedUntil', (date_part('epoch', c.cleared_until) * 1000)::bigint, 'hidden', pg_catalog.array_to_json(w.hidden)))
-	FROM counts c JOIN viewers w ON w.user_id = c.user_id) AS people, coalesce(p.id, 0) AS some, shown.*
+	FROM counts c JOIN viewers w ON w.user_id = c.user_id) END AS people, coalesce(p.id, 0) AS some, shown.*
 FROM account a LEFT JOIN page p ON true
-LEFT JOIN LATERAL (SELECT ` + notificationColumns + ` WHERE p.id IS NOT NULL) shown ON true
-ORDER BY p.revision DESC, p.id DESC`
+LEFT JOIN LATERAL (SELECT ` + notificationColumns + ` WHERE p.id IS NOT NULL) shown ON true`
+
+// newsOfMany asks notificationNews about accounts, the newest changes of each first. Parameters: 1
+// the questions, a JSON array of NewsQuestion, 2 how many changes of each.
+const newsOfMany = `
+SELECT asked.owner_id, answer.* FROM pg_catalog.json_to_recordset($1::json) AS asked(owner_id text, user_ids text[], after bigint)
+CROSS JOIN LATERAL ({query}) AS answer ORDER BY asked.owner_id COLLATE "C", answer.revision DESC, answer.id DESC`
+
+// newsQuery is newsOfMany with notificationNews.
+func newsQuery() string {
+	return Fill(newsOfMany, "{query}", strings.NewReplacer("$1::text", "asked.owner_id", "$2::text[]", "asked.user_ids",
+		"$4::bigint", "asked.after", "LIMIT $3", "LIMIT $2::bigint").Replace(notificationNews))
+}
 
 // deliveriesQuery makes the deliveries of new notifications: one for each user who may see one, and
 // each of their targets on a channel that is in use, where they want to be told at once.
@@ -229,7 +244,7 @@ func newNotificationQueries(s shape, fill func(string) string) notificationQueri
 	q := notificationQueries{
 		listed: list("all"), unread: list("unread"), archived: list("archived"),
 		changed: page(changedNotifications, "p.revision, p.id"), one: page(oneNotification, "p.id DESC"),
-		news: text(notificationNews), deliveries: text(deliveriesQuery),
+		news: text(newsQuery()), deliveries: text(deliveriesQuery),
 		rules: text(`SELECT r.kind, r.params, r.enabled, r.changed_by, r.changed_at,
 			(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:r.changed_by}) AS by_name
 			FROM realtime.rules r WHERE r.owner_id = $1 AND r.changed_at IS NOT NULL`),

@@ -184,37 +184,69 @@ type NotificationNews struct {
 	More            bool
 }
 
-// NotificationNews returns the counts of some users of an account, and what changed after a
-// revision, at most limit, the newest first; no changes where after is below 0.
-func (s *Store) NotificationNews(ctx context.Context, ownerID string, userIDs []string, after int64, limit int) (news NotificationNews, err error) {
+// NewsQuestion asks what is new about an account's notifications: the counts of some of its users,
+// and what changed after a revision; no changes where After is below 0.
+type NewsQuestion struct {
+	OwnerID string   `json:"owner_id"`
+	UserIDs []string `json:"user_ids"`
+	After   int64    `json:"after"`
+}
+
+// NotificationNews returns what is new by account, in one statement for all, of each at most limit
+// changes, the newest first. An account that cannot be asked about is an error for all.
+func (s *Store) NotificationNews(ctx context.Context, questions []NewsQuestion, limit int) (map[string]NotificationNews, error) {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
+	about, err := newsQuestions(questions)
+	if err != nil {
+		return nil, err
+	}
 	var rows []struct {
+		OwnerID         string `db:"owner_id"`
 		AccountRevision int64  `db:"account_revision"`
 		Floor           int64  `db:"floor"`
 		People          []byte `db:"people"`
 		Some            int64  `db:"some"`
 		nullNotification
 	}
-	err = s.list(ctx, &rows, func(q *queries) string { return q.notifications.news }, ownerID, pq.Array(userIDs), limit+1, after)
-	if err != nil {
-		return news, fmt.Errorf("read what is new for owner %s: %w", ownerID, err)
+	if err := s.list(ctx, &rows, func(q *queries) string { return q.notifications.news }, about, limit+1); err != nil {
+		return nil, fmt.Errorf("read what is new for %d owners: %w", len(questions), err)
 	}
+	found := make(map[string]NotificationNews, len(questions))
 	for _, r := range rows {
+		news := found[r.OwnerID]
+		if len(r.People) > 0 {
+			if err := json.Unmarshal(r.People, &news.People); err != nil {
+				return nil, fmt.Errorf("read the counts of owner %s: %w", r.OwnerID, err)
+			}
+		}
 		news.Revision, news.Floor = r.AccountRevision, r.Floor
-		if r.Some != 0 {
+		switch {
+		case r.Some == 0:
+		case len(news.Items) == limit:
+			news.More = true
+		default:
 			news.Items = append(news.Items, r.notification())
 		}
+		found[r.OwnerID] = news
 	}
-	if news.More = len(news.Items) > limit; news.More {
-		news.Items = news.Items[:limit]
-	}
-	if len(rows) > 0 && len(rows[0].People) > 0 {
-		if err := json.Unmarshal(rows[0].People, &news.People); err != nil {
-			return news, fmt.Errorf("read the counts of owner %s: %w", ownerID, err)
+	return found, nil
+}
+
+// newsQuestions is questions as the query has them. JSON would make other text of what is none.
+func newsQuestions(questions []NewsQuestion) (string, error) {
+	for _, q := range questions {
+		for _, id := range append([]string{q.OwnerID}, q.UserIDs...) {
+			if err := checkText([]any{id}); err != nil {
+				return "", fmt.Errorf("ask what is new for owner %q: %w", q.OwnerID, err)
+			}
 		}
 	}
-	return news, nil
+	text, err := json.Marshal(questions)
+	if err != nil {
+		return "", fmt.Errorf("ask what is new for %d owners: %w", len(questions), err)
+	}
+	return string(text), nil
 }
 
 // NotificationNote is what servers tell each other of notifications, in a row of the log: whose

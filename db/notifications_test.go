@@ -43,8 +43,9 @@ func TestNotices(t *testing.T) {
 	if made.New != 1 || made.Counted != 0 {
 		t.Errorf("two in one hangar: %+v", made)
 	}
-	news, err := store.NotificationNews(t.Context(), o.ID, []string{o.UserID, guest}, 0, 50)
+	all, err := store.NotificationNews(t.Context(), []db.NewsQuestion{{OwnerID: o.ID, UserIDs: []string{o.UserID, guest}}}, 50)
 	must(t, err)
+	news := all[o.ID]
 	if len(news.Items) != 1 || news.Items[0].Count != 2 || news.Items[0].GuestName.String != "Caio Brandão" || len(news.People) != 2 || news.People[0].Unread != 1 {
 		t.Errorf("news: %+v", news)
 	}

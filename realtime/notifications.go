@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -22,28 +23,34 @@ const (
 	notificationsPace = 100 * time.Millisecond
 	// notificationsRetry is the pause after a question that was not answered.
 	notificationsRetry = time.Second
-	// notificationsParallel is about how many accounts questions are under way at once.
+	// notificationsParallel is how many questions are under way at once, notificationsAtOnce about
+	// how many accounts one is at most.
 	notificationsParallel = 3
+	notificationsAtOnce   = 100
+	// notificationsGather is the least time between the beginnings of two questions: clients of a
+	// server that is gone come back at one a millisecond.
+	notificationsGather = 10 * time.Millisecond
 	// NotificationItems is how many changes a message tells at most.
 	NotificationItems = 50
 )
 
-// NotificationsSource tells what is new about an account's notifications, for some of its users.
+// NotificationsSource tells what is new about the notifications of accounts.
 type NotificationsSource interface {
-	// NotificationNews returns the counts of users, and the changes after a revision, at most
-	// limit; none where after is below 0.
-	NotificationNews(ctx context.Context, ownerID string, userIDs []string, after int64, limit int) (db.NotificationNews, error)
+	// NotificationNews answers about each account of some questions, or about none: the counts of
+	// users, and at most limit changes.
+	NotificationNews(ctx context.Context, questions []db.NewsQuestion, limit int) (map[string]db.NotificationNews, error)
 }
 
 // Notifications tells the users of accounts that are watched of their notifications: when those
 // change, and who begins to watch. It is state: only the newest counts. What is new of an account
-// is asked once for all of its users, however many sessions they have.
+// is asked once for all of its users, however many sessions they have, and of many accounts at once
+// when many wait.
 type Notifications struct {
 	source NotificationsSource
 	bus    *Bus
 	loc    *time.Location
 	log    *slog.Logger
-	slots  chan struct{}
+	loader db.Loader[string, accountNews]
 
 	asked atomic.Int64
 
@@ -64,10 +71,20 @@ type ownerNews struct {
 // toldCount is what a user was told last.
 type toldCount struct{ revision, unread, unseen, cleared int64 }
 
+// accountNews is the answer about an account. An error of its own concerns no other.
+type accountNews struct {
+	db.NotificationNews
+	users map[string]bool      // who read then, each with whether there is a message to them
+	since int64                // the revision after which changes were asked for
+	read  *db.NotificationRead // what was marked read at once up to the question
+	err   error
+}
+
 // NewNotifications returns a Notifications that asks while Run runs.
 func NewNotifications(source NotificationsSource, bus *Bus, loc *time.Location, log *slog.Logger) *Notifications {
-	return &Notifications{source: source, bus: bus, loc: loc, log: log, slots: make(chan struct{}, notificationsParallel),
-		wake: make(chan struct{}, 1), owners: make(map[string]*ownerNews)}
+	n := &Notifications{source: source, bus: bus, loc: loc, log: log, wake: make(chan struct{}, 1), owners: make(map[string]*ownerNews)}
+	n.loader.Ask, n.loader.Most, n.loader.Parallel, n.loader.Gather = n.ask, notificationsAtOnce, notificationsParallel, notificationsGather
+	return n
 }
 
 // Collect implements stats.Collector.
@@ -177,38 +194,20 @@ func (n *Notifications) refresh(ctx context.Context, ownerID string) {
 
 // tell asks what is new of an owner, and tells those users for whom anything is.
 func (n *Notifications) tell(ctx context.Context, ownerID string) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case n.slots <- struct{}{}:
-	}
-	defer func() { <-n.slots }()
-	users := n.bus.Users(ownerID)
-	if len(users) == 0 {
-		return nil
-	}
-	n.mu.Lock()
-	o := n.owners[ownerID]
-	o.again = false // what changed up to here will be seen by the query
-	since, read := o.revision, o.read
-	o.read = nil
-	n.mu.Unlock()
-	n.asked.Add(1)
-	news, err := n.source.NotificationNews(ctx, ownerID, slices.Sorted(maps.Keys(users)), since, NotificationItems)
-	if err != nil {
-		n.mu.Lock()
-		if o.read == nil {
-			o.read = read
-		}
-		n.mu.Unlock()
+	news, err := n.loader.Load(ctx, ownerID)
+	if err = cmp.Or(err, news.err); err != nil || len(news.users) == 0 {
 		return err
 	}
+	since, read := news.since, news.read
 	if since < news.Floor || since > news.Revision { // nobody can go on from there
 		since, news.Items, news.More, read = news.Revision, nil, false, nil
 	}
-	messages, err := n.messages(ownerID, since, news, read, func(c db.NotificationCounts) bool {
+	n.mu.Lock()
+	o := n.owners[ownerID]
+	n.mu.Unlock()
+	messages, err := n.messages(ownerID, since, news.NotificationNews, read, func(c db.NotificationCounts) bool {
 		now := toldCount{news.Revision, c.Unread, c.Unseen, clearedOf(c)}
-		known := users[c.UserID] && o.told[c.UserID] == now
+		known := news.users[c.UserID] && o.told[c.UserID] == now
 		o.told[c.UserID] = now
 		return !known
 	})
@@ -216,7 +215,7 @@ func (n *Notifications) tell(ctx context.Context, ownerID string) error {
 		return err
 	}
 	for id := range o.told {
-		if _, there := users[id]; !there {
+		if _, there := news.users[id]; !there {
 			delete(o.told, id)
 		}
 	}
@@ -225,6 +224,56 @@ func (n *Notifications) tell(ctx context.Context, ownerID string) error {
 	n.mu.Unlock()
 	n.bus.PublishPersonal(ownerID, messages)
 	return nil
+}
+
+// ask asks about owners that wait at the moment, for those who read at the moment.
+func (n *Notifications) ask(ctx context.Context, ownerIDs []string) (map[string]accountNews, error) {
+	answers := make(map[string]accountNews, len(ownerIDs))
+	var questions []db.NewsQuestion
+	for _, id := range ownerIDs {
+		n.mu.Lock()
+		o := n.owners[id]
+		if o == nil { // Run ends
+			n.mu.Unlock()
+			continue
+		}
+		o.again = false // what changed up to here, and who came, will be seen by the query
+		answer := accountNews{since: o.revision, read: o.read}
+		o.read = nil
+		n.mu.Unlock()
+		if answer.users = n.bus.Users(id); len(answer.users) == 0 {
+			n.untold(id, answer.read)
+			continue
+		}
+		answers[id] = answer
+		questions = append(questions, db.NewsQuestion{OwnerID: id, UserIDs: slices.Sorted(maps.Keys(answer.users)), After: answer.since})
+	}
+	if len(questions) == 0 {
+		return nil, nil
+	}
+	n.asked.Add(int64(len(questions)))
+	found, err := n.source.NotificationNews(ctx, questions, NotificationItems)
+	for _, q := range questions {
+		about, err := found, err
+		if err != nil && !db.Unavailable(err) && len(questions) > 1 { // about one of them
+			about, err = n.source.NotificationNews(ctx, []db.NewsQuestion{q}, NotificationItems)
+		}
+		answer := answers[q.OwnerID]
+		if answer.NotificationNews, answer.err = about[q.OwnerID], err; err != nil {
+			n.untold(q.OwnerID, answer.read)
+		}
+		answers[q.OwnerID] = answer
+	}
+	return answers, nil
+}
+
+// untold keeps for the next answer what was to be told with one that did not come.
+func (n *Notifications) untold(ownerID string, read *db.NotificationRead) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if o := n.owners[ownerID]; o != nil && o.read == nil {
+		o.read = read
+	}
 }
 
 func clearedOf(c db.NotificationCounts) int64 {

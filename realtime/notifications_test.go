@@ -1,0 +1,229 @@
+package realtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
+)
+
+// newsDesk is a NotificationsSource. An account's user has as many unread notifications as the
+// account's id says. Each answer is of a revision of its own.
+type newsDesk struct {
+	mu       sync.Mutex // guards what follows
+	revision int64
+	asked    [][]db.NewsQuestion
+	refused  string // no question may be about this account
+	away     bool
+}
+
+func (d *newsDesk) NotificationNews(_ context.Context, questions []db.NewsQuestion, _ int) (map[string]db.NotificationNews, error) {
+	d.mu.Lock()
+	d.asked = append(d.asked, slices.Clone(questions))
+	d.revision++
+	revision := d.revision
+	d.mu.Unlock()
+	time.Sleep(5 * time.Millisecond)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.away {
+		return nil, db.ErrUnavailable
+	}
+	found := make(map[string]db.NotificationNews)
+	for _, q := range questions {
+		if q.OwnerID == d.refused {
+			return nil, errors.New("refused")
+		}
+		news := db.NotificationNews{Revision: revision}
+		unread, _ := strconv.ParseInt(q.OwnerID, 10, 64)
+		for _, user := range q.UserIDs {
+			news.People = append(news.People, db.NotificationCounts{UserID: user, Unread: unread})
+		}
+		found[q.OwnerID] = news
+	}
+	return found, nil
+}
+
+// answer sets how the next questions are answered, and returns those that were asked since the last
+// time, and about how many accounts in all.
+func (d *newsDesk) answer(away bool, refused string) (asked [][]db.NewsQuestion, accounts int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	asked, d.asked, d.away, d.refused = d.asked, nil, away, refused
+	for _, questions := range asked {
+		accounts += len(questions)
+	}
+	return asked, accounts
+}
+
+// newsroom is Notifications that run over a desk.
+type newsroom struct {
+	*rig
+	desk *newsDesk
+	*Notifications
+}
+
+func newNewsroom(t *testing.T) newsroom {
+	n := newsroom{rig: newRig(), desk: &newsDesk{}}
+	n.Notifications = NewNotifications(n.desk, n.Bus, time.UTC, quiet)
+	n.OnPersonalDemand(n.Changed)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); n.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return n
+}
+
+// read subscribes as a user.
+func (n newsroom) read(t *testing.T, ownerID, userID string) *Subscription {
+	t.Helper()
+	s := &Subscription{}
+	if _, err := n.SubscribeAs(t.Context(), s, call(func() {}), ownerID, userID, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// told returns what a reader is told of notifications, and not before; nil where that is nothing.
+func told(t *testing.T, s *Subscription) *NotificationsState {
+	t.Helper()
+	events, err := s.Next(nil, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Type == NotificationsUpdated {
+			var state NotificationsState
+			if err := json.Unmarshal(e.data, &state); err != nil {
+				t.Fatal(err)
+			}
+			return &state
+		}
+	}
+	return nil
+}
+
+// TestNotificationsAskTogether has accounts' users come as after the end of their server: many
+// accounts are one question, and each user is told of their own account.
+func TestNotificationsAskTogether(t *testing.T) {
+	t.Parallel()
+	const accounts = 300
+	for name, apart := range map[string]time.Duration{"all at once": 0, "one a millisecond": time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := newNewsroom(t)
+				var readers []*Subscription
+				for id := range accounts {
+					readers = append(readers, n.read(t, strconv.Itoa(id), "user"))
+					time.Sleep(apart)
+				}
+				time.Sleep(time.Second)
+				asked, about := n.desk.answer(false, "")
+				// One begins in each pause, and a full one for each hundred who wait.
+				if most := 3 + accounts/notificationsAtOnce + int(accounts*apart/notificationsGather); len(asked) > most {
+					t.Errorf("%d questions, want %d at most", len(asked), most)
+				}
+				if about != accounts || n.asked.Load() != accounts {
+					t.Errorf("asked about %d accounts, %d by the count, want %d", about, n.asked.Load(), accounts)
+				}
+				for id, reader := range readers {
+					if state := told(t, reader); state == nil || state.Unread != int64(id) {
+						t.Errorf("the user of account %d is told %+v", id, state)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestNotificationsRefused asks about accounts of which one cannot be asked about, and while the
+// database is away. Nobody waits for the one, nothing is lost, and what is away is not asked about
+// each account alone.
+func TestNotificationsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const accounts = 50
+		const wrong = 7
+		n := newNewsroom(t)
+		var readers []*Subscription
+		var ids []string
+		for id := range accounts {
+			ids = append(ids, strconv.Itoa(id))
+			readers = append(readers, n.read(t, ids[id], "user"))
+		}
+		// expect looks who is told that somebody read everything up to a notification.
+		expect := func(what string, through int64, whom func(id int) bool) {
+			t.Helper()
+			for id, reader := range readers {
+				state := told(t, reader)
+				switch {
+				case state == nil:
+					if whom(id) {
+						t.Errorf("%s: account %d is told nothing", what, id)
+					}
+				case !whom(id) || state.Unread != int64(id) || (state.ReadThrough == nil) != (through == 0) || through != 0 && state.ReadThrough.ID != idText(through):
+					t.Errorf("%s: account %d is told %+v, through %+v", what, id, state, state.ReadThrough)
+				}
+			}
+		}
+		everybody := func(int) bool { return true }
+		time.Sleep(time.Second)
+		expect("at first", 0, everybody)
+
+		n.desk.answer(false, ids[wrong])
+		n.Noted(db.NotificationNote{Owners: ids, Read: &db.NotificationRead{ID: 5, By: "user"}})
+		time.Sleep(notificationsRetry / 2)
+		expect("one is refused", 5, func(id int) bool { return id != wrong })
+		n.desk.answer(false, "")
+		time.Sleep(notificationsRetry)
+		expect("it is refused no more", 5, func(id int) bool { return id == wrong })
+
+		n.desk.answer(true, "")
+		n.Noted(db.NotificationNote{Owners: ids, Read: &db.NotificationRead{ID: 6, By: "user"}})
+		time.Sleep(notificationsRetry / 2)
+		if asked, about := n.desk.answer(true, ""); len(asked) > 3 || about != accounts {
+			t.Errorf("a database that is away is asked %d times about %d accounts", len(asked), about)
+		}
+		expect("away", 0, func(int) bool { return false })
+		n.desk.answer(false, "")
+		time.Sleep(2 * notificationsRetry)
+		expect("back", 6, everybody)
+	})
+}
+
+// TestNotificationsLateReader has another user of an account come while a question about it is
+// under way: they are in the next one.
+func TestNotificationsLateReader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNewsroom(t)
+		first := n.read(t, "3", "first")
+		synctest.Wait() // the question waits for its answer
+		late := n.read(t, "3", "late")
+		time.Sleep(time.Second)
+		for who, reader := range map[string]*Subscription{"first": first, "late": late} {
+			if state := told(t, reader); state == nil || state.Unread != 3 {
+				t.Errorf("%s is told %+v", who, state)
+			}
+		}
+		var users []string
+		asked, _ := n.desk.answer(false, "")
+		for _, questions := range asked {
+			for _, q := range questions {
+				users = append(users, q.UserIDs...)
+			}
+		}
+		if want := []string{"first", "first", "late"}; !slices.Equal(users, want) {
+			t.Errorf("asked for %v, want %v", users, want)
+		}
+	})
+}
