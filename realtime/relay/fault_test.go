@@ -428,6 +428,7 @@ func TestManyReconnects(t *testing.T) {
 	between := redistest.NewProxy(t, server.Addr)
 	n := start(t, "redis://"+between.Addr, nodeOptions{})
 	n.awaitProven()
+	began := time.Now()
 	between.Cut()
 	n.await("it came back once", func() bool { return n.Stats().Losses >= 1 && n.Proven() })
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
@@ -437,8 +438,12 @@ func TestManyReconnects(t *testing.T) {
 	}
 	n.await("goroutines ended", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
 	n.await("descriptors were closed", func() bool { return openFiles(t) <= descriptors+6 })
-	if got := n.log.count("\n"); got > 4 {
+	minutes := 1 + int(time.Since(began).Minutes())
+	if got := n.log.count("\n"); got > 4*minutes {
 		t.Errorf("40 losses gave %d lines of log:\n%s", got, n.log)
+	}
+	if got := n.log.count("again and again"); got == 0 || got > minutes {
+		t.Errorf("40 short losses in %d minutes are told %d times:\n%s", minutes, got, n.log)
 	}
 }
 

@@ -35,7 +35,8 @@ const (
 	slowBeat = 100 * time.Millisecond
 	slowFor  = 5 * time.Second
 	// rebuildAfter is after what time without proof a session is ended that looks alive: everything
-	// is made anew then.
+	// is made anew then. It is long enough for a Redis that stands still to go on with its old
+	// connections, and costs one connection each time where it does not.
 	rebuildAfter = 10 * time.Second
 	// minPause and maxPause bound the pauses between two sessions. Each is drawn from its upper
 	// half, so that servers do not all come at once.
@@ -44,6 +45,9 @@ const (
 	// logAfter is how long Redis is away before it is logged: the reason why it does not come back
 	// says more than how a connection ended.
 	logAfter = time.Second
+	// manyLosses is how many losses are logged that follow each other within logInterval, however
+	// short each was.
+	manyLosses = 2
 	// logInterval is the least time between two lines of log about Redis that is away.
 	logInterval = time.Minute
 	// maxAge is the most by which a heartbeat's or a count's time may differ from here and now.
@@ -103,6 +107,10 @@ type Relay struct {
 
 	logged     time.Time // when it was last logged that Redis is away
 	instructed time.Time // when it was last logged what somebody has to change
+	flapped    time.Time // when it was last logged that Redis is lost again and again
+	losses     int       // how often it was lost from losing to lost, which no line has told
+	losing     time.Time
+	lost       time.Time
 	told       bool      // that was logged, and not its end
 	begun      bool      // it was proven before
 }
@@ -246,8 +254,9 @@ func (r *Relay) prove(ctx context.Context, subscribed <-chan struct{}, ended <-c
 		case <-lost.C:
 		}
 		left := time.Until(r.beats.deadline())
-		if left <= 0 {
+		if left <= 0 && r.Proven() {
 			r.change(false)
+			r.away(errUnproven)
 		}
 		if r.proven.Load() {
 			unprovenSince = time.Now()
@@ -275,16 +284,32 @@ func (r *Relay) change(proven bool) {
 		r.back()
 	} else {
 		r.counts.losses.Add(1)
+		r.notice(time.Now())
 	}
 	if r.Changed != nil {
 		r.Changed(proven)
 	}
 }
 
+// notice counts a loss: with those before it, if none of them was told and no minute passed between
+// two.
+func (r *Relay) notice(now time.Time) {
+	if r.losses == 0 || now.Sub(r.lost) > logInterval {
+		r.losses, r.losing = 0, now
+	}
+	r.losses, r.lost = r.losses+1, now
+}
+
 // away logs that Redis is away, once a minute at most. What somebody has to change is logged as
-// often by itself: it may show just after a network that was slow.
+// often by itself: it may show just after a network that was slow. So is a Redis that is lost again
+// and again, and comes back before it counts as away.
 func (r *Relay) away(err error) {
 	err = r.Address.explain(err)
+	if r.losses >= manyLosses && time.Since(r.flapped) >= logInterval {
+		r.Log.Warn("Redis is lost again and again; PostgreSQL does its work meanwhile", "losses", r.losses, "within", time.Since(r.losing).Round(time.Millisecond), "error", err)
+		r.flapped, r.losses = time.Now(), 0
+		return
+	}
 	logged := &r.logged
 	if errors.As(err, new(misconfigured)) {
 		logged = &r.instructed

@@ -202,3 +202,22 @@ func TestCounts(t *testing.T) {
 	server.Kill()
 	c.await("counts are forgotten", func() bool { return c.Elsewhere("user 1") == 0 })
 }
+
+// A connection that answers, and over which nothing comes any more that is published, as by a proxy
+// that lost its own way to Redis: everything is made anew, by new connections.
+func TestConnectionThatWentDeaf(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	between := redistest.NewProxy(t, server.Addr)
+	a := start(t, "redis://"+between.Addr, nodeOptions{})
+	a.awaitProven()
+	deaf := subscriptions(server)
+	between.Set(redistest.Fault{Lie: func([]byte) [][]byte { return nil }})
+	a.await("other connections", func() bool {
+		now := subscriptions(server)
+		return len(now) > 0 && !slices.Equal(now, deaf)
+	})
+	between.Set(redistest.Fault{})
+	a.awaitProven()
+	passes(a, 1, a)
+}

@@ -184,3 +184,45 @@ func TestLogOfWhatIsToChange(t *testing.T) {
 		}
 	})
 }
+
+// TestLogOfFlapping has Redis be lost for moments: once is not worth a line, again within a minute
+// is, once a minute, and what else is to be said is said beside it.
+func TestLogOfFlapping(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := New(Options{Address: &Address{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		told := func() int { return bytes.Count(log.Bytes(), []byte("again and again")) }
+		flap := func() {
+			r.change(true)
+			time.Sleep(beatInterval)
+			r.change(false)
+			r.away(errUnproven)
+		}
+		for range 5 {
+			flap()
+			time.Sleep(logInterval)
+		}
+		if told() != 0 {
+			t.Fatalf("a loss in more than a minute:\n%s", log.String())
+		}
+		for range 80 {
+			flap()
+			time.Sleep(time.Second)
+		}
+		if told() != 2 || !bytes.Contains(log.Bytes(), []byte("losses=2 ")) || !bytes.Contains(log.Bytes(), []byte("losses=40 within=58.5s")) {
+			t.Errorf("80 losses in two minutes:\n%s", log.String())
+		}
+		lines := bytes.Count(log.Bytes(), []byte("Redis is away"))
+		r.away(errUnproven)
+		if bytes.Count(log.Bytes(), []byte("Redis is away")) != lines+1 {
+			t.Errorf("one that stays away is not told:\n%s", log.String())
+		}
+		time.Sleep(logInterval)
+		flap()
+		flap()
+		if told() != 3 {
+			t.Errorf("more losses a minute later:\n%s", log.String())
+		}
+	})
+}
