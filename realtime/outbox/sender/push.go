@@ -34,8 +34,10 @@ const (
 	maxPush = 4096
 	// MaxText is the most bytes of its text.
 	MaxText = maxPush - overhead
-	// maxAnswer is how much of an answer is read, so that the connection serves again.
-	maxAnswer = 4 << 10
+	// maxAnswer is how much of an answer's body is read, and answerTime for how long, so that the
+	// connection serves again. Beyond that it is ended.
+	maxAnswer  = 4 << 10
+	answerTime = time.Second
 )
 
 // VAPID is the key pair by which push services know this installation (RFC 8292).
@@ -231,6 +233,8 @@ func (p *Push) send(ctx context.Context, m outbox.Message, short bool) outbox.Re
 	if m.Urgent {
 		urgency = webpush.UrgencyHigh
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	size := min((len(body)+overhead+padStep-1)/padStep*padStep, maxPush)
 	response, err := webpush.SendNotificationWithContext(ctx, body,
 		&webpush.Subscription{Endpoint: m.Device.Endpoint, Keys: webpush.Keys{Auth: encodeKey(m.Device.Auth), P256dh: encodeKey(m.Device.P256dh)}},
@@ -244,10 +248,16 @@ func (p *Push) send(ctx context.Context, m outbox.Message, short bool) outbox.Re
 	if err != nil {
 		return outbox.Result{Status: outbox.Again, Err: withoutAddress(err)}
 	}
-	defer response.Body.Close()
-	// Whatever it says is for nobody: neither the user who gave the address nor the log.
-	io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)) //nolint:errcheck // the status has come
+	skipBody(response, cancel)
 	return pushResult(response)
+}
+
+// skipBody reads what is left of an answer, or ends its request by cancel. Whatever it says is for
+// nobody: neither the user who gave the address nor the log.
+func skipBody(response *http.Response, cancel context.CancelFunc) {
+	defer response.Body.Close()
+	defer time.AfterFunc(answerTime, cancel).Stop()
+	io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)) //nolint:errcheck // the status has come
 }
 
 // pushResult says what the status of a push service means.

@@ -8,11 +8,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -326,6 +328,46 @@ func waitFor(r *http.Request, release chan struct{}) {
 	select {
 	case <-r.Context().Done():
 	case <-release:
+	}
+}
+
+// silentBody is a transport whose answers have a status and then say nothing until the request
+// ends.
+type silentBody int
+
+func (s silentBody) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: int(s), Header: http.Header{}, Body: io.NopCloser(readUntil{r.Context()}), Request: r}, nil
+}
+
+type readUntil struct{ context.Context }
+
+func (r readUntil) Read([]byte) (int, error) {
+	<-r.Done()
+	return 0, r.Err()
+}
+
+// TestAnswersThatStay has a push service and a portal give their status and never end their
+// answer: the status counts, and nobody waits for the rest for long.
+func TestAnswersThatStay(t *testing.T) {
+	t.Parallel()
+	service := outboxtest.NewService(t, nil)
+	push, device := testPush(t, service), outboxtest.NewDevice(t, service.URL+"/one")
+	hook, err := NewWebhook("https://portal.example/hooks", "whsec_"+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, by := range map[string]outbox.Sender{
+		"push":    &Push{Keys: push.Keys, Hosts: push.Hosts, Client: &http.Client{Transport: silentBody(201)}},
+		"webhook": hook,
+	} {
+		hook.client = &http.Client{Transport: silentBody(201)}
+		synctest.Test(t, func(t *testing.T) {
+			begun := time.Now()
+			r := by.Send(t.Context(), outbox.Message{ID: "1", Title: "x", Address: "olga@portal.example", Expires: begun.Add(time.Hour), Device: endpointOf(device)})
+			if took := time.Since(begun); r.Status != outbox.Sent || r.Code != 201 || took > answerTime {
+				t.Errorf("%s: %+v, after %s", name, r, took)
+			}
+		})
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -104,8 +103,7 @@ func (w *Webhook) Send(ctx context.Context, m outbox.Message) outbox.Result {
 	if err != nil {
 		return outbox.Result{Status: outbox.Again, Err: withoutAddress(err)}
 	}
-	defer response.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer)) //nolint:errcheck // the status has come
+	skipBody(response, cancel)
 	r := pushResult(response)
 	r.Doubtful = false // one secret is for all
 	switch {
