@@ -111,7 +111,7 @@ func (s *Snapshot) Calendar(w http.ResponseWriter, r *http.Request) {
 	}
 	// others may be waiting for the same
 	a, err := s.calendar(context.WithoutCancel(r.Context()), ownerID, q, now)
-	s.respond(w, r, ownerID, a, err)
+	s.respond(w, r, a, err)
 }
 
 func (s *Snapshot) calendar(ctx context.Context, ownerID string, q db.CalendarQuery, now time.Time) (answer, error) {

@@ -161,7 +161,7 @@ func (n *Notifications) list(r *http.Request) (list notificationList, position s
 	if err != nil {
 		return list, "", RefusalOf(err, "hangarId")
 	}
-	return n.listOf(page), a.epoch.Format(g.ownerID, a.position), nil
+	return n.listOf(page), a.lastEventID, nil
 }
 
 // Patch marks a notification as read or unread, or archives it or takes it back.

@@ -70,13 +70,15 @@ type Snapshot struct {
 
 // answer is a snapshot as it is sent: position first, then rows.
 type answer struct {
-	epoch    realtime.Epoch
-	position eventlog.Position
+	epoch       realtime.Epoch
+	position    eventlog.Position
+	lastEventID string // the position as clients hold it: sealed once, however often it is sent
 	Content
 }
 
-// PositionHeader carries the position of a snapshot.
-const PositionHeader = "Last-Event-ID"
+// PositionHeader carries the position of a snapshot. It has the form in which net/http keeps names:
+// any other is converted for each answer.
+const PositionHeader = "Last-Event-Id"
 
 // Metrics serves RealTimeMetrics. What was computed before is the answer as long as it is
 // still true.
@@ -87,7 +89,7 @@ func (s *Snapshot) Metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, err := s.metrics(context.WithoutCancel(r.Context()), ownerID)
-	s.respond(w, r, ownerID, a, err)
+	s.respond(w, r, a, err)
 }
 
 // metrics returns an owner's numbers: the cached answer while it is true, else a new one,
@@ -257,7 +259,7 @@ func (s *Snapshot) list(w http.ResponseWriter, r *http.Request, key string, read
 		a.Content, err = jsonContent(rows)
 		return a, err
 	})
-	s.respond(w, r, ownerID, a, err)
+	s.respond(w, r, a, err)
 }
 
 // position returns an answer that has its position and nothing else yet: that is read
@@ -266,16 +268,19 @@ func (s *Snapshot) position(ctx context.Context, ownerID string) (a answer, err 
 	a.epoch = s.Bus.Encoder().Epoch
 	var published bool
 	if a.position, published = s.Bus.Last(ownerID); !published {
-		a.position, err = s.History.Last(ctx, ownerID)
+		if a.position, err = s.History.Last(ctx, ownerID); err != nil {
+			return a, err
+		}
 	}
-	return a, err
+	a.lastEventID = a.epoch.Format(ownerID, a.position)
+	return a, nil
 }
 
-func (s *Snapshot) respond(w http.ResponseWriter, r *http.Request, ownerID string, a answer, err error) {
+func (s *Snapshot) respond(w http.ResponseWriter, r *http.Request, a answer, err error) {
 	if err != nil {
 		RespondError(w, r, s.Log, err)
 		return
 	}
-	w.Header().Set(PositionHeader, a.epoch.Format(ownerID, a.position))
+	w.Header().Set(PositionHeader, a.lastEventID)
 	a.respondPrivate(w, r)
 }

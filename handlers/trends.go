@@ -99,13 +99,13 @@ func (s *Snapshot) Trends(w http.ResponseWriter, r *http.Request) {
 	// others may be waiting for the same
 	a, err := s.trends(context.WithoutCancel(r.Context()), ownerID, q, form, now)
 	if err == nil && form != "" {
-		w.Header().Set(PositionHeader, a.epoch.Format(ownerID, a.position))
+		w.Header().Set(PositionHeader, a.lastEventID)
 		w.Header().Set("Content-Disposition", `attachment; filename="`+trendFile(ownerID, q)+`"`)
 		w.Header().Set("Cache-Control", "private, no-cache")
 		a.Respond(w, r, "text/csv; charset=utf-8")
 		return
 	}
-	s.respond(w, r, ownerID, a, err)
+	s.respond(w, r, a, err)
 }
 
 func (s *Snapshot) trends(ctx context.Context, ownerID string, q db.TrendQuery, form string, now time.Time) (answer, error) {

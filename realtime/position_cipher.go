@@ -99,27 +99,29 @@ func newPositionCipher(key []byte) *positionCipher {
 	return &positionCipher{block}
 }
 
-// mix is the pseudorandom function of a round.
-func (s *positionCipher) mix(round byte, h half) half {
-	var in, out [aes.BlockSize]byte
-	binary.BigEndian.PutUint64(in[:8], h.high|uint64(round)<<56)
-	binary.BigEndian.PutUint64(in[8:], h.low)
-	s.block.Encrypt(out[:], in[:])
-	return half{binary.BigEndian.Uint64(out[:8]) & highMask, binary.BigEndian.Uint64(out[8:])}
+// mix is the pseudorandom function of a round. It works in scratch: what a cipher.Block is given
+// would otherwise be allocated twice in each round, of every event and every answer.
+func (s *positionCipher) mix(scratch *[aes.BlockSize]byte, round byte, h half) half {
+	binary.BigEndian.PutUint64(scratch[:8], h.high|uint64(round)<<56)
+	binary.BigEndian.PutUint64(scratch[8:], h.low)
+	s.block.Encrypt(scratch[:], scratch[:])
+	return half{binary.BigEndian.Uint64(scratch[:8]) & highMask, binary.BigEndian.Uint64(scratch[8:])}
 }
 
 func (h half) xor(other half) half { return half{h.high ^ other.high, h.low ^ other.low} }
 
 // close seals.
 func (s *positionCipher) encrypt(content *sealed) {
+	var scratch [aes.BlockSize]byte
 	for round := range byte(rounds) {
-		content.left, content.right = content.right, content.left.xor(s.mix(round, content.right))
+		content.left, content.right = content.right, content.left.xor(s.mix(&scratch, round, content.right))
 	}
 }
 
 // open undoes close.
 func (s *positionCipher) decrypt(content *sealed) {
+	var scratch [aes.BlockSize]byte
 	for round := byte(rounds); round > 0; round-- {
-		content.left, content.right = content.right.xor(s.mix(round-1, content.left)), content.left
+		content.left, content.right = content.right.xor(s.mix(&scratch, round-1, content.left)), content.left
 	}
 }
