@@ -88,6 +88,9 @@ func (c claims) texts(name string) []string {
 // idOf reads an id that a token carries as a text or a whole number, of which every digit
 // counts; "" is none.
 func idOf(claim json.RawMessage) string {
+	if len(claim) == 0 {
+		return "" // most tokens lack most claims
+	}
 	var text string
 	if json.Unmarshal(claim, &text) == nil {
 		return text

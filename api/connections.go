@@ -85,6 +85,10 @@ func (t *connTable) guard(server *http.Server) {
 func (t *connTable) find(conn net.Conn) *tracked {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.findLocked(conn)
+}
+
+func (t *connTable) findLocked(conn net.Conn) *tracked {
 	c, ok := t.conns[conn]
 	if !ok { // ConnContext is asked before StateNew
 		c = &tracked{table: t, conn: conn}
@@ -95,8 +99,8 @@ func (t *connTable) find(conn net.Conn) *tracked {
 
 // observe follows a connection from state to state.
 func (t *connTable) observe(conn net.Conn, state http.ConnState) {
-	c := t.find(conn)
 	t.mu.Lock()
+	c := t.findLocked(conn)
 	var victim *tracked
 	switch state {
 	case http.StateNew:
@@ -141,20 +145,25 @@ func (t *connTable) victim(now time.Time) *tracked {
 // requeue puts a connection at the end of the list that it belongs into now. The caller
 // holds the lock.
 func (c *tracked) requeue() {
-	if c.in != nil {
-		c.in.Remove(c.element)
-		c.in, c.element = nil, nil
-	}
+	var into *list.List
 	switch {
 	case c.table.conns[c.conn] != c || c.streams > 0:
-		return
 	case c.serving > 0:
-		c.in = c.table.served
+		into = c.table.served
 	default:
-		c.in = c.table.silent
+		into = c.table.silent
 	}
 	c.since = time.Now()
-	c.element = c.in.PushBack(c)
+	if c.in == into && into != nil {
+		into.MoveToBack(c.element)
+		return
+	}
+	if c.in != nil {
+		c.in.Remove(c.element)
+	}
+	if c.in, c.element = into, nil; into != nil {
+		c.element = into.PushBack(c)
+	}
 }
 
 // remove forgets a connection. The caller holds the lock.

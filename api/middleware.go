@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -45,20 +46,25 @@ func routeOf(r *http.Request) string {
 // permissionsPolicy takes from the page what it never asks for (W3C Permissions Policy).
 const permissionsPolicy = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), microphone=(), midi=(), payment=(), usb=()"
 
-// securityHeaders go with every answer. They are those of data, which loads and runs nothing; the
-// page sets its own Content-Security-Policy instead.
+// dataHeaders go with every answer. They are those of data, which loads and runs nothing; the page
+// sets its own Content-Security-Policy instead. All answers share the values: who wants others sets
+// them, and adds none.
+var dataHeaders = http.Header{
+	"Content-Security-Policy":      {"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+	"Permissions-Policy":           {permissionsPolicy},
+	"Cross-Origin-Opener-Policy":   {"same-origin"},
+	"X-Content-Type-Options":       {"nosniff"},
+	"Referrer-Policy":              {"no-referrer"},
+	"X-Frame-Options":              {"DENY"},
+	"Cross-Origin-Resource-Policy": {"cross-origin"},
+}
+
+// securityHeaders sets dataHeaders, and has browsers stay with HTTPS where they use it.
 func (s *Server) securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.Set("Permissions-Policy", permissionsPolicy)
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		maps.Copy(w.Header(), dataHeaders)
 		if s.secure(r) {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -75,7 +75,7 @@ type Tokens struct {
 	rules    Rules
 	hook     *Hook
 	log      *slog.Logger
-	verified *lru.Cache[[sha256.Size]byte, claims]
+	verified *lru.Cache[[sha256.Size]byte, verified]
 	refused  refusals
 	failures labelled // by the way in which a credential came
 }
@@ -83,7 +83,7 @@ type Tokens struct {
 // NewTokens returns Tokens under a secret of at least 32 bytes; without a secret nothing is signed,
 // and no HS256 token is valid.
 func NewTokens(secret []byte) *Tokens {
-	known, err := lru.New[[sha256.Size]byte, claims](verifiedTokens)
+	known, err := lru.New[[sha256.Size]byte, verified](verifiedTokens)
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
@@ -182,6 +182,12 @@ const (
 	signerIssuer        // who has a private key to one at JWKS_URL or in JWKS_FILE
 )
 
+// verified is what a token says whose signature is good, and whose that is.
+type verified struct {
+	claims claims
+	signer signer
+}
+
 // examine checks everything about a token: its signature first.
 func (t *Tokens) examine(ctx context.Context, token string) (e examined, err error) {
 	if e.unverified, e.claims, e.signer, err = t.read(ctx, token); err != nil {
@@ -255,7 +261,7 @@ func (t *Tokens) read(ctx context.Context, token string) (says unverified, said 
 	text := []byte(token)
 	sum := sha256.Sum256(text)
 	if known, ok := t.verified.Get(sum); ok {
-		return unverified{algorithm: jwa.HS256}, known, signerOf(known), nil
+		return unverified{algorithm: jwa.HS256}, known.claims, known.signer, nil
 	}
 	message, err := jws.Parse(text, jws.WithCompact())
 	if err != nil || len(message.Signatures()) != 1 || strings.Count(token, ".") != 2 {
@@ -278,10 +284,11 @@ func (t *Tokens) read(ctx context.Context, token string) (says unverified, said 
 		if _, err = jws.Verify(text, jws.WithCompact(), jws.WithKey(jwa.HS256, t.secret)); err != nil {
 			return says, nil, signerNone, invalidToken(reasonSignature, "JWT_SECRET is not what it was signed with")
 		}
+		by = signerOf(said)
 		if len(token) <= maxVerified {
-			t.verified.Add(sum, said)
+			t.verified.Add(sum, verified{said, by})
 		}
-		return says, said, signerOf(said), nil
+		return says, said, by, nil
 	case t.issuer != nil && byPublicKey(says.algorithm):
 		// an issuer's keys come and go: nothing is remembered
 		if _, err = t.issuer.verify(ctx, text, says); err != nil {

@@ -67,10 +67,12 @@ func respondPrivate(w http.ResponseWriter, r *http.Request, log *slog.Logger, va
 // heldBy reports whether a request says that its client has the content. Tags are compared weakly
 // (section 8.8.3.2); ours have no comma.
 func (c Content) heldBy(r *http.Request) bool {
-	for tag := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {
-		tag = strings.TrimSpace(tag)
-		if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(c.tag, "W/") {
-			return true
+	for _, tags := range r.Header.Values("If-None-Match") {
+		for tag := range strings.SplitSeq(tags, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(c.tag, "W/") {
+				return true
+			}
 		}
 	}
 	return false

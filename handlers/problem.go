@@ -196,8 +196,8 @@ type Problem struct {
 	Request string `json:"request,omitempty"`
 }
 
-// RequestIDHeader carries the id of a request, in its answer too.
-const RequestIDHeader = "X-Request-ID"
+// RequestIDHeader carries the id of a request, in its answer too; see PositionHeader for its form.
+const RequestIDHeader = "X-Request-Id"
 
 // RespondProblem answers with an error as application/problem+json.
 func RespondProblem(w http.ResponseWriter, status int, detail, field string) {
