@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -118,8 +119,29 @@ func TestChanges(t *testing.T) {
 	want("nothing at the end", false, nil, nil, nil)
 }
 
-// TestNewsWhileFaultIsUnsettled has a trigger fail in a transaction that commits later: nobody may
-// remember anything until then, because the commit leaves no row in the log.
+// TestFaultsAreCountedInTheQuery has PostgreSQL say what it makes of the count of faults: a call of
+// a function that begins a query of its own costs a third of what a look for changes does.
+func TestFaultsAreCountedInTheQuery(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	var plan []string
+	must(t, p.Pool.Select(&plan, `EXPLAIN (VERBOSE) SELECT realtime.fault_count()`))
+	if text := strings.Join(plan, "\n"); strings.Contains(text, "fault_count") {
+		t.Errorf("the count is a call:\n%s", text)
+	}
+	for range 3 {
+		var before, after int64
+		must(t, p.Pool.Get(&before, `SELECT realtime.fault_count()`))
+		p.Exec(t, `SELECT nextval('realtime.faults')`)
+		must(t, p.Pool.Get(&after, `SELECT realtime.fault_count()`))
+		if after != before+1 {
+			t.Errorf("a fault after %d makes %d", before, after)
+		}
+	}
+}
+
+// TestChangesWhileFaultIsUnsettled has a trigger fail in a transaction that commits later: nobody
+// may remember anything until then, because the commit leaves no row in the log.
 func TestChangesWhileFaultIsUnsettled(t *testing.T) {
 	t.Parallel()
 	b := openBooks(t)
