@@ -73,6 +73,7 @@ type Deliveries struct {
 	store  *Store
 	guard  Breaker
 	cursor claimCursor
+	pruned string // the device that Prune looked at last
 }
 
 // NewDeliveries returns the Deliveries in a Store's database.
@@ -391,20 +392,36 @@ func (o *Deliveries) Queue(ctx context.Context) (q Queue, err error) {
 	return q, nil
 }
 
-// Prune removes one step of what serves no end any more: tokens whose time is over, devices that
-// were disabled or removed long ago or whose session has run out, and what is known of old digests.
-// Deliveries go with their notification.
+// oldQueries remove what is kept for long enough, by an index each. Parameter: 1 how many rows.
+var oldQueries = []string{
+	`DELETE FROM realtime.unsubscribe_tokens WHERE hash IN (SELECT hash FROM realtime.unsubscribe_tokens WHERE expires_at < now() LIMIT $1)`,
+	`DELETE FROM realtime.removed_devices WHERE id IN (SELECT id FROM realtime.removed_devices WHERE removed_at < now() - ` + removedKept + ` LIMIT $1)`,
+	`DELETE FROM realtime.digests WHERE (user_id, owner_id, period) IN (SELECT user_id, owner_id, period FROM realtime.digests WHERE sent_at < now() - ` + digestsKept + ` LIMIT $1)`,
+}
+
+// oldDevicesQuery looks at the next devices by their ids, removes those that were disabled long ago
+// or whose session has ended, and returns the last that it has looked at, where there may be more.
+// Rows are removed by their place, so that one which is changed meanwhile stays. Parameters: 1 the
+// device after which it begins, 2 how many it looks at.
+const oldDevicesQuery = `WITH next AS (SELECT ctid, id, session_id, disabled_at FROM realtime.push_subscriptions WHERE id > $1 ORDER BY id LIMIT $2::bigint),
+	gone AS (DELETE FROM realtime.push_subscriptions WHERE ctid = ANY (ARRAY(SELECT p.ctid FROM next p WHERE p.disabled_at < now() - ` + devicesKept + `
+		OR p.session_id IS NOT NULL AND (SELECT s.id FROM realtime.sessions s WHERE s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > now()) IS NULL)))
+	SELECT CASE WHEN count(*) = $2 THEN max(id) ELSE '' END FROM next`
+
+// Prune removes one step of what serves no end any more: tokens whose time is over, what is known
+// of old digests, devices that were removed long ago, and of some devices, others each time, those
+// that were disabled long ago or whose session has ended. Deliveries go with their notification.
+// It is not called by two at once.
 func (o *Deliveries) Prune(ctx context.Context) error {
-	for _, old := range []string{
-		`realtime.unsubscribe_tokens WHERE hash IN (SELECT hash FROM realtime.unsubscribe_tokens WHERE expires_at < now() LIMIT $1)`,
-		`realtime.push_subscriptions WHERE id IN (SELECT id FROM realtime.push_subscriptions p WHERE p.disabled_at < now() - ` + devicesKept + `
-			OR p.session_id IS NOT NULL AND NOT EXISTS (SELECT FROM realtime.sessions s WHERE s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > now()) LIMIT $1)`,
-		`realtime.removed_devices WHERE id IN (SELECT id FROM realtime.removed_devices WHERE removed_at < now() - ` + removedKept + ` LIMIT $1)`,
-		`realtime.digests WHERE (user_id, owner_id, period) IN (SELECT user_id, owner_id, period FROM realtime.digests WHERE sent_at < now() - ` + digestsKept + ` LIMIT $1)`,
-	} {
-		if _, err := o.exec(ctx, `DELETE FROM `+old, sweptRows); err != nil {
+	for _, old := range oldQueries {
+		if _, err := o.exec(ctx, old, sweptRows); err != nil {
 			return err
 		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	defer cancel()
+	if err := o.store.getFor(ctx, o.guard, &o.pruned, always(oldDevicesQuery), o.pruned, sweptRows); err != nil {
+		return fmt.Errorf("remove old devices: %w", err)
 	}
 	return nil
 }

@@ -65,6 +65,58 @@ func TestClaimsUseTheIndex(t *testing.T) {
 	look("statistics of the queue")
 }
 
+// TestPeriodicQueriesUseIndexes looks at how PostgreSQL finds what is old, and who wants digests,
+// in tables of which next to nothing is either.
+func TestPeriodicQueriesUseIndexes(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	const rows = `FROM generate_series(1, 20000) n`
+	for _, fill := range []string{
+		`INSERT INTO realtime.digests (user_id, owner_id, period) SELECT n::text, '1', '2026-03-12' ` + rows,
+		`INSERT INTO realtime.removed_devices (id, user_id, endpoint_hash) SELECT n::text, n::text, '' ` + rows,
+		`INSERT INTO realtime.unsubscribe_tokens (hash, user_id, scope, expires_at) SELECT sha256(n::text::bytea), n::text, 'digest', now() + interval '1 day' ` + rows,
+		`INSERT INTO realtime.user_settings (user_id, digest) SELECT n::text, CASE WHEN n % 1000 = 0 THEN 'day' ELSE 'off' END ` + rows,
+		`INSERT INTO realtime.sessions (id, user_id, expires_at) SELECT n::text, n::text, now() + interval '1 day' ` + rows,
+		`INSERT INTO realtime.push_subscriptions (user_id, session_id, endpoint_hash, endpoint, p256dh, auth, key_id) SELECT n::text, n::text, sha256(n::text::bytea), '', '', '', '' ` + rows,
+		`ANALYZE`,
+	} {
+		p.Exec(t, fill)
+	}
+	for query, values := range db.PeriodicQueries {
+		for n, value := range values {
+			query = strings.ReplaceAll(query, fmt.Sprint("$", n+1), value)
+		}
+		var lines []string
+		if err := p.Pool.SelectContext(t.Context(), &lines, "EXPLAIN (COSTS OFF) "+query); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(lines, "\n"); strings.Contains(text, "Seq Scan") || strings.Contains(text, "user_settings_pkey") {
+			t.Errorf("%s\n%s", query, text)
+		}
+	}
+}
+
+// TestDevicesArePrunedInTurn has more devices than one step looks at: each is looked at in the end,
+// and then the first ones again.
+func TestDevicesArePrunedInTurn(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	p.Exec(t, `INSERT INTO realtime.push_subscriptions (id, user_id, session_id, endpoint_hash, endpoint, p256dh, auth, key_id, disabled_at)
+		SELECT to_char(n, 'FM00000'), n::text, CASE WHEN n = 4500 THEN 'ended' END, sha256(n::text::bytea), '', '', '', '', CASE WHEN n = 1 THEN now() - interval '31 days' WHEN n = 2 THEN now() - interval '29 days' END
+		FROM generate_series(1, 4500) n`)
+	left := func() string { return p.ID(t, `SELECT count(*)::text FROM realtime.push_subscriptions`) }
+	for step, want := range []string{"4499", "4499", "4498", "4497"} {
+		if step == 3 {
+			p.Exec(t, `UPDATE realtime.push_subscriptions SET disabled_at = now() - interval '31 days' WHERE id = '00002'`)
+		}
+		dbtest.Must(t, deliveries.Prune(t.Context()))
+		if got := left(); got != want {
+			t.Errorf("after step %d %s devices are left, want %s", step+1, got, want)
+		}
+	}
+}
+
 // claimPlan is what PostgreSQL says of a claim that it has executed.
 type claimPlan struct {
 	Index   string      `json:"Index Name"`

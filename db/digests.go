@@ -55,13 +55,15 @@ func (u DigestUser) Due(now time.Time, otherwise *time.Location) (period string,
 	return "", at, false
 }
 
+const digestUsersQuery = `SELECT u.user_id, (pg_catalog.date_part('epoch', u.digest_at) / 60)::int AS digest_at, ` + deliverySettings + `
+	FROM realtime.user_settings u WHERE u.digest <> 'off' AND u.user_id > $1 ORDER BY u.user_id LIMIT $2`
+
 // DigestUsers returns users who want digests, by id, those after one.
 func (o *Deliveries) DigestUsers(ctx context.Context, after string, limit int) ([]DigestUser, error) {
 	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var list []DigestUser
-	err := o.store.listFor(ctx, o.guard, &list, always(`SELECT u.user_id, (pg_catalog.date_part('epoch', u.digest_at) / 60)::int AS digest_at, `+deliverySettings+`
-		FROM realtime.user_settings u WHERE u.digest <> 'off' AND u.user_id > $1 ORDER BY u.user_id LIMIT $2`), after, limit)
+	err := o.store.listFor(ctx, o.guard, &list, always(digestUsersQuery), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read who wants digests: %w", err)
 	}

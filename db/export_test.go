@@ -110,6 +110,13 @@ func (s *Store) TrendsBoth(ctx context.Context, ownerID string, q TrendQuery, no
 	return kept, tables, err
 }
 
+// PeriodicQueries are what the outbox asks again and again whatever there is to do, with values for
+// their parameters.
+var PeriodicQueries = map[string][]string{
+	oldQueries[0]: {"2000"}, oldQueries[1]: {"2000"}, oldQueries[2]: {"2000"},
+	oldDevicesQuery: {"'8'", "2000"}, digestUsersQuery: {"'8'", "500"},
+}
+
 // ClaimQuery and QueueQuery are how deliveries are claimed and counted.
 const (
 	ClaimQuery = claimQuery

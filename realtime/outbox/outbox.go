@@ -40,10 +40,10 @@ const (
 	// at most: in between a quarter of the time for which it has waited.
 	elsewherePause   = 5 * time.Second
 	elsewhereLongest = time.Hour
-	// measurePause is how often the queue is measured, and pruneEvery after how many times what has
-	// ended long ago is removed, which looks at whole tables: after ten minutes.
+	// measurePause is how often the queue is measured, and pruneEvery after how many times a step
+	// of what has ended long ago is removed: after a minute.
 	measurePause = 15 * time.Second
-	pruneEvery   = 40
+	pruneEvery   = 4
 )
 
 // Store keeps the deliveries. db.Deliveries is one.
