@@ -173,7 +173,7 @@ func (s *Script) serve(conn net.Conn) {
 			return
 		}
 		switch {
-		case verb == "QUIT", verb == "STARTTLS" && s.steps[step] == "" && !encrypt():
+		case verb == "QUIT", verb == "STARTTLS" && (s.steps[step] == "" || strings.HasPrefix(s.steps[step], "220")) && !encrypt():
 			return
 		case verb == "DATA" && (s.steps[step] == "" || s.steps[step] == "drip"):
 			if !s.take(in) || !s.say(conn, in, "dot", "250 2.0.0 queued") {

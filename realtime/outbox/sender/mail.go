@@ -193,8 +193,9 @@ func path(address string) string { return (&mail.Address{Address: address}).Stri
 // envelope writes a message as a mail, and addresses it.
 func (m *Mail) envelope(message outbox.Message) (e envelope, err error) {
 	wrong := errors.New("the user's e-mail address is none")
-	to, err := mail.ParseAddress(message.Address)
-	if err != nil || to.Address != message.Address {
+	address := strings.TrimSpace(message.Address) // the portal may have it with spaces around
+	to, err := mail.ParseAddress(address)
+	if err != nil || to.Address != address {
 		return e, wrong
 	}
 	if to.Address, err = asciiDomain(to.Address); err != nil {
@@ -220,14 +221,16 @@ func (m *Mail) letter(message outbox.Message, to *mail.Address) (*gomail.Msg, er
 	if err != nil {
 		return nil, err
 	}
-	letter := gomail.NewMsg()
+	letter := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	letter.FromMailAddress(m.from)
 	letter.ToMailAddress(to)
 	letter.Subject(subject)
 	letter.SetDate()
 	// The same on a repeat: programs for mail drop the second.
 	letter.SetMessageIDWithValue("d" + message.ID + "@" + m.domain)
+	// Nobody's absence is of interest to MAIL_FROM: RFC 3834, and what Exchange goes by.
 	letter.SetGenHeader("Auto-Submitted", "auto-generated")
+	letter.SetGenHeader("X-Auto-Response-Suppress", "OOF, AutoReply")
 	letter.SetGenHeader("Content-Language", message.Language)
 	if u := message.Unsubscribe; u != "" {
 		if letter.SetListUnsubscribeOneClick(u) != nil { // no https: there is no one click then

@@ -113,6 +113,58 @@ func TestMail(t *testing.T) {
 	}
 }
 
+// TestLettersOnTheWire reads the bytes of mails as programs for mail are strict about them: lines
+// and encoded words of a length that they take, ASCII alone, dots that are doubled, one of each
+// header, no name of a library.
+func TestLettersOnTheWire(t *testing.T) {
+	t.Parallel()
+	script := outboxtest.NewScript(t, outboxtest.Plain, map[string]string{"EHLO": "250 mail.example"})
+	m := scriptedMail(t, script, outboxtest.Plain)
+	long := strings.Repeat("H", 120)
+	for n, title := range []string{"x", "New booking", "Nova reserva · " + long + " · 12 a 15 mar", long, strings.Repeat("é", 120), strings.Repeat("😀 ", 60), "=?utf-8?q?x?= ü", "\ufeffa\u202eb"} {
+		name := strings.Repeat("José ", n) + `"x" <a@b.example>, ` + long
+		message := outbox.Message{
+			ID: "42", Language: "pt-BR", Title: title, Body: ".\n..\n" + strings.Repeat("é.", 500), Name: name, Address: "olga@portal.example",
+			Lines: []outbox.Line{{Title: strings.Repeat("a", 2000), Link: "https://live.portal.example/?n=1&d=2"}},
+			Link:  "https://live.portal.example/?n=7&d=42", Unsubscribe: "https://live.portal.example/unsubscribe?t=" + long,
+		}
+		if r := m.Send(t.Context(), message); r.Status != outbox.Sent {
+			t.Fatalf("%q: %+v", title, r)
+		}
+		wire := script.Texts()[n]
+		head, _, _ := strings.Cut(wire, "\r\n\r\n")
+		for _, line := range strings.Split(strings.TrimSuffix(wire, "\r\n"), "\r\n") {
+			if len(line) > 998 || !isASCII(line) || strings.ContainsAny(line, "\r\n\x00") || line == "." || line != "" && strings.TrimSpace(line) == "" {
+				t.Errorf("%q: a line %q", title, line)
+			}
+		}
+		for word := range strings.FieldsSeq(head) {
+			if strings.HasPrefix(word, "=?") && len(word) > 75 {
+				t.Errorf("%q: an encoded word of %d bytes", title, len(word))
+			}
+		}
+		header, text, _ := parts(t, outboxtest.Letter{Text: strings.ReplaceAll(wire, "\r\n..", "\r\n.")})
+		for key, values := range header {
+			if len(values) != 1 {
+				t.Errorf("%q: %d headers %s", title, len(values), key)
+			}
+		}
+		subject, err := new(mime.WordDecoder).DecodeHeader(header.Get("Subject"))
+		if err != nil || subject != title {
+			t.Errorf("the subject is %q, want %q; %v", subject, title, err)
+		}
+		if to, err := header.AddressList("To"); err != nil || len(to) != 1 || to[0].Name != name || to[0].Address != "olga@portal.example" {
+			t.Errorf("To is %v, %v, want %q", to, err, name)
+		}
+		if _, err := header.Date(); err != nil || header.Get("X-Auto-Response-Suppress") != "OOF, AutoReply" || header.Get("User-Agent")+header.Get("X-Mailer") != "" {
+			t.Errorf("%v, %v", err, header)
+		}
+		if !strings.Contains(text, "\r\n.\r\n..\r\n"+message.Body[5:]) || !strings.Contains(text, message.Unsubscribe) || !strings.Contains(text, message.Lines[0].Title) {
+			t.Errorf("the text is\n%s", text)
+		}
+	}
+}
+
 // TestAnswersOfMailServers has a mail server answer in all ways.
 func TestAnswersOfMailServers(t *testing.T) {
 	t.Parallel()
