@@ -41,8 +41,7 @@ func (s *Server) Drain(ctx context.Context, over time.Duration) {
 	s.mu.Lock()
 	s.stopping = true
 	s.mu.Unlock()
-	sessions := s.list()
-	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	sessions := s.shuffled()
 	begun := time.Now()
 	for i, session := range sessions {
 		session.sendClosing(returnWithin)
@@ -62,6 +61,15 @@ func (s *Server) Drain(ctx context.Context, over time.Duration) {
 			pause.Stop()
 		}
 	}
+}
+
+// shuffled returns the sessions in random order, so that those who came together do not leave
+// together. Iterating over a map promises no order, which is not a random one: a small one is told in
+// the order of arrival, from anywhere on.
+func (s *Server) shuffled() []*session {
+	sessions := s.list()
+	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })
+	return sessions
 }
 
 // Shutdown waits until every session has ended, or ctx does; what is left then is closed

@@ -111,8 +111,8 @@ type Relay struct {
 	losses     int       // how often it was lost from losing to lost, which no line has told
 	losing     time.Time
 	lost       time.Time
-	told       bool      // that was logged, and not its end
-	begun      bool      // it was proven before
+	told       bool // that was logged, and not its end
+	begun      bool // it was proven before
 }
 
 // New returns a relay that does nothing before it runs.
