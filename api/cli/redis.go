@@ -16,11 +16,12 @@ import (
 
 // address returns where Redis is; nil where none is used.
 func (r *redisSettings) address() (*relay.Address, error) {
+	files := relay.Files{CA: r.RedisCAFile, Cert: r.RedisCertFile, Key: r.RedisKeyFile}
 	if r.RedisURL != "" {
-		return relay.ParseAddress(r.RedisURL, r.RedisCAFile)
+		return relay.ParseAddress(r.RedisURL, files)
 	}
-	if r.RedisCAFile != "" {
-		return nil, errors.New("REDIS_CA_FILE needs REDIS_URL: the Redis whose certificate it is for")
+	if files != (relay.Files{}) {
+		return nil, errors.New("REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE need REDIS_URL: the Redis that they are for")
 	}
 	return nil, nil
 }

@@ -119,8 +119,10 @@ type serverSettings struct {
 
 // redisSettings say how the servers of an installation reach each other beside PostgreSQL.
 type redisSettings struct {
-	RedisURL    string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"Redis or Valkey between several servers: redis://, rediss://, valkey(s):// or unix://, for sentinels with ?master_set=NAME&addr=HOST:PORT. Nothing is stored there." group:"Settings"`
-	RedisCAFile string `name:"redis-ca-file" env:"REDIS_CA_FILE" placeholder:"FILE" help:"Certificates in PEM of who signed that of Redis; without it those of this machine count." group:"Settings"`
+	RedisURL      string `name:"redis-url" env:"REDIS_URL" placeholder:"URL" help:"Redis or Valkey between several servers: redis://, rediss://, valkey(s):// or unix://, for sentinels with ?master_set=NAME&addr=HOST:PORT. Nothing is stored there." group:"Settings"`
+	RedisCAFile   string `name:"redis-ca-file" env:"REDIS_CA_FILE" placeholder:"FILE" help:"Certificates in PEM of who signed that of Redis; without it those of this machine count." group:"Settings"`
+	RedisCertFile string `name:"redis-cert-file" env:"REDIS_CERT_FILE" placeholder:"FILE" help:"This server's certificate in PEM, for a Redis that asks its clients for one." group:"Settings"`
+	RedisKeyFile  string `name:"redis-key-file" env:"REDIS_KEY_FILE" placeholder:"FILE" help:"The private key of REDIS_CERT_FILE." group:"Settings"`
 }
 
 type serveCommand struct {

@@ -64,8 +64,8 @@ func (s *Server) Drain(ctx context.Context, over time.Duration) {
 }
 
 // shuffled returns the sessions in random order, so that those who came together do not leave
-// together. Iterating over a map promises no order, which is not a random one: a small one is told in
-// the order of arrival, from anywhere on.
+// together. Iterating over a map promises no order, which is not a random one: a small one is told
+// in the order of arrival, from anywhere on.
 func (s *Server) shuffled() []*session {
 	sessions := s.list()
 	rand.Shuffle(len(sessions), func(i, j int) { sessions[i], sessions[j] = sessions[j], sessions[i] })

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,15 +43,16 @@ type Address struct {
 
 	hosts   []string // host:port, or a path of a unix socket
 	network string
-	tls     *tls.Config // nil without TLS
+	tls     bool
+	files   Files
 	base    rueidis.ClientOption
 }
 
-// ParseAddress reads REDIS_URL and REDIS_CA_FILE; the latter may be empty. The URL is redis://,
-// rediss://, valkey://, valkeys:// or unix://, with ?addr=HOST:PORT for further nodes, and
+// ParseAddress reads REDIS_URL, and the files that belong to it. The URL is redis://, rediss://,
+// valkey://, valkeys:// or unix://, with ?addr=HOST:PORT for further nodes, and
 // ?master_set=NAME where the hosts are sentinels. Errors say what to do and repeat nothing of the
 // URL but names of parameters: what stands at the wrong place may be a part of a password.
-func ParseAddress(text, caFile string) (*Address, error) {
+func ParseAddress(text string, files Files) (*Address, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New("REDIS_URL is no URL: write it like redis://user:password@host:6379, and what is special in a password as %40 for @")
@@ -61,11 +61,11 @@ func ParseAddress(text, caFile string) (*Address, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Address{network: "tcp"}
+	a := &Address{network: "tcp", files: files}
 	switch u.Scheme {
 	case "redis", "valkey":
 	case "rediss", "valkeys":
-		a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		a.tls = true
 	case "unix":
 		a.network = "unix"
 	default:
@@ -77,16 +77,13 @@ func ParseAddress(text, caFile string) (*Address, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.base.InitAddress, a.base.TLSConfig = a.hosts, a.tls
+	a.base.InitAddress = a.hosts
 	a.base.Username = u.User.Username()
 	a.base.Password, _ = u.User.Password()
 	a.base.AlwaysRESP2 = query.Get("protocol") == "2"
 	a.base.Sentinel.MasterSet = query.Get("master_set")
 	a.base.Sentinel.Username, a.base.Sentinel.Password = query.Get("sentinel_username"), query.Get("sentinel_password")
-	if caFile == "" {
-		return a, nil
-	}
-	return a, a.trust(caFile)
+	return a, files.check(a.tls)
 }
 
 // parseQuery returns the parameters of a REDIS_URL. A number of a database is read and not used:
@@ -146,28 +143,16 @@ func hostsOf(u *url.URL, further []string) ([]string, error) {
 	return hosts, nil
 }
 
-// trust has only certificates count that were signed by one of a file.
-func (a *Address) trust(caFile string) error {
-	if a.tls == nil {
-		return errors.New("REDIS_CA_FILE is for TLS: write REDIS_URL with rediss:// or valkeys://")
-	}
-	text, err := os.ReadFile(caFile)
-	if err != nil {
-		return fmt.Errorf("REDIS_CA_FILE: %w", err)
-	}
-	a.tls.RootCAs = x509.NewCertPool()
-	if !a.tls.RootCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("REDIS_CA_FILE: %s holds no certificate in PEM", caFile)
-	}
-	return nil
-}
-
-// security names what connections begin with.
+// security names what connections begin with. A Redis that asks for a certificate may end a
+// connection without a word that arrives.
 func (a *Address) security() string {
-	if a.tls != nil {
-		return "TLS"
+	switch {
+	case !a.tls:
+		return "connections without TLS"
+	case a.files.Cert == "":
+		return "TLS from clients without a certificate (REDIS_CERT_FILE)"
 	}
-	return "connections without TLS"
+	return "TLS"
 }
 
 // String names the hosts, without user and password.
@@ -212,11 +197,10 @@ func (a *Address) dial(ctx, dialing context.Context, host string, dialer *net.Di
 	defer context.AfterFunc(ctx, cancel)()
 	var conn net.Conn
 	var err error
-	if a.tls == nil || a.network == "unix" {
+	if !a.tls {
 		conn, err = dialer.DialContext(dialing, a.network, host)
 	} else {
-		secure := tls.Dialer{NetDialer: dialer, Config: a.tls}
-		conn, err = secure.DialContext(dialing, a.network, host)
+		conn, err = a.files.dial(dialing, a.network, host, dialer)
 	}
 	if err != nil {
 		return nil, err
@@ -239,6 +223,7 @@ func (a *Address) explain(err error) error {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var plain tls.RecordHeaderError
+	var operation *net.OpError
 	var network net.Error
 	var refused *rueidis.RedisError
 	text := ""
@@ -261,6 +246,9 @@ func (a *Address) explain(err error) error {
 		return misconfigured{fmt.Errorf("%v does not speak TLS (%w): write REDIS_URL with redis://, or name the port that does", a, err)}
 	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
 		return misconfigured{fmt.Errorf("the certificate of Redis cannot be verified (%w): give the certificates of who signed it in REDIS_CA_FILE", err)}
+	case errors.As(err, &operation) && operation.Op == "remote error" && strings.Contains(operation.Err.Error(), "certificate"):
+		// an alert of TLS
+		return misconfigured{fmt.Errorf("Redis does not take this server's certificate (%w): give one that its tls-ca-cert-file vouches for in REDIS_CERT_FILE and REDIS_KEY_FILE", err)}
 	case errors.As(err, &network), errors.Is(err, rueidis.ErrNoAddr), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("Redis cannot be reached (%w): check that it runs at %v, and takes %s as REDIS_URL has it", err, a, a.security())
 	}

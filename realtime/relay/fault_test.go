@@ -261,7 +261,7 @@ func TestValkey(t *testing.T) {
 	own := newAuthority(t)
 	cert, key := own.issue(t)
 	secure := redistest.StartValkey(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file, "tls-auth-clients no")
-	n := start(t, "valkeys://"+secure.Addr, nodeOptions{caFile: own.file})
+	n := start(t, "valkeys://"+secure.Addr, nodeOptions{files: relay.Files{CA: own.file}})
 	n.awaitProven()
 	passes(n, 1, n)
 }
@@ -315,17 +315,55 @@ func TestTLS(t *testing.T) {
 	cert, key := own.issue(t)
 	server := redistest.Start(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file, "tls-auth-clients no")
 	for _, scheme := range []string{"rediss", "valkeys"} {
-		n := start(t, scheme+"://"+server.Addr, nodeOptions{caFile: own.file})
+		n := start(t, scheme+"://"+server.Addr, nodeOptions{files: relay.Files{CA: own.file}})
 		n.awaitProven()
 		passes(n, 1, n)
 	}
-	mistrusting := start(t, "rediss://"+server.Addr, nodeOptions{caFile: foreign.file})
+	mistrusting := start(t, "rediss://"+server.Addr, nodeOptions{files: relay.Files{CA: foreign.file}})
 	mistrusting.await("the log says what to do", func() bool { return mistrusting.log.count("REDIS_CA_FILE") > 0 })
 	if mistrusting.Proven() {
 		t.Error("a server is believed whose certificate nobody vouches for")
 	}
 	if err := mistrusting.Check(t.Context()); err == nil || errors.Is(err, relay.ErrRefused) {
 		t.Errorf("a foreign certificate: %v", err)
+	}
+}
+
+// Redis asks its clients for certificates, as it does by default with TLS. They are read for each
+// connection: one that is renewed counts without a restart.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	own, foreign := newAuthority(t), newAuthority(t)
+	cert, key := own.issue(t)
+	files := relay.Files{CA: own.file, Cert: cert, Key: key}
+	server := redistest.Start(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file)
+	n := start(t, "rediss://"+server.Addr, nodeOptions{files: files})
+	n.awaitProven()
+	passes(n, 1, n)
+	foreignCert, foreignKey := foreign.issue(t)
+	for name, files := range map[string]relay.Files{
+		"none": {CA: own.file}, "a foreign one": {CA: own.file, Cert: foreignCert, Key: foreignKey},
+	} {
+		if err := newNode(t, "rediss://"+server.Addr, nodeOptions{files: files}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "REDIS_CERT_FILE") {
+			t.Errorf("with %s: %v", name, err)
+		}
+	}
+	renewed := start(t, "rediss://"+server.Addr, nodeOptions{files: relay.Files{CA: own.file, Cert: foreignCert, Key: foreignKey}})
+	renewed.await("the log says what to do", func() bool { return renewed.log.count("REDIS_CERT_FILE") > 0 })
+	for from, to := range map[string]string{cert: foreignCert, key: foreignKey} {
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	renewed.awaitProven()
+	for _, bad := range []relay.Files{{Cert: cert}, {Key: key}, {Cert: cert, Key: foreign.file}, {Cert: "/does/not/exist", Key: key}} {
+		if _, err := relay.ParseAddress("rediss://cache", bad); err == nil || !strings.Contains(err.Error(), "REDIS_CERT_FILE") {
+			t.Errorf("%+v: %v", bad, err)
+		}
 	}
 }
 
@@ -522,7 +560,7 @@ func TestParseAddress(t *testing.T) {
 		{"redis://s1:26379?master_set=m&addr=s2:26379&sentinel_password=x", "", "s1:26379, s2:26379"},
 		{"redis://[::1]:7000", "", "[::1]:7000"},
 	} {
-		if a, err := relay.ParseAddress(good.url, good.caFile); err != nil || a.String() != good.hosts {
+		if a, err := relay.ParseAddress(good.url, relay.Files{CA: good.caFile}); err != nil || a.String() != good.hosts {
 			t.Errorf("%s: %v, %v", good.url, a, err)
 		}
 	}
@@ -558,7 +596,7 @@ func TestParseAddress(t *testing.T) {
 		{"rediss://cache", "/does/not/exist", "REDIS_CA_FILE"},
 		{"rediss://cache", nothing, "REDIS_CA_FILE"},
 	} {
-		_, err := relay.ParseAddress(bad.url, bad.caFile)
+		_, err := relay.ParseAddress(bad.url, relay.Files{CA: bad.caFile})
 		if err == nil || !strings.Contains(err.Error(), bad.says) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v", bad.url, err)
 		}
@@ -615,7 +653,7 @@ func (a *authority) make(t testing.TB, by *x509.Certificate, signer *ecdsa.Priva
 		by, signer, template.IsCA, template.KeyUsage = template, key, true, x509.KeyUsageCertSign
 	} else {
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, by, &key.PublicKey, signer)
 	if err != nil {

@@ -48,13 +48,13 @@ type node struct {
 
 // nodeOptions is what differs between the nodes of a test.
 type nodeOptions struct {
-	caFile string
-	epoch  string
+	files relay.Files
+	epoch string
 }
 
 func newNode(t testing.TB, redisURL string, options nodeOptions) *node {
 	t.Helper()
-	address, err := relay.ParseAddress(redisURL, options.caFile)
+	address, err := relay.ParseAddress(redisURL, options.files)
 	if err != nil {
 		t.Fatal(err)
 	}

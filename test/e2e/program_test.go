@@ -142,6 +142,7 @@ func TestWhatCannotStartSaysWhy(t *testing.T) {
 		"a parameter of Redis":    {with("--redis-url", "redis://:hidden@h?master=m"), 1, "master_set"},
 		"a CA without Redis":      {with("--redis-ca-file", file), 1, "REDIS_URL"},
 		"a CA without TLS":        {with("--redis-url", "redis://:hidden@h", "--redis-ca-file", file), 1, "rediss"},
+		"a key for Redis alone":   {with("--redis-url", "rediss://:hidden@h", "--redis-key-file", file), 1, "REDIS_CERT_FILE"},
 		"no CA in its file":       {with("--redis-url", "rediss://:hidden@h", "--redis-ca-file", file), 1, "REDIS_CA_FILE"},
 		"data directory is file":  {with("--data-dir", file), 1, "directory"},
 		"migrate without URL":     {[]string{"migrate"}, 1, "DATABASE_URL"},
