@@ -86,6 +86,16 @@ func (s *Store) AccessesAtOnce(ctx context.Context, callers []Caller, ownerIDs [
 	return roles, ended, err
 }
 
+// AccountsAtOnce lists the accounts of users by one query.
+func (s *Store) AccountsAtOnce(ctx context.Context, userIDs []string) (map[string][]Account, error) {
+	answers, accounts := make(map[string]accountsAnswer), make(map[string][]Account)
+	err := s.accountsAtOnce(ctx, userIDs, answers)
+	for id, a := range answers {
+		accounts[id] = a.accounts
+	}
+	return accounts, err
+}
+
 // DashboardsAtOnce computes the state of some owners by one query for each part of it, of those
 // about whom the projection answers.
 func (s *Store) DashboardsAtOnce(ctx context.Context, ownerIDs []string, now time.Time) (map[string]Dashboard, error) {

@@ -30,6 +30,12 @@ func manyOwners(query string) string {
 	return Fill(ofManyOwners, "{query}", strings.ReplaceAll(query, "$1::text", "asked.owner_id"))
 }
 
+// accountsOfMany is accountsQuery about many users.
+func accountsOfMany(query string) string {
+	return `SELECT asked.user_id AS asked, answer.* FROM pg_catalog.unnest($1::text[]) AS asked(user_id)
+	CROSS JOIN LATERAL (` + strings.ReplaceAll(query, "$1::text", "asked.user_id") + `) AS answer`
+}
+
 // accessKey is a question about access.
 type accessKey struct {
 	Caller
@@ -85,6 +91,42 @@ func (s *Store) accessesAtOnce(ctx context.Context, keys []accessKey, answers ma
 	err := s.list(ctx, &rows, func(q *queries) string { return q.accessOfMany }, pq.Array(owners), pq.Array(users), pq.Array(sessions), pq.Array(issued))
 	for _, row := range rows {
 		answers[keys[row.N-1]] = accessAnswer{Role: row.Role, Ended: row.Ended}
+	}
+	return err
+}
+
+// accountsAnswer is the accounts of a user. Err concerns them alone.
+type accountsAnswer struct {
+	accounts []Account
+	err      error
+}
+
+// accountsOf lists the accounts of users, of each as accountsQuery does.
+func (s *Store) accountsOf(ctx context.Context, userIDs []string) (map[string]accountsAnswer, error) {
+	answers := make(map[string]accountsAnswer, len(userIDs))
+	if len(userIDs) > 1 {
+		if err := s.accountsAtOnce(ctx, userIDs, answers); err == nil || Unavailable(err) {
+			return answers, err
+		}
+	}
+	for _, id := range userIDs { // one of them cannot be asked about
+		var a accountsAnswer
+		a.err = s.list(ctx, &a.accounts, func(q *queries) string { return q.accounts }, id)
+		answers[id] = a
+	}
+	return answers, nil
+}
+
+func (s *Store) accountsAtOnce(ctx context.Context, userIDs []string, answers map[string]accountsAnswer) error {
+	var rows []struct {
+		Asked string `db:"asked"`
+		Account
+	}
+	err := s.list(ctx, &rows, func(q *queries) string { return q.accountsOfMany }, pq.Array(userIDs))
+	for _, row := range rows {
+		a := answers[row.Asked]
+		a.accounts = append(a.accounts, row.Account)
+		answers[row.Asked] = a
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
 // TestAccessOfMany asks about owners, members, strangers and those who signed out at once: each
@@ -61,6 +62,66 @@ func TestAccessOfMany(t *testing.T) {
 				group.Go(func() {
 					if role, err := store.Access(context.Background(), callers[0], owners[0]); role != db.RoleOwner || err != nil {
 						t.Errorf("beside it: %q, %v", role, err)
+					}
+				})
+			}
+			group.Wait()
+		})
+	}
+}
+
+// TestAccountsOfMany lists the accounts of several users at once: each gets their own, as alone,
+// their own before those that are shared with them. An id that is no text spoils nobody else's.
+func TestAccountsOfMany(t *testing.T) {
+	t.Parallel()
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			p := v.migrated(t)
+			store, err := db.NewStore(t.Context(), p.Pool, time.UTC)
+			must(t, err)
+			want := map[string][]string{"0": nil}
+			var first dbtest.Owner
+			for n := range 4 {
+				o := p.AddOwner(t, 0)
+				user, guest := p.ID(t, `SELECT user_id::text FROM hangar_owners WHERE id::text = $1`, o.ID), p.AddGuest(t, "Ana", "Reis")
+				want[user], want[guest] = []string{o.ID + " owner"}, []string{o.ID + " viewer"}
+				p.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'viewer')`, o.ID, guest)
+				if n == 0 {
+					first = o
+					continue
+				}
+				p.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, first.ID, user)
+				want[user] = append(want[user], first.ID+" manager")
+			}
+			users := slices.Sorted(maps.Keys(want))
+			together, err := store.AccountsAtOnce(t.Context(), users)
+			must(t, err)
+			check := func(how, user string, accounts []db.Account) {
+				var got []string
+				for _, a := range accounts {
+					if a.Own != (a.Role == db.RoleOwner) || a.CompanyName == "" {
+						t.Errorf("%s: user %s has %+v", how, user, a)
+					}
+					got = append(got, fmt.Sprint(a.OwnerID, " ", a.Role))
+				}
+				if !slices.Equal(got, want[user]) {
+					t.Errorf("%s: user %s has %v, want %v", how, user, got, want[user])
+				}
+			}
+			var group sync.WaitGroup
+			for _, user := range users {
+				check("at once", user, together[user])
+				group.Go(func() {
+					accounts, err := store.Accounts(t.Context(), user)
+					if err != nil || accounts == nil {
+						t.Errorf("beside others: %v, %v", accounts, err)
+					}
+					check("beside others", user, accounts)
+				})
+				group.Go(func() {
+					if _, err := store.Accounts(t.Context(), user+"\xff"); !errors.Is(err, db.ErrInvalidText) {
+						t.Errorf("an id that is no text: %v", err)
 					}
 				})
 			}

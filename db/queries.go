@@ -6,7 +6,7 @@ import "github.com/lib/pq"
 type queries struct {
 	metrics, bookings, booking, today, listings, nextOwner string
 	accounts, access, members, user, feeds                 string
-	accessOfMany, listingsOfMany                           string
+	accessOfMany, accountsOfMany, listingsOfMany           string
 	credentials, credentialsFolded, survey                 string
 	reconcile, transitions, leftOut                        string
 	// users has an index on lower(email)
@@ -173,7 +173,7 @@ func newQueries(s shape, zone zoneDays) queries {
 		lowerEmail: s.lowerEmail,
 	}
 	q.notifications = newNotificationQueries(s, people)
-	q.accessOfMany, q.listingsOfMany = manyAccesses(q.access), manyOwners(q.listings)
+	q.accessOfMany, q.accountsOfMany, q.listingsOfMany = manyAccesses(q.access), accountsOfMany(q.accounts), manyOwners(q.listings)
 	return q
 }
 

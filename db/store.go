@@ -105,6 +105,8 @@ type Store struct {
 
 	// who asks for the access of one caller waits for a query about all who ask at the moment
 	access Loader[accessKey, accessAnswer]
+	// the same for the accounts of a user
+	accounts Loader[string, accountsAnswer]
 
 	hidden atomic.Pointer[error] // see CheckRowSecurity
 
@@ -125,7 +127,8 @@ func NewStore(ctx context.Context, pool *sqlx.DB, loc *time.Location) (*Store, e
 	}
 	store := &Store{pool: pool, loc: loc, zone: newZoneDays(loc), guard: NewBreaker("present", 0), account: NewBreaker("account", 0)}
 	store.access.Ask, store.access.Most, store.access.Parallel, store.access.Gather = store.accesses, mostAsked, parallelAsked, gatherAsked
-	store.access.Repeats = true
+	store.accounts.Ask, store.accounts.Most, store.accounts.Parallel, store.accounts.Gather = store.accountsOf, mostAsked, parallelAsked, gatherAsked
+	store.access.Repeats, store.accounts.Repeats = true, true
 	store.now.Store(&written{shape: s, sql: newQueries(s, store.zone)})
 	return store, store.CheckRowSecurity(ctx)
 }
