@@ -242,6 +242,10 @@ func (a *Address) explain(err error) error {
 		return misconfigured{fmt.Errorf("REDIS_URL has master_set, and %v is no sentinel: name the sentinels, or leave it out", a)}
 	case strings.Contains(text, "by Sentinel"): // which takes subscriptions, and nothing to publish
 		return misconfigured{fmt.Errorf("REDIS_URL leads to a sentinel (%s): add ?master_set=NAME", text)}
+	case strings.HasPrefix(text, "unknown command"), strings.HasPrefix(text, "ERR unknown command"):
+		return misconfigured{fmt.Errorf("%v does not know a command that is needed (%s): name a Redis that takes PUBLISH and SUBSCRIBE, which many a proxy does not", a, text)}
+	case errors.Is(err, errReplica):
+		return misconfigured{fmt.Errorf("REDIS_URL leads to a replica at %v, and what is published there reaches no other server: name the master, both with &addr=, or the sentinels with ?master_set=NAME", a)}
 	case errors.As(err, &plain):
 		return misconfigured{fmt.Errorf("%v does not speak TLS (%w): write REDIS_URL with redis://, or name the port that does", a, err)}
 	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):

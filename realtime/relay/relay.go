@@ -130,6 +130,9 @@ func (r *Relay) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.Address.dialTimeout())
 	defer cancel()
 	s, err := r.connect(ctx)
+	for tries := 1; errors.Is(err, errReplica) && tries < len(r.Address.hosts); tries++ {
+		s, err = r.connect(ctx)
+	}
 	if err != nil {
 		return r.Address.explain(err)
 	}
@@ -211,7 +214,7 @@ func (r *Relay) session(ctx context.Context) error {
 	r.out.clear()
 	r.beats.reset()
 	subscribed := make(chan struct{}, 1)
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	var group sync.WaitGroup
 	group.Go(func() {
 		defer crash.Report("relay")
@@ -220,6 +223,10 @@ func (r *Relay) session(ctx context.Context) error {
 	group.Go(func() {
 		defer crash.Report("relay")
 		ended <- s.publish(ctx)
+	})
+	group.Go(func() {
+		defer crash.Report("relay")
+		ended <- s.watch(ctx)
 	})
 	err = r.prove(ctx, subscribed, ended)
 	cancel() // ends every connection

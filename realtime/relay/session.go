@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -13,6 +14,13 @@ const (
 	burstMessages = 256
 	burstBytes    = 1 << 20
 )
+
+// roleInterval is how often a Redis is asked whether it became a replica.
+const roleInterval = 5 * time.Second
+
+// errReplica says that Redis repeats another one: what is published there comes back, and reaches
+// no server that is elsewhere.
+var errReplica = errors.New("this Redis is a replica of another one")
 
 // errEnded says that the subscription ended and Redis gave no reason.
 var errEnded = errors.New("Redis ended the subscription")
@@ -30,7 +38,44 @@ func (r *Relay) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	return &session{relay: r, client: client}, nil
+	s := &session{relay: r, client: client}
+	if s.atReplica(ctx) {
+		s.close()
+		return nil, errReplica
+	}
+	return s, nil
+}
+
+// atReplica reports whether Redis says that it is a replica. In a cluster that does no harm: its
+// replicas pass on to all nodes what is published. A Redis before version 6 does not say.
+func (s *session) atReplica(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	answer, err := s.client.Do(ctx, s.client.B().Arbitrary("HELLO").Build()).AsMap()
+	if err != nil {
+		return false // it shows elsewhere if it matters
+	}
+	role, mode := answer["role"], answer["mode"]
+	name, _ := role.ToString()
+	kind, _ := mode.ToString()
+	return (name == "replica" || name == "slave") && kind != "cluster"
+}
+
+// watch ends a session whose Redis becomes a replica, as a master does that comes back after a
+// failover.
+func (s *session) watch(ctx context.Context) error {
+	look := time.NewTicker(roleInterval)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+			if s.atReplica(ctx) {
+				return errReplica
+			}
+		}
+	}
 }
 
 func (s *session) close() { s.client.Close() }
