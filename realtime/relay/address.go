@@ -248,7 +248,13 @@ func (a *Address) explain(err error) error {
 		return misconfigured{fmt.Errorf("REDIS_URL leads to a replica at %v, and what is published there reaches no other server: name the master, both with &addr=, or the sentinels with ?master_set=NAME", a)}
 	case errors.As(err, &plain):
 		return misconfigured{fmt.Errorf("%v does not speak TLS (%w): write REDIS_URL with redis://, or name the port that does", a, err)}
-	case errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
+	case errors.As(err, &name):
+		return misconfigured{fmt.Errorf("the certificate of Redis is for other names (%w): have REDIS_URL call it as the certificate does, and sentinels tell that name, by resolve-hostnames and announce-hostnames", err)}
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return misconfigured{fmt.Errorf("the certificate of Redis is not valid now (%w): renew it, or correct this machine's clock", err)}
+	case strings.Contains(text, "max number of clients"):
+		return misconfigured{fmt.Errorf("%v takes no more connections (%s): raise maxclients there", a, text)}
+	case errors.As(err, &authority), errors.As(err, &invalid):
 		return misconfigured{fmt.Errorf("the certificate of Redis cannot be verified (%w): give the certificates of who signed it in REDIS_CA_FILE", err)}
 	case errors.As(err, &operation) && operation.Op == "remote error" && strings.Contains(operation.Err.Error(), "certificate"):
 		// an alert of TLS

@@ -421,17 +421,30 @@ func TestCheckSaysWhatToChange(t *testing.T) {
 	own := newAuthority(t)
 	cert, key := own.issue(t)
 	secure := redistest.Start(t, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+own.file, "tls-auth-clients no")
+	_, port, _ := net.SplitHostPort(secure.Addr)
+	late := newAuthority(t)
+	late.life = -time.Minute
+	lateCert, lateKey := late.issue(t)
+	expired := redistest.Start(t, "tls-cert-file "+lateCert, "tls-key-file "+lateKey, "tls-ca-cert-file "+late.file, "tls-auth-clients no")
+	full := redistest.Start(t, "maxclients 2")
+	for range 2 {
+		start(t, "redis://"+full.Addr, nodeOptions{}).awaitProven()
+	}
 	// What answers, but not in TLS.
 	web := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(web.Close)
+	trusting := map[string]string{"rediss://localhost:" + port: own.file, "rediss://" + expired.Addr: late.file}
 	for url, want := range map[string]string{
+		"rediss://localhost:" + port:                         "announce-hostnames",
+		"rediss://" + expired.Addr:                           "is not valid now",
+		"redis://" + full.Addr:                               "maxclients",
 		"redis://mute:secret@" + server.Addr:                 "+publish",
 		"redis://" + sentinel.Addr:                           "add ?master_set=NAME",
 		"redis://" + server.Addr + "?master_set=hangars":     "is no sentinel",
 		"redis://" + secure.Addr:                             "takes connections without TLS",
 		"rediss://" + strings.TrimPrefix(web.URL, "http://"): "does not speak TLS",
 	} {
-		if err := newNode(t, url, nodeOptions{}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+		if err := newNode(t, url, nodeOptions{files: relay.Files{CA: trusting[url]}}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want %q", url, err, want)
 		}
 	}
@@ -618,11 +631,12 @@ type authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+	life time.Duration // for how long its certificates are valid from now on
 }
 
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
-	a := &authority{dir: t.TempDir()}
+	a := &authority{dir: t.TempDir(), life: time.Hour}
 	a.cert, a.key = a.make(t, nil, nil)
 	a.file = a.write(t, "ca.pem", "CERTIFICATE", a.cert.Raw)
 	return a
@@ -647,7 +661,7 @@ func (a *authority) make(t testing.TB, by *x509.Certificate, signer *ecdsa.Priva
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: fmt.Sprint("test ", by != nil)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(a.life), BasicConstraintsValid: true,
 	}
 	if by == nil {
 		by, signer, template.IsCA, template.KeyUsage = template, key, true, x509.KeyUsageCertSign
