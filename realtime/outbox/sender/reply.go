@@ -7,6 +7,7 @@ import (
 	"net/textproto"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 )
@@ -81,6 +82,9 @@ func blames(last step, said *textproto.Error, utf8 bool) blame {
 	return either
 }
 
+// busyPause is how long nothing is sent to a mail server that says it takes nothing at present.
+const busyPause = 30 * time.Second
+
 // dialResult says what it means that the mail server could not be talked to.
 func dialResult(err error) outbox.Result {
 	var said *textproto.Error
@@ -88,6 +92,8 @@ func dialResult(err error) outbox.Result {
 		r := outbox.Result{Status: outbox.Again, Code: said.Code, Err: fmt.Errorf("the mail server answers %d before any mail", said.Code)}
 		if said.Code >= 500 {
 			r.Status = outbox.Ours
+		} else {
+			r.RetryAfter = busyPause // too many connections, or too many that signed in
 		}
 		return r
 	}
@@ -112,6 +118,9 @@ func letterResult(last step, err error, utf8 bool) outbox.Result {
 	}
 	r := outbox.Result{Status: outbox.Again, Code: said.Code, Err: fmt.Errorf("the mail server answers %d to %s", said.Code, last)}
 	if said.Code < 500 {
+		if said.Code == 421 || said.Code == 432 {
+			r.RetryAfter = busyPause // said of the connection, not of this mail
+		}
 		return r
 	}
 	switch blames(last, said, utf8) {

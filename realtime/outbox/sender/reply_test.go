@@ -13,7 +13,8 @@ import (
 // another user's is refused as well; what is the user's ends.
 func TestRefusalsOfMailServers(t *testing.T) {
 	t.Parallel()
-	again, refused, ours, doubtful := outbox.Result{Status: outbox.Again}, outbox.Result{Status: outbox.Refused}, outbox.Result{Status: outbox.Ours}, outbox.Result{Status: outbox.Ours, Doubtful: true}
+	again, busy := outbox.Result{Status: outbox.Again}, outbox.Result{Status: outbox.Again, RetryAfter: busyPause}
+	refused, ours, doubtful := outbox.Result{Status: outbox.Refused}, outbox.Result{Status: outbox.Ours}, outbox.Result{Status: outbox.Ours, Doubtful: true}
 	const ascii, beyond = "olga@portal.example", "josé@portal.example"
 	for _, c := range []struct {
 		step, says, to string
@@ -27,7 +28,7 @@ func TestRefusalsOfMailServers(t *testing.T) {
 		{"MAIL", "550 who are you", ascii, ours},
 		{"MAIL", "555 5.6.7 SMTPUTF8 is not for you", ascii, ours},
 		{"MAIL", "555 5.6.7 SMTPUTF8 is not for you", beyond, doubtful},
-		{"MAIL", "421 4.3.2 closing", ascii, again},
+		{"MAIL", "421 4.3.2 closing", ascii, busy},
 		{"MAIL", "452 4.3.1 no space", ascii, again},
 
 		{"RCPT", "550 5.1.1 <olga@portal.example>: User unknown", ascii, refused},
@@ -52,7 +53,7 @@ func TestRefusalsOfMailServers(t *testing.T) {
 		{"RCPT", "503 AUTH first", ascii, doubtful},
 		{"RCPT", "554 Transaction failed", ascii, doubtful},
 		{"RCPT", "450 4.2.0 greylisted", ascii, again},
-		{"RCPT", "421 4.7.0 too fast", ascii, again},
+		{"RCPT", "421 4.7.0 too fast", ascii, busy},
 
 		{"DATA", "554 5.5.1 no valid recipients", ascii, doubtful},
 		{"DATA", "451 4.3.0 later", ascii, again},
@@ -64,6 +65,7 @@ func TestRefusalsOfMailServers(t *testing.T) {
 		{"dot", "550 5.4.5 Daily user sending limit exceeded", ascii, doubtful},
 		{"dot", "554 Message rejected: Email address is not verified", ascii, doubtful},
 		{"dot", "451 4.7.1 later", ascii, again},
+		{"dot", "432 4.3.2 Concurrent connections limit exceeded", ascii, busy},
 		{"dot", "250-2.0.0 queued\r\n250 2.0.0 as 1", ascii, outbox.Result{Status: outbox.Sent, Code: 250}},
 		{"dot", "252 it will be tried", ascii, outbox.Result{Status: outbox.Sent, Code: 250}},
 	} {
@@ -74,7 +76,7 @@ func TestRefusalsOfMailServers(t *testing.T) {
 			if sent := c.want.Status == outbox.Sent; (r.Err == nil) != sent || !sent && (!strings.Contains(r.Err.Error(), c.says[:3]) || strings.Contains(r.Err.Error(), "@")) {
 				t.Errorf("the error is %v", r.Err)
 			}
-			if got := (outbox.Result{Status: r.Status, Doubtful: r.Doubtful, Code: c.want.Code}); got != c.want {
+			if got := (outbox.Result{Status: r.Status, Doubtful: r.Doubtful, RetryAfter: r.RetryAfter, Code: c.want.Code}); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 			if commands := script.Commands(); commands[len(commands)-1] != "QUIT" {

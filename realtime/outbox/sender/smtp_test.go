@@ -93,19 +93,19 @@ func TestMailServersThatRefuseEarly(t *testing.T) {
 		steps map[string]string
 		want  outbox.Result
 	}{
-		"not now":             {map[string]string{"greeting": "421 4.3.2 too many connections"}, outbox.Result{Status: outbox.Again, Code: 421}},
+		"not now":             {map[string]string{"greeting": "421 4.3.2 too many connections"}, outbox.Result{Status: outbox.Again, Code: 421, RetryAfter: busyPause}},
 		"listed":              {map[string]string{"greeting": "554 5.7.1 you are listed"}, outbox.Result{Status: outbox.Ours, Code: 554}},
 		"a long greeting":     {map[string]string{"greeting": "220-mail.example\r\n220-says much\r\n220 to everybody"}, outbox.Result{Status: outbox.Sent, Code: 250}},
 		"not HTTP":            {map[string]string{"greeting": "HTTP/1.1 400 Bad Request"}, outbox.Result{Status: outbox.Again}},
 		"no such name":        {map[string]string{"EHLO": "550 5.7.1 who", "HELO": "550 5.7.1 who"}, outbox.Result{Status: outbox.Ours, Code: 550}},
 		"no STARTTLS":         {map[string]string{"EHLO": "250 mail.example"}, outbox.Result{Status: outbox.Ours}},
-		"no TLS at present":   {map[string]string{"STARTTLS": "454 4.7.0 not now"}, outbox.Result{Status: outbox.Again, Code: 454}},
+		"no TLS at present":   {map[string]string{"STARTTLS": "454 4.7.0 not now"}, outbox.Result{Status: outbox.Again, Code: 454, RetryAfter: busyPause}},
 		"words before TLS":    {map[string]string{"STARTTLS": "220 go ahead\r\n250-somebody.else\r\n250 AUTH X-SECRET"}, outbox.Result{Status: outbox.Sent, Code: 250}},
 		"no TLS after it":     {map[string]string{"TLS": "250 nothing of TLS"}, outbox.Result{Status: outbox.Ours}},
 		"no way to sign in":   {map[string]string{"EHLO again": "250 mail.example"}, outbox.Result{Status: outbox.Ours}},
 		"none that is known":  {map[string]string{"EHLO again": "250-mail.example\r\n250 AUTH X-SECRET"}, outbox.Result{Status: outbox.Ours}},
 		"a wrong password":    {map[string]string{"AUTH": "535 5.7.8 no"}, outbox.Result{Status: outbox.Ours, Code: 535}},
-		"signing in, not now": {map[string]string{"AUTH": "454 4.7.0 not now"}, outbox.Result{Status: outbox.Again, Code: 454}},
+		"signing in, not now": {map[string]string{"AUTH": "454 4.7.0 not now"}, outbox.Result{Status: outbox.Again, Code: 454, RetryAfter: busyPause}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
