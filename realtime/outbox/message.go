@@ -81,3 +81,9 @@ type Sender interface {
 	// Send tries once, for less than half a minute.
 	Send(ctx context.Context, m Message) Result
 }
+
+// Bounded is a Sender whose hosts take only so many messages at a time.
+type Bounded interface {
+	Sender
+	AtOnce() int
+}

@@ -77,6 +77,7 @@ type Outbox struct {
 	Log   *slog.Logger
 
 	breakers breakers
+	lanes    lanes
 	stats    tally
 }
 
@@ -167,7 +168,14 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	}
 	var m Message
 	if v.Sends() {
-		if m, v, err = o.prepare(ctx, d, sender, now); err != nil {
+		leave, later := o.lanes.enter(ctx, sender, sender.Host(Message{Device: d.Device}), o.Now)
+		defer leave()
+		if v.Later = later; v.Sends() {
+			m, v, err = o.prepare(ctx, d, sender, now)
+		} else if half := now.Add(d.ExpiresAt.Sub(now) / 2); half.Before(later) {
+			v.Later = half // there are tries left before its end
+		}
+		if err != nil {
 			return err
 		}
 	}

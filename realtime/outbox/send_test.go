@@ -381,6 +381,39 @@ func TestMailServersThatRefuse(t *testing.T) {
 	}
 }
 
+// TestMailsAtOnce has a mail server take its time, as one does that takes only so many connections:
+// the other mails wait, without an attempt, and a push passes them.
+func TestMailsAtOnce(t *testing.T) {
+	t.Parallel()
+	const mails, atOnce = 20, 3
+	h := newHouse(t, nil)
+	h.mail.Hold = make(chan struct{})
+	out := h.outbox(t)
+	for range mails {
+		h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "mail", "")
+	}
+	run(t, out)
+	h.await(t, fmt.Sprint(mails-atOnce), `SELECT count(*)::text FROM realtime.deliveries WHERE channel = 'mail' AND not_before > now() AND claim IS NULL AND attempts = 0`)
+	h.await(t, fmt.Sprint(mails-atOnce), `SELECT count(DISTINCT not_before)::text FROM realtime.deliveries WHERE channel = 'mail' AND claim IS NULL`)
+	_, id := h.device(t, h.owner.UserID, "", "/one")
+	if got := h.outcome(t, h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "push", id)); got != "sent" {
+		t.Errorf("a push is %s", got)
+	}
+	if now, most := h.mail.Held(); now != atOnce || most != atOnce {
+		t.Errorf("the mail server has %d mails at a time, and had %d", now, most)
+	}
+	close(h.mail.Hold)
+	deadline := time.Now().Add(time.Minute)
+	for len(h.mail.Letters()) < mails && time.Now().Before(deadline) {
+		h.await(t, "0", `SELECT count(*)::text FROM realtime.deliveries WHERE claim IS NOT NULL AND claimed_until > now()`)
+		h.due(t)
+	}
+	h.await(t, fmt.Sprint(mails), `SELECT count(*)::text FROM realtime.deliveries WHERE channel = 'mail' AND outcome = 'sent' AND attempts = 1`)
+	if _, most := h.mail.Held(); most != atOnce {
+		t.Errorf("the mail server had %d mails at a time", most)
+	}
+}
+
 // TestDecidedWhenSent changes what decides after a delivery was made.
 func TestDecidedWhenSent(t *testing.T) {
 	t.Parallel()

@@ -34,9 +34,36 @@ type MailServer struct {
 	// Plain says that it has no STARTTLS.
 	Plain bool
 
+	// Hold has each mail that has come whole wait for a value before it is taken; nil does not.
+	Hold chan struct{}
+
 	mu      sync.Mutex // guards what follows
 	letters []Letter
 	dropped int
+	held    int
+	most    int
+}
+
+// Held returns how many mails wait for Hold, and how many did at once at most.
+func (m *MailServer) Held() (now, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.held, m.most
+}
+
+// hold waits for Hold.
+func (m *MailServer) hold() {
+	if m.Hold == nil {
+		return
+	}
+	m.mu.Lock()
+	m.held++
+	m.most = max(m.most, m.held)
+	m.mu.Unlock()
+	<-m.Hold
+	m.mu.Lock()
+	m.held--
+	m.mu.Unlock()
 }
 
 // MailUser and MailPassword are whom the server knows.
@@ -129,6 +156,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	s.server.hold()
 	s.server.mu.Lock()
 	s.server.letters = append(s.server.letters, Letter{s.from, s.to, string(text)})
 	drop := strings.HasPrefix(s.to, "drop") && s.server.dropped == 0

@@ -137,6 +137,9 @@ func isASCII(text string) bool {
 // Host implements outbox.Sender.
 func (*Mail) Host(outbox.Message) string { return "smtp" }
 
+// AtOnce implements outbox.Bounded.
+func (*Mail) AtOnce() int { return mailAtOnce }
+
 // Send implements outbox.Sender.
 func (m *Mail) Send(ctx context.Context, message outbox.Message) outbox.Result {
 	e, err := m.envelope(message)

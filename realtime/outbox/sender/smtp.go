@@ -16,6 +16,9 @@ const (
 	// mailTime bounds a whole conversation with the mail server: it ends before the lease of a
 	// delivery does. RFC 5321, section 4.5.3.2, would wait for minutes at each step.
 	mailTime = 20 * time.Second
+	// mailAtOnce is how many connections to the mail server a server of ours has at a time.
+	// Exchange Online takes three of a mailbox.
+	mailAtOnce = 3
 	// quitTime is how long the answer to QUIT is waited for. The mail is taken or refused by then.
 	quitTime = time.Second
 	// stopGrace is how long a mail that is whole on its way waits for its answer while the server
