@@ -89,11 +89,19 @@ func parseMoment(text string, loc *time.Location) (time.Time, error) {
 	case text == "infinity", beyond.MatchString(text):
 		return latest, nil
 	}
-	if d, err := time.Parse(time.DateOnly, text); err == nil {
-		return dayStart(d.Year(), d.Month(), d.Day(), loc), nil
+	// Only what the text can be is tried: a failure of time.Parse costs more than a success, and
+	// every booking of a rush has two moments.
+	_, clock, timed := strings.Cut(text, "T")
+	if !timed {
+		if d, err := time.Parse(time.DateOnly, text); err == nil {
+			return dayStart(d.Year(), d.Month(), d.Day(), loc), nil
+		}
 	}
-	// A zone of long ago has seconds.
-	for _, layout := range []string{"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z07:00:00"} {
+	layouts := []string{"2006-01-02T15:04:05.999999999"}
+	if strings.ContainsAny(clock, "Z+-") { // a zone of long ago has seconds
+		layouts = []string{layouts[0] + "Z07:00", layouts[0] + "Z07:00:00"}
+	}
+	for _, layout := range layouts {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
 		}

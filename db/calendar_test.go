@@ -49,3 +49,15 @@ func TestParseMoment(t *testing.T) {
 		})
 	}
 }
+
+// TestParseMomentTriesNothingInVain reads the usual forms without an allocation: each failure of
+// time.Parse would be one.
+func TestParseMomentTriesNothingInVain(t *testing.T) {
+	loc, err := time.LoadLocation("America/Sao_Paulo")
+	must(t, err)
+	for _, text := range []string{"2026-12-30T18:50:13.123456", "2026-12-30", "2026-12-30T18:50:13"} {
+		if n := testing.AllocsPerRun(100, func() { db.ParseMoment(text, loc) }); n > 0 {
+			t.Errorf("%s takes %v allocations", text, n)
+		}
+	}
+}
