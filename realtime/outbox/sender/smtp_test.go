@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox/outboxtest"
 )
@@ -81,6 +82,36 @@ func TestMailServersThatStop(t *testing.T) {
 					left(t, script)
 				})
 			}
+		}
+	}
+}
+
+// TestChecksThatStop has a mail server hang, and end the connection, while the settings are looked
+// at: each time that is told, and nobody is left connected.
+func TestChecksThatStop(t *testing.T) {
+	t.Parallel()
+	for _, step := range outboxtest.ScriptSteps {
+		if slices.Contains([]string{"RCPT", "DATA", "dot"}, step) {
+			continue // no mail is sent
+		}
+		for _, does := range []string{"hang", "close"} {
+			t.Run(step+" "+does, func(t *testing.T) {
+				t.Parallel()
+				script := outboxtest.NewScript(t, outboxtest.STARTTLS, map[string]string{step: does})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if does == "hang" && step != "QUIT" {
+					go func() {
+						<-script.Reached
+						cancel()
+					}()
+				}
+				found := scriptedMail(t, script, outboxtest.STARTTLS).Check(ctx)
+				if fine := step == "QUIT"; (found.Level == db.Fine) != fine || (found.Cure == "") != fine {
+					t.Errorf("%+v", found)
+				}
+				left(t, script)
+			})
 		}
 	}
 }
