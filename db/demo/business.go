@@ -37,7 +37,7 @@ func loadBusiness(ctx context.Context, tx *sqlx.Tx, columns shape, ownerID int64
 	b := &business{ownerID: ownerID, now: now, columns: columns}
 	wrap := func(err error) error { return fmt.Errorf("read the business of owner %d: %w", ownerID, err) }
 	hangars, err := tx.QueryContext(ctx, `
-		SELECT l.id, l.hangar_number, (l.daily_rate * 100)::bigint, `+columns.hangarSpaces()+`, l.is_available
+		SELECT l.id, l.hangar_number, `+cents("l.daily_rate")+`, `+columns.hangarSpaces()+`, l.is_available
 		FROM hangar_listings l WHERE l.owner_id = $1 AND l.status = 'active' ORDER BY l.id FOR NO KEY UPDATE`, ownerID)
 	if err != nil {
 		return nil, wrap(err)
@@ -58,10 +58,11 @@ func loadBusiness(ctx context.Context, tx *sqlx.Tx, columns shape, ownerID int64
 		paymentDate, unpaid = "b.payment_date", "b.status = 'completed' AND b.payment_date IS NULL AND b.check_out > $2::timestamp - interval '10 days'"
 	}
 	rows, err := tx.QueryContext(ctx, `
-		SELECT b.id, b.hangar_id, b.user_id, b.check_in, b.check_out, b.nights, (b.subtotal * 100)::bigint,
-			(b.fees * 100)::bigint, (b.total_price * 100)::bigint, b.status, coalesce(b.payment_method, ''), `+paymentDate+`, b.created_at
+		SELECT b.id, b.hangar_id, b.user_id, b.check_in, b.check_out, b.nights, `+cents("b.subtotal")+`,
+			`+cents("b.fees")+`, `+cents("b.total_price")+`, b.status, coalesce(b.payment_method, ''), `+paymentDate+`, b.created_at
 		FROM bookings b JOIN hangar_listings l ON l.id = b.hangar_id
 		WHERE l.owner_id = $1 AND $2::timestamp IS NOT NULL AND (b.status IN ('pending', 'confirmed', 'active') OR `+unpaid+`)
+			AND isfinite(b.check_in) AND isfinite(b.check_out) AND isfinite(b.created_at)
 		ORDER BY b.id`, ownerID, utc(now))
 	if err != nil {
 		return nil, wrap(err)
@@ -83,7 +84,7 @@ func loadBusiness(ctx context.Context, tx *sqlx.Tx, columns shape, ownerID int64
 	}
 	revenue := "0"
 	if columns.PaymentDate {
-		revenue = "(SELECT coalesce(sum(total_price) * 100, 0)::bigint FROM today WHERE payment_date >= $2)"
+		revenue = "(SELECT coalesce(sum(" + cents("total_price") + "), 0)::bigint FROM today WHERE payment_date >= $2)"
 	}
 	err = tx.QueryRowContext(ctx, `
 		WITH today AS (
@@ -102,6 +103,12 @@ func loadBusiness(ctx context.Context, tx *sqlx.Tx, columns shape, ownerID int64
 		}
 	}
 	return b, nil
+}
+
+// cents is a price in centavos. What the simulator would not have written, NaN for one, counts
+// nothing.
+func cents(price string) string {
+	return "CASE WHEN " + price + " BETWEEN -1e12 AND 1e12 THEN (" + price + " * 100)::bigint ELSE 0 END"
 }
 
 // occupancy is the share of open spaces that are taken.

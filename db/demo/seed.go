@@ -165,7 +165,7 @@ const ordinaryDemand = .6
 // loadHangars returns the demo owners' hangars, owner by owner.
 func loadHangars(ctx context.Context, q sqlx.QueryerContext, columns shape) (owners [][]hangar, err error) {
 	rows, err := q.QueryxContext(ctx, `
-		SELECT l.id, l.owner_id, l.hangar_number, (l.daily_rate * 100)::bigint, `+columns.hangarSpaces()+`,
+		SELECT l.id, l.owner_id, l.hangar_number, `+cents("l.daily_rate")+`, `+columns.hangarSpaces()+`,
 			l.status = 'active' AND l.is_available
 		FROM hangar_listings l JOIN hangar_owners o ON o.id = l.owner_id JOIN users u ON u.id = o.user_id
 		WHERE u.email LIKE '%@' || $1 ORDER BY l.owner_id, l.id`, EmailDomain)

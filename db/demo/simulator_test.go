@@ -74,6 +74,33 @@ func TestSimulatorKeepsTheRules(t *testing.T) {
 	}
 }
 
+// TestSimulatorMeetsOddRows has rows in the demo that somebody wrote by hand: life goes on.
+func TestSimulatorMeetsOddRows(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"a price that is no number":      `UPDATE bookings SET subtotal = 'NaN', fees = 'NaN', total_price = 'NaN', payment_date = payment_date + interval '1 s'`,
+		"a price of all the money":       `UPDATE bookings SET subtotal = 99999999.99, fees = 0, total_price = 99999999.99`,
+		"a rate that is no number":       `UPDATE hangar_listings SET daily_rate = 'NaN'`,
+		"a stay that never ends":         `UPDATE bookings SET check_out = 'infinity' WHERE status IN ('pending', 'confirmed', 'active')`,
+		"a stay that was always there":   `UPDATE bookings SET check_in = '-infinity' WHERE status IN ('pending', 'confirmed', 'active')`,
+		"a booking made before all time": `UPDATE bookings SET created_at = '-infinity'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, s, c := simulated(t, time.Date(2026, 11, 20, 10, 0, 0, 0, saoPaulo(t)))
+			if _, err := db.Exec(statement); err != nil {
+				t.Fatal(err)
+			}
+			for range 60 {
+				c.Time = c.Add(time.Minute)
+				if _, err := s.Step(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func TestSimulatorTakesOwnersInTurn(t *testing.T) {
 	t.Parallel()
 	_, s, _ := simulated(t, time.Date(2026, 11, 20, 10, 0, 0, 0, saoPaulo(t)))
