@@ -117,6 +117,54 @@ export const paced = (call, ms) => {
   return request;
 };
 
+/** A finger's way, in CSS pixels: that begins a swipe, and that does what it means. */
+const SWIPE_BEGINS = 12;
+const SWIPE_DOES = 72;
+
+/**
+ * Calls when a finger has swiped an element sideways, which follows it by `--swipe`.
+ * @param {HTMLElement} element @param {(left: boolean) => void} swiped
+ */
+export function onSwipe(element, swiped) {
+  element.addEventListener('pointerdown', ({ pointerType, clientX, clientY }) => {
+    let moved = 0;
+    const over = new AbortController();
+    /** @param {string} type @param {(event: PointerEvent) => void} listener */
+    const on = (type, listener) => element.addEventListener(/** @type {'pointerup'} */ (type), listener, { signal: over.signal });
+    const end = () => {
+      over.abort();
+      element.style.removeProperty('--swipe');
+    };
+    if (pointerType !== 'touch') return;
+    on('pointermove', (event) => {
+      const [dx, dy] = [event.clientX - clientX, event.clientY - clientY];
+      if (moved === 0 && Math.abs(dy) > Math.abs(dx)) return end();
+      if (Math.abs(dx) < SWIPE_BEGINS) return;
+      moved = dx;
+      element.style.setProperty('--swipe', `${dx}px`);
+    });
+    on('pointerup', () => {
+      end();
+      if (Math.abs(moved) >= SWIPE_DOES) swiped(moved < 0);
+    });
+    for (const type of ['pointercancel', 'pointerdown']) on(type, end);
+  });
+}
+
+let renamed = 0;
+
+/**
+ * Loads a module that may have failed before: Firefox never fetches such a one again by its
+ * address. Our server takes the hash of another version in it; other servers pass over a query.
+ * @template T @param {() => Promise<T>} load @returns {Promise<T>}
+ */
+export const retried = (load) => load().catch((cause) => {
+  const [, before, hash, after] = /(https?:\S+?\/client\/|https?:\S+?)([0-9a-f]{16}\/)?([^/\s]\S*\.m?js)/.exec(String(cause?.message)) ?? [];
+  if (!before) throw cause;
+  const other = `${++renamed}`.padStart(16, '0');
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ hash ? `${before}${other}/${after}` : `${before}${after}?retry=${other}`);
+});
+
 /**
  * Where only text is zoomed, Firefox enlarges also a size that comes from a width: tells the styles
  * by how much.

@@ -6,7 +6,7 @@
  * @import * as T from './shapes.js'
  */
 import { createManager } from './client.js';
-import { ICONS, followZoom, h, icon, loadSheet, paced, setAttribute, setIcon, setText, show } from './dom.js';
+import { ICONS, followZoom, h, icon, loadSheet, paced, retried, setAttribute, setIcon, setText, show } from './dom.js';
 import { PANELS } from './element/panels.js';
 import { newQuestions, readListing, readRows } from './dial.js';
 import { readBookingRow } from './parts.js';
@@ -412,7 +412,7 @@ class Display extends Base {
     const { frame, lazy, numbers, panels } = this.#view;
     if (this.hasAttribute('hash') && /[#&]trends=/.test(location.hash)) lazy[0].querySelector('button')?.click();
     try {
-      const { newCards } = await import('./element/cards.js');
+      const { newCards } = await retried(() => import('./element/cards.js'));
       const cards = await newCards({ frame, wording: this.#wording, get: this.#questions.get, days: () => this.#days, redraw: () => this.#changed() });
       numbers.push(cards);
       panels.push(cards);
@@ -426,7 +426,7 @@ class Display extends Base {
   async #toggle(name, button) {
     const manager = this.#manager;
     try {
-      const { togglePanel } = await import('./element/lazy.js');
+      const { togglePanel } = await retried(() => import('./element/lazy.js'));
       await togglePanel(name, button, this.#opened, manager, {
         ...this.#questions, wording: this.#wording, frame: this.#view.frame, server: this.#server(), ownerId: this.getAttribute('owner-id') ?? '',
         hash: this.hasAttribute('hash'), now: () => this.#now(), open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
@@ -440,7 +440,7 @@ class Display extends Base {
   async #openBooking(bookingId) {
     const wording = this.#wording;
     try {
-      const { showDetails } = await import('./element/details.js');
+      const { showDetails } = await retried(() => import('./element/details.js'));
       await showDetails(this.#view.frame, {
         wording, bookingId, zone: this.#zone, href: this.getAttribute('booking-href') ?? '',
         load: () => this.#questions.get(`bookings/${encodeURIComponent(bookingId)}`),

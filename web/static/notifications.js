@@ -8,7 +8,7 @@
  */
 import { createManager } from './client.js';
 import { newQuestions } from './dial.js';
-import { adoptSheet, followZoom, h, icon, setAttribute, setText, show } from './dom.js';
+import { adoptSheet, followZoom, h, icon, retried, setAttribute, setText, show } from './dom.js';
 import { fill } from './notifications/fill.js';
 import { NotificationStore, newAsk } from './notifications/store.js';
 import BELL_WORDS from './notifications/words/bell-pt.js';
@@ -37,13 +37,15 @@ async function newBell(around, store) {
   let opening = null;
   let said = '';
   let stopped = false;
+  let pressed = false;
 
   const count = h('span', { class: 'count', 'aria-hidden': 'true', hidden: true });
   const bell = h('button', {
     class: 'bell', type: 'button', 'aria-haspopup': 'dialog', 'aria-expanded': 'false', hidden: true,
-    onclick: () => open().then((opened) => opened.toggle()).catch(() => {}), onpointerenter: () => void open().catch(() => {}),
+    onclick: () => void press(), onpointerenter: () => void open().catch(() => {}),
   }, icon(BELL), count);
-  const node = h('div', { class: 'notifications' }, inline ? null : bell);
+  const told = h('p', { class: 'bell-failed', role: 'status' });
+  const node = h('div', { class: 'notifications' }, inline ? null : bell, told);
 
   const update = () => {
     const { unread, unseen } = store.getState();
@@ -61,7 +63,7 @@ async function newBell(around, store) {
     if (counts !== said && unread !== null) around.counted({ unread, unseen });
     said = counts;
   };
-  const open = () => (opening ??= import('./notifications/panel.js').then(async ({ newPanel }) => {
+  const open = () => (opening ??= retried(() => import('./notifications/panel.js')).then(async ({ newPanel }) => {
     const made = await newPanel({ around, store, bell, me, changed: update });
     if (stopped) made.stop();
     else node.append(made.node);
@@ -70,6 +72,14 @@ async function newBell(around, store) {
     opening = null;
     throw error;
   }));
+  /** However often it is pressed while the list is on its way, that opens it. */
+  const press = async () => {
+    if (pressed) return;
+    pressed = true;
+    setText(told, '');
+    await open().then((opened) => opened.toggle(), () => setText(told, words.failed));
+    pressed = false;
+  };
   /** Who invites this user to other accounts, and which role the user has in this one. */
   const reload = async () => {
     const answer = await ask('/api/auth/me').catch(() => null);

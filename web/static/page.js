@@ -4,7 +4,7 @@
  * @import * as T from './shapes.js'
  */
 import { RealtimeError } from './client.js';
-import { h, setText } from './dom.js';
+import { h, retried, setText } from './dom.js';
 import './element.js';
 import { retryAfterMs } from './dial.js';
 import { newSteadyClock } from './parts.js';
@@ -167,7 +167,7 @@ function open(next) {
     if (!wanted) return;
     wanted = false;
     try {
-      const { showBell } = await import('./page/bell.js');
+      const { showBell } = await retried(() => import('./page/bell.js'));
       if (session === next) showBell(bellArea, { session: next, display, latest, wording, token: () => freshToken(next.ownerId, false), changed: () => redraw(next) });
     } catch {
       wanted = true;

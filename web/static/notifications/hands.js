@@ -3,7 +3,7 @@
  * and how it is undone; and invitations. Loaded when there is something to do.
  * @import * as N from './shapes.js'
  */
-import { h, icon, setText, show } from '../dom.js';
+import { h, icon, retried, setText, show } from '../dom.js';
 import { isolated, visible } from '../state/wording.js';
 import { change, readThrough } from './deeds.js';
 import { fill } from './fill.js';
@@ -11,10 +11,6 @@ import { isUnread } from './store.js';
 
 const UNDO_MS = 8000;
 const BACK = 'M15 5l-7 7 7 7';
-/** A finger's way, in CSS pixels: that begins a swipe, and that does what it means. */
-const SWIPE_BEGINS = 12;
-const SWIPE_DOES = 72;
-
 /** @type {N.NewHands} */
 export const newHands = async (parts) => {
   const { around, words: { notDone, failed, kinds, title, settings: preferred }, store, bell, me, changed, panel, list, toast, told, mayArchive } = parts;
@@ -128,33 +124,11 @@ export const newHands = async (parts) => {
       const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[key] ?? at;
       if (shown.length > 0) list.focus(shown[Math.max(0, Math.min(shown.length - 1, to))]);
     },
-    /** To the left archives, to the right reads. */
-    swipe(id, row, { clientX: x, clientY: y }) {
-      let moved = 0;
-      const over = new AbortController();
-      const { signal } = over;
-      const end = () => {
-        over.abort();
-        row.style.removeProperty('--swipe');
-      };
-      row.addEventListener('pointermove', ({ clientX, clientY }) => {
-        const [dx, dy] = [clientX - x, clientY - y];
-        if (moved === 0 && Math.abs(dy) > Math.abs(dx)) return end();
-        if (Math.abs(dx) < SWIPE_BEGINS) return;
-        moved = dx;
-        row.style.setProperty('--swipe', `${dx}px`);
-      }, { signal });
-      row.addEventListener('pointerup', () => {
-        end();
-        if (Math.abs(moved) >= SWIPE_DOES) hands[moved < 0 ? 'archive' : 'toggle'](id);
-      }, { signal });
-      for (const type of ['pointercancel', 'pointerdown']) row.addEventListener(type, end, { signal });
-    },
     async settings(shown) {
       if (shown === !preferences.hidden) return;
       if (shown) {
         try {
-          const { newPreferences } = await import('./preferences.js');
+          const { newPreferences } = await retried(() => import('./preferences.js'));
           preferences.replaceChildren(await newPreferences({ around, kinds, manages: mayArchive(), tell, fail }));
         } catch {
           return tell(failed);

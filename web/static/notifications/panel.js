@@ -5,7 +5,7 @@
  * @import * as N from './shapes.js'
  * @import * as T from '../shapes.js'
  */
-import { ICONS, followZoom, h, icon, setAttribute, setIcon, setText, show } from '../dom.js';
+import { ICONS, followZoom, h, icon, onSwipe, retried, setAttribute, setIcon, setText, show } from '../dom.js';
 import { isolated, visible } from '../state/wording.js';
 import { fill } from './fill.js';
 import { byId, isUnread } from './store.js';
@@ -113,7 +113,7 @@ function newList({ around, words, store, mayArchive, act, drawn }) {
     const archiveButton = h('button', { class: 'act', type: 'button', onclick: () => act('archive', id) }, icon(ARCHIVE));
     const row = h('li', { class: 'note', 'data-id': id }, h('span', { class: 'sign' }, sign),
       h('div', { class: 'what' }, main, hangar, level), detail, h('p', { class: 'meta' }, time, mark), h('div', { class: 'acts' }, readButton, archiveButton));
-    row.addEventListener('pointerdown', (event) => event.pointerType === 'touch' && act('swipe', id, row, event));
+    onSwipe(row, (left) => act(left ? 'archive' : 'toggle', id));
     /** @type {N.Notification | null} */
     let item = null;
     const age = () => {
@@ -282,7 +282,7 @@ export const newPanel = async ({ around, store, bell, me, changed }) => {
 
   /** @type {Promise<N.Hands> | null} */
   let coming = null;
-  const newHands = () => (coming ??= import('./hands.js').then(async (made) => {
+  const newHands = () => (coming ??= retried(() => import('./hands.js')).then(async (made) => {
     hands = await made.newHands({ around, words, store, bell, me, changed, panel, heading, filters, body, readAll, settings, list, invited, toast, told, mayArchive });
     return hands;
   }).catch((error) => {
@@ -361,6 +361,7 @@ export const newPanel = async ({ around, store, bell, me, changed }) => {
     setAttribute(bell, 'aria-expanded', String(opened));
     if (!opened) {
       hands?.forget();
+      toast.classList.remove('on');
       // Unless it is where a click closed the panel.
       const { host } = /** @type {ShadowRoot} */ (panel.getRootNode());
       if (hadFocus && [document.body, host].includes(/** @type {HTMLElement} */ (document.activeElement))) bell.focus();

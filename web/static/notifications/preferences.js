@@ -3,7 +3,7 @@
  * once. Loaded when it is opened.
  * @import * as N from './shapes.js'
  */
-import { h, setText, show } from '../dom.js';
+import { h, retried, setText, show } from '../dom.js';
 import { CATALOGUES, PORTUGUESE, isolated, visible } from '../state/wording.js';
 import { fill } from './fill.js';
 import { instantOf } from './panel.js';
@@ -16,6 +16,8 @@ const named = (tag) => {
 const CHANNELS = /** @type {const} */ (['inApp', 'push', 'mail']);
 const OUTSIDE = /** @type {const} */ (['push', 'mail']);
 const HOUR_MS = 3_600_000;
+/** So long the rest waits for what is above it: what comes later moves it under the pointer. */
+const DEVICE_MS = 1000;
 const USUAL_QUIET = { quietFrom: '22:00', quietTo: '07:00' };
 /** Zones of Brazil, for those whose browser does not list any. */
 const ZONES = ['America/Sao_Paulo', 'America/Manaus', 'America/Rio_Branco', 'America/Noronha', 'America/Bahia', 'America/Cuiaba', 'America/Fortaleza', 'America/Belem'];
@@ -28,6 +30,14 @@ const ZONES = ['America/Sao_Paulo', 'America/Manaus', 'America/Rio_Branco', 'Ame
  */
 export async function newPreferences({ around, kinds, manages, tell, fail }) {
   const { ask, wording } = around;
+  // What concerns this device, on our own page: no other has the worker that shows messages.
+  const push = h('section', { class: 'push', hidden: true });
+  /** @type {Promise<unknown>} */
+  let device = Promise.resolve();
+  if ('tree' in document.documentElement.dataset) {
+    device = retried(() => import('../push/section.js')).then(({ newPush }) => newPush(push, { around, kinds, tell, fail })).catch(() => push.remove());
+  }
+
   /** @type {N.Settings | Promise<N.Settings>} */
   const own = wording.views.preferences ?? import('./words/settings-pt.js').then((pt) => pt.default);
   const [words, preferences, rules, mine] = await Promise.all([
@@ -148,12 +158,7 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
     h('div', { class: 'pauses' }, pausedUntil, resume, ...pauses),
     h('label', { class: 'switch' }, isPrivate, h('span', null, words.private, h('small', null, words.privateHint))));
 
-  // What concerns this device, on our own page: no other has the worker that shows messages.
-  const push = h('section', { class: 'push', hidden: true });
-  if ('tree' in document.documentElement.dataset) {
-    import('../push/section.js').then(({ newPush }) => newPush(push, { around, kinds, tell, fail })).catch(() => push.remove());
-  }
-
+  await Promise.race([device, new Promise((resolve) => setTimeout(resolve, DEVICE_MS))]);
   return h('div', { class: 'preferences-in' }, push, matrix, OUTSIDE.some(has) ? when : null, ...(Array.isArray(rules?.rules) ? [rulesOf(rules.rules)] : []));
 
   /** @param {any[]} given */

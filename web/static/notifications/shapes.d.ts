@@ -114,8 +114,6 @@ export interface Hands {
   toggle(id: string): void;
   open(id: string): void;
   key(id: string, key: string): void;
-  /** Follows a finger on a row. */
-  swipe(id: string, row: HTMLElement, event: PointerEvent): void;
   /** Shows the preferences in place of the list, or the reverse. */
   settings(shown: boolean): void;
   /** Up to the newest that was shown. */

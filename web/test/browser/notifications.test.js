@@ -339,10 +339,22 @@ describe('notifications', () => {
     };
     const sent = () => server.notes.asked.filter(({ method }) => method === 'PATCH').map(({ path, body }) => `${path.split('/').at(-1)} ${JSON.stringify(body)}`);
     try {
+      let letGo = () => {};
+      const held = new Promise((resolve) => (letGo = resolve));
+      await page.route(/\/hands\.js/, async (route) => {
+        await held;
+        await route.continue();
+      });
       await bell(page).tap();
       await notes(page).nth(3).waitFor();
       await page.locator('owner-notifications [data-state=all]').tap();
       await notes(page).nth(3).waitFor();
+      server.notes.asked.length = 0;
+      // The first counts although what it does is still on its way.
+      await swipe(ids[0], 130, 0);
+      letGo();
+      await page.locator(`owner-notifications .note[data-id="${ids[0]}"]:not(.unread)`).waitFor();
+      assert.deepEqual(sent(), [`${ids[0]} {"read":true}`]);
       server.notes.asked.length = 0;
       await swipe(ids[3], -40, 0);
       await swipe(ids[3], 6, -120);
@@ -425,6 +437,58 @@ describe('notifications', () => {
         }, Object.values(channels));
         assert.ok(content <= room, `${language}: preferences of ${content} px scroll sideways within ${room} px`);
       }
+    } finally {
+      await close();
+    }
+  });
+
+  test('a list that does not come: the bell says so, and the next press opens it, however often it is pressed', async () => {
+    fresh();
+    server.notes.add('1', 'booking_created', ofHangar());
+    const { page, complaints, close } = await open('ana');
+    const failed = page.locator('owner-notifications').getByText('Não foi possível carregar as notificações.');
+    const dialog = page.locator('owner-notifications .notes-panel');
+    const lost = /\/notifications\/(panel|hands|preferences)\.js/;
+    try {
+      await page.route(lost, (route) => route.abort());
+      await bell(page).focus();
+      await page.keyboard.press('Enter');
+      await failed.waitFor();
+      await page.unroute(lost);
+      let letGo = () => {};
+      const held = new Promise((resolve) => (letGo = resolve));
+      await page.route(lost, async (route) => {
+        await held;
+        await route.continue();
+      });
+      await page.keyboard.press('Enter');
+      await failed.waitFor({ state: 'detached' });
+      await page.keyboard.press('Enter');
+      letGo();
+      await notes(page).first().waitFor();
+      assert.equal(await bell(page).getAttribute('aria-expanded'), 'true');
+      await page.unroute(lost);
+
+      // The same of what is done with it.
+      await page.keyboard.press('Escape');
+      await atBell(page);
+      await page.reload();
+      await bell(page).waitFor();
+      await page.route(/\/(hands|preferences)\.js/, (route) => route.abort());
+      await bell(page).click();
+      await notes(page).first().waitFor();
+      await notes(page).first().getByRole('button', { name: 'Marcar como lida' }).click();
+      await dialog.getByText('nada mudou').waitFor();
+      await page.unroute(/\/(hands|preferences)\.js/);
+      await notes(page).first().getByRole('button', { name: 'Marcar como lida' }).click();
+      await page.getByRole('button', { name: 'Desfazer' }).waitFor();
+      await page.route(/\/preferences\.js/, (route) => route.abort());
+      await named(page, 'Preferências de notificação').click();
+      await dialog.getByText('Não foi possível').waitFor();
+      await page.unroute(/\/preferences\.js/);
+      await named(page, 'Preferências de notificação').click();
+      await page.locator('owner-notifications .matrix').waitFor();
+      assert.deepEqual(complaints.filter((text) => !/401|ERR_FAILED/.test(text)), []);
     } finally {
       await close();
     }
