@@ -197,12 +197,18 @@ func (o *oracle) noteLag(text []byte, server int) {
 	}
 }
 
-// watch notes from now on how late events come, and returns a function that logs it.
+// watch notes from now on how late events come and how many batches are numbered, and returns a
+// function that logs it.
 func (o *oracle) watch(what string) (report func()) {
+	began, booked, numbered := time.Now(), o.booked.Load(), o.numbered()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lags, o.watching = map[int][]time.Duration{}, true
 	return func() {
+		if batches := o.numbered() - numbered; batches > 0 {
+			o.t.Logf("%s: %d bookings in %d batches, one each %v", what, o.booked.Load()-booked, batches,
+				(time.Since(began) / time.Duration(batches)).Round(time.Microsecond*100))
+		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.watching = false
@@ -216,6 +222,12 @@ func (o *oracle) watch(what string) (report func()) {
 				lags[len(lags)/2].Round(time.Microsecond*100), lags[len(lags)*99/100].Round(time.Microsecond*100), lags[len(lags)-1].Round(time.Microsecond*100))
 		}
 	}
+}
+
+// numbered returns the newest batch.
+func (o *oracle) numbered() (number int64) {
+	harness.Must(o.t, o.portal.Pool.Get(&number, `SELECT max(number) FROM realtime.batches`))
+	return number
 }
 
 // awaitMore waits until so many more bookings were told to every client as there are now.

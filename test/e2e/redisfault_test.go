@@ -113,6 +113,11 @@ func TestNothingIsLostBehindABadNetwork(t *testing.T) {
 	}
 	awaitRedis(t, servers, true)
 	o := newOracle(t, portal, servers, 12, 20*time.Millisecond)
+	calm := o.watch("all is well")
+	for range 5 {
+		o.awaitMore()
+	}
+	calm()
 	for name, fault := range map[string]redistest.Fault{
 		"swallowed": {Drop: true}, "held": {Hold: make(chan struct{})}, "a byte a second": {Slow: true},
 	} {
