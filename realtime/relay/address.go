@@ -231,11 +231,13 @@ func (a *Address) explain(err error) error {
 		text = refused.Error()
 	}
 	switch {
+	case strings.HasPrefix(text, "NOPERM") && strings.Contains(text, "'sentinel"):
+		return misconfigured{fmt.Errorf("the sentinels' user may not do what is needed (%s): ACL SETUSER … %s", text, sentinelRights)}
 	case strings.HasPrefix(text, "NOPERM"):
-		return misconfigured{fmt.Errorf("the user in REDIS_URL may not do what is needed (%s): ACL SETUSER … %s", text, rights)}
+		return misconfigured{fmt.Errorf("the user in REDIS_URL may not do what is needed (%s): ACL SETUSER … %s", text, a.rights())}
 	case strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "ERR invalid password"),
 		strings.Contains(text, "AUTH"): // with a password where none is set
-		return misconfigured{fmt.Errorf("%w (%s): check REDIS_URL", ErrRefused, text)}
+		return misconfigured{fmt.Errorf("%w (%s): check REDIS_URL%s", ErrRefused, text, a.alsoSentinels())}
 	case refused != nil && refused.IsNil(), strings.Contains(text, "No such master"):
 		return misconfigured{fmt.Errorf("the sentinels do not know the master %q: correct master_set in REDIS_URL", a.base.Sentinel.MasterSet)}
 	case strings.HasPrefix(text, "unknown command 'SENTINEL'"), strings.HasPrefix(text, "unknown command `SENTINEL`"):
@@ -265,5 +267,26 @@ func (a *Address) explain(err error) error {
 	return err
 }
 
-// rights are what a user of Redis must be allowed, as ACL SETUSER has it.
-const rights = "resetchannels &hangarshare:* -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname"
+// rights are what a user of Redis must be allowed, as ACL SETUSER has it, and sentinelRights what
+// one of the sentinels must be.
+const (
+	rights         = "resetchannels &hangarshare:* -@all +publish +subscribe +unsubscribe +ping +hello +auth +client|setname"
+	sentinelRights = "resetchannels &* -@all +sentinel|sentinels +sentinel|get-master-addr-by-name +subscribe +unsubscribe +ping +hello +auth +client|setname"
+)
+
+// rights returns what the user of this address must be allowed: with sentinels, a master is asked
+// for its role.
+func (a *Address) rights() string {
+	if a.base.Sentinel.MasterSet != "" {
+		return rights + " +role"
+	}
+	return rights
+}
+
+// alsoSentinels names where else a password may be wrong.
+func (a *Address) alsoSentinels() string {
+	if a.base.Sentinel.MasterSet != "" {
+		return ", also sentinel_username and sentinel_password, or what the sentinels ask for"
+	}
+	return ""
+}

@@ -39,3 +39,35 @@ func TestSentinelIsNotHeard(t *testing.T) {
 		t.Errorf("the former master was told: %s", role)
 	}
 }
+
+// documentedSentinelRights are those of the sentinels' user in docs/scaling.md.
+const documentedSentinelRights = "resetchannels &* -@all +sentinel|sentinels +sentinel|get-master-addr-by-name +subscribe +unsubscribe +ping +hello +auth +client|setname"
+
+// The documented users are enough for a master and its sentinels, and what another one lacks is
+// said by the rights of the one that it is about.
+func TestSentinelUsers(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	master.Do("ACL SETUSER hangarshare on >secret " + documentedRights + " +role")
+	master.Do("ACL SETUSER lesser on >secret " + documentedRights)
+	sentinel := redistest.StartSentinel(t, "hangars", master)
+	sentinel.Do("ACL SETUSER asks on >word " + documentedSentinelRights)
+	sentinel.Do("ACL SETUSER lesser on >word resetchannels &* -@all +subscribe +unsubscribe +ping +hello +auth +client|setname")
+	url := func(user, asks string) string {
+		name, password, _ := strings.Cut(asks, ":")
+		return "redis://" + user + "@" + sentinel.Addr + "?master_set=hangars&sentinel_username=" + name + "&sentinel_password=" + password
+	}
+	n := start(t, url("hangarshare:secret", "asks:word"), nodeOptions{})
+	n.awaitProven()
+	passes(n, 1, n)
+	for address, want := range map[string]string{
+		url("lesser:secret", "asks:word"):        documentedRights + " +role",
+		url("hangarshare:secret", "lesser:word"): "the sentinels' user may not do what is needed (NOPERM",
+		url("hangarshare:secret", "asks:wrong"):  "also sentinel_username",
+		url("hangarshare:wrong", "asks:word"):    "check REDIS_URL",
+	} {
+		if err := newNode(t, address, nodeOptions{}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
+	}
+}
