@@ -10,6 +10,10 @@ import (
 // stripped is a file as it is served: without comments, without the empty lines that they leave,
 // and without space that says nothing. What is written for those who read the source is no part of
 // what a browser loads. Anything but a script or a style is left alone.
+//
+// esbuild would make all of them 2.5 % shorter, for 4 MB more of program, 66 ms more of a processor
+// at each start, and stack traces that name no line. A test has it read each file as it is and as
+// it is served.
 func stripped(name string, body []byte) []byte {
 	switch path.Ext(name) {
 	case ".js":

@@ -2,7 +2,10 @@ package web
 
 import (
 	"io/fs"
+	"path"
 	"testing"
+
+	"github.com/evanw/esbuild/pkg/api"
 )
 
 func TestStripped(t *testing.T) {
@@ -56,6 +59,39 @@ func TestStrippedTwice(t *testing.T) {
 				t.Errorf("%s changes again", name)
 			}
 			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestStrippedMeansTheSame has esbuild print each script and style as it is and as it is served:
+// both must come out the same.
+func TestStrippedMeansTheSame(t *testing.T) {
+	t.Parallel()
+	printed := func(name string, body []byte) string {
+		t.Helper()
+		loader := api.LoaderJS
+		if path.Ext(name) == ".css" {
+			loader = api.LoaderCSS
+		}
+		result := api.Transform(string(body), api.TransformOptions{Loader: loader, MinifyWhitespace: true, LegalComments: api.LegalCommentsNone})
+		for _, message := range result.Errors {
+			t.Errorf("%s: %s", name, message.Text)
+		}
+		return string(result.Code)
+	}
+	for _, folder := range []fs.FS{embedded, docsFolder, rootFolder} {
+		err := fs.WalkDir(folder, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || path.Ext(name) != ".js" && path.Ext(name) != ".css" {
+				return err
+			}
+			body, err := fs.ReadFile(folder, name)
+			if err == nil && printed(name, stripped(name, body)) != printed(name, body) {
+				t.Errorf("%s means something else as it is served", name)
+			}
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)
