@@ -84,6 +84,13 @@ func TestDigestHours(t *testing.T) {
 		{"half a day late", user("day", "", 480), "2026-03-12T23:00:00Z", ""},
 		{"a week's, on Thursday", user("week", "", 480), "2026-03-12T11:00:00Z", ""},
 		{"a week's, on Monday", user("week", "", 480), "2026-03-16T11:00:00Z", "2026-W12"},
+		// In Berlin 02:30 is left out on 29 March 2026, and comes twice on 25 October.
+		{"before an hour that is left out", user("day", "Europe/Berlin", 150), "2026-03-29T00:59:59Z", ""},
+		{"when it would have been", user("day", "Europe/Berlin", 150), "2026-03-29T01:00:00Z", "2026-03-29"},
+		{"before the first of two", user("day", "Europe/Berlin", 150), "2026-10-25T00:29:59Z", ""},
+		{"at the first of two", user("day", "Europe/Berlin", 150), "2026-10-25T00:30:00Z", "2026-10-25"},
+		{"at the second", user("day", "Europe/Berlin", 150), "2026-10-25T01:30:00Z", "2026-10-25"},
+		{"the day after", user("day", "Europe/Berlin", 150), "2026-10-26T01:29:59Z", ""},
 		{"at an hour that is not", user("day", "", 15), "2018-11-04T03:00:00Z", "2018-11-04"},
 	} {
 		now, err := time.Parse(time.RFC3339, c.now)

@@ -133,6 +133,28 @@ func TestLeaseTooShortToSend(t *testing.T) {
 	}
 }
 
+// TestGivenUp has a delivery that was claimed again and again and never came to an end, as one does
+// by which servers die: it ends, and what waits behind it is sent.
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	var ids []string
+	for _, attempts := range []int{30, 29} {
+		id := h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "mail", "")
+		h.Exec(t, `UPDATE realtime.deliveries SET attempts = $2 WHERE id = $1::bigint`, id, attempts)
+		ids = append(ids, id)
+	}
+	run(t, h.outbox(t))
+	for n, want := range []string{"refused", "sent"} {
+		if got := h.outcome(t, ids[n]); got != want {
+			t.Errorf("number %d is %s, want %s", n, got, want)
+		}
+	}
+	if n := len(h.mail.Letters()); n != 1 {
+		t.Errorf("%d letters", n)
+	}
+}
+
 // TestWaitsNoLongerThanItsEnd has a push service take nothing for an hour: what is worth nothing by
 // then ends at once, and what is stays. The device's turn is nobody's: it was not called.
 func TestWaitsNoLongerThanItsEnd(t *testing.T) {
@@ -143,9 +165,9 @@ func TestWaitsNoLongerThanItsEnd(t *testing.T) {
 	})
 	_, id := h.device(t, h.owner.UserID, "", "/one")
 	make := func(ends string) string {
-		d := h.deliver(t, h.notify(t, "booking_created", "", ""), h.owner.UserID, "push", id)
-		h.Exec(t, `UPDATE realtime.deliveries SET expires_at = now() + $2::interval WHERE id = $1::bigint`, d, ends)
-		return d
+		return h.ID(t, `INSERT INTO realtime.deliveries (notification_id, user_id, channel, target, not_before, expires_at)
+			VALUES ($1::bigint, $2, 'push', $3, now() - interval '1 second', now() + $4::interval) RETURNING id::text`,
+			h.notify(t, "booking_created", "", ""), h.owner.UserID, id, ends)
 	}
 	run(t, h.outbox(t))
 	if got := h.outcome(t, make("50 minutes")); got != "expired" {

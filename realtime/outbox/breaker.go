@@ -12,6 +12,9 @@ const (
 	// twice as long each time, up to stopTime.
 	silentFailures = 5
 	silentTime     = 30 * time.Second
+	// takenTime is for how long a message that a push service took shows that our key is right:
+	// what is refused within it is for devices that were added with another one.
+	takenTime = time.Hour
 	// refusalTime is for how long the refusal of one user's device counts as one.
 	refusalTime = 24 * time.Hour
 	// maxHosts bounds the hosts that are known. Push services are few.
@@ -29,6 +32,7 @@ type breaker struct {
 	// alone may want no mail from us.
 	refused   string
 	refusedAt time.Time
+	taken     time.Time // when it took a message last
 }
 
 // breakers are those of all hosts. The zero value is ready.
@@ -47,23 +51,23 @@ func (b *breakers) openUntil(host string, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// reset forgets what was wrong with a host.
-func (b *breakers) reset(host string) {
+// took notes that a host took a message, and forgets what was wrong with it.
+func (b *breakers) took(host string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.hosts, host)
+	b.put(host, breaker{taken: now})
 }
 
-// refuse notes that a host refuses our key, password or address, for a user who may be to blame;
-// "" is for whatever we send. It opens the breaker where no user can be: it is for all, or another
-// user was refused too and nothing was taken between. It reports whether the host is stopped, and
-// whether that is to be told: not where it was told before.
-func (b *breakers) refuse(host, user string, now time.Time) (stopped, tell bool) {
+// refuse notes that a host refuses our key or password, for a device of a user; "" is nobody's. It
+// opens the breaker where no device can be to blame: it is nobody's, or another user's was refused
+// too, and nothing was taken between nor for a while, which may be 0. It reports whether the host
+// is stopped, and whether that is to be told: not where it was told before.
+func (b *breakers) refuse(host, user string, now time.Time, while time.Duration) (stopped, tell bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	is := b.hosts[host]
-	if user == "" || is.ours || is.refused != "" && is.refused != user {
-		b.put(host, breaker{until: now.Add(stopTime), ours: true})
+	if user == "" || is.ours || is.refused != "" && is.refused != user && now.Sub(is.taken) >= while {
+		b.put(host, breaker{until: now.Add(stopTime), ours: true, taken: is.taken})
 		return true, !is.ours || !is.until.After(now)
 	}
 	tell = is.refused == ""
@@ -81,7 +85,7 @@ func (b *breakers) failed(host string, now time.Time, r Result) {
 	switch {
 	case r.RetryAfter > 0:
 		// It says nothing of our key.
-		is = breaker{until: now.Add(r.RetryAfter), refused: is.refused, refusedAt: is.refusedAt}
+		is.until, is.silent, is.ours = now.Add(r.RetryAfter), 0, false
 	case r.Code != 0:
 		return
 	default:

@@ -131,20 +131,20 @@ func TestBreakers(t *testing.T) {
 		stopped, all := b.refusing(at)
 		return [2]int{stopped, all}
 	}
-	if stopped, tell := b.refuse("a", "", now); !stopped || !tell || refusing(now) != [2]int{1, 1} || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
+	if stopped, tell := b.refuse("a", "", now, takenTime); !stopped || !tell || refusing(now) != [2]int{1, 1} || !b.openUntil("a", now).Equal(now.Add(stopTime)) || !b.openUntil("b", now).IsZero() {
 		t.Error("a host that refuses our key is not stopped")
 	}
-	if stopped, tell := b.refuse("a", "", now); !stopped || tell {
+	if stopped, tell := b.refuse("a", "", now, takenTime); !stopped || tell {
 		t.Error("a host that is stopped is told again")
 	}
-	if stopped, tell := b.refuse("a", "1", now.Add(stopTime)); !stopped || !tell {
+	if stopped, tell := b.refuse("a", "1", now.Add(stopTime), takenTime); !stopped || !tell {
 		t.Error("a host that goes on refusing is not stopped again")
 	}
-	if b.reset("a"); refusing(now) != [2]int{} || !b.openUntil("a", now).IsZero() {
+	if b.took("a", now.Add(-takenTime)); refusing(now) != [2]int{} || !b.openUntil("a", now).IsZero() {
 		t.Error("it does not close")
 	}
 	for n := range 3 {
-		if stopped, tell := b.refuse("d", "1", now); stopped || tell != (n == 0) {
+		if stopped, tell := b.refuse("d", "1", now, takenTime); stopped || tell != (n == 0) {
 			t.Errorf("refusal %d of one user's: stopped %t, told %t", n, stopped, tell)
 		}
 	}
@@ -152,15 +152,28 @@ func TestBreakers(t *testing.T) {
 	if one, after := refusing(now), refusing(now.Add(refusalTime)); one != [2]int{0, 1} || after != [2]int{} {
 		t.Errorf("%v hosts refuse our key for a device, a day later %v", one, after)
 	}
-	b.reset("d")
-	if stopped, _ := b.refuse("d", "2", now); stopped {
+	b.took("d", now.Add(-takenTime))
+	if stopped, _ := b.refuse("d", "2", now, takenTime); stopped {
 		t.Error("a refusal from before something was taken counts")
 	}
 	b.failed("d", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
-	if stopped, tell := b.refuse("d", "3", now); !stopped || !tell {
+	if stopped, tell := b.refuse("d", "3", now, takenTime); !stopped || !tell {
 		t.Error("two users are refused, and the host is not stopped")
 	}
-	b.reset("d")
+	b.took("d", now.Add(-takenTime))
+	for n, user := range []string{"1", "2", "3"} {
+		if stopped, tell := b.refuse("d", user, now.Add(-time.Second), takenTime); stopped || tell != (n == 0) {
+			t.Errorf("user %s is refused, others were taken a while ago: stopped %t, told %t", user, stopped, tell)
+		}
+	}
+	b.took("m", now)
+	b.refuse("m", "1", now, 0)
+	if stopped, _ := b.refuse("m", "2", now, 0); !stopped {
+		t.Error("a mail server that took a mail a moment ago refuses two users, and is not stopped")
+	}
+	if stopped, _ := b.refuse("d", "4", now, takenTime); !stopped {
+		t.Error("it has taken nothing for an hour, and is not stopped")
+	}
 	b.failed("a", now, Result{Status: Again, Code: 429, RetryAfter: time.Minute})
 	if !b.openUntil("a", now).Equal(now.Add(time.Minute)) || !b.openUntil("a", now.Add(time.Minute)).IsZero() {
 		t.Error("Retry-After does not hold")
@@ -177,7 +190,7 @@ func TestBreakers(t *testing.T) {
 		}
 	}
 	for i := range 3 * maxHosts {
-		b.refuse(string(rune(i)), "", now)
+		b.refuse(string(rune(i)), "", now, takenTime)
 	}
 	if len(b.hosts) > maxHosts {
 		t.Errorf("%d hosts are known", len(b.hosts))

@@ -32,6 +32,9 @@ const (
 	// away.
 	idlePause     = time.Second
 	troubledPause = 5 * time.Second
+	// mostAttempts is how often a delivery is tried at most. Its pauses end sooner: that many come of
+	// one by which a server fails or dies each time, before it can say so.
+	mostAttempts = 30
 	// sendTime is the least of a lease that must be left for an attempt.
 	sendTime = 30 * time.Second
 	// devicePause is the least time between two pushes to a device that are not urgent.
@@ -156,6 +159,10 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 	if time.Until(c.Until) < sendTime {
 		return o.Store.Postpone(ctx, c, o.Now())
 	}
+	if c.Attempts > mostAttempts {
+		o.Log.Error("a delivery is given up: each attempt failed before its end could be noted", "channel", c.Channel, "delivery", c.ID)
+		return o.finish(ctx, db.OpenedDelivery{ClaimedDelivery: c}, db.OutcomeRefused, 0)
+	}
 	d, err := o.Store.Open(ctx, c)
 	if err != nil {
 		return err
@@ -254,7 +261,7 @@ func (o *Outbox) record(ctx context.Context, d db.OpenedDelivery, m Message, r R
 	now, host := o.Now(), o.Senders[d.Channel].Host(m)
 	switch r.Status {
 	case Sent:
-		o.breakers.reset(host)
+		o.breakers.took(host, now)
 		err := o.finish(ctx, d, db.OutcomeSent, r.Code)
 		if err != nil || d.Channel != db.ChannelPush {
 			return err
@@ -303,7 +310,11 @@ func (o *Outbox) refused(d db.OpenedDelivery, host string, r Result) {
 	if r.Doubtful {
 		user = d.UserID
 	}
-	switch stopped, tell := o.breakers.refuse(host, user, o.Now()); {
+	while := time.Duration(0) // a mail server may change its mind about us at any time
+	if d.Channel == db.ChannelPush {
+		while = takenTime
+	}
+	switch stopped, tell := o.breakers.refuse(host, user, o.Now(), while); {
 	case tell && stopped:
 		o.Log.Error("nothing can be sent: the other side refuses our key, password or address; see docs/operating.md",
 			"channel", d.Channel, "host", host, "error", r.Err)

@@ -265,8 +265,8 @@ func TestMailSettings(t *testing.T) {
 func TestWebhook(t *testing.T) {
 	t.Parallel()
 	key := bytes.Repeat([]byte{7}, 32)
-	answers := []int{204, 503, 302, 400, 410, 401}
-	want := []outbox.Status{outbox.Sent, outbox.Again, outbox.Ours, outbox.Refused, outbox.Ours, outbox.Ours}
+	answers := []int{204, 503, 302, 400, 410, 401, 404, 405, 409, 413, 422, 429}
+	want := []outbox.Status{outbox.Sent, outbox.Again, outbox.Ours, outbox.Again, outbox.Ours, outbox.Ours, outbox.Ours, outbox.Ours, outbox.Again, outbox.Refused, outbox.Again, outbox.Again}
 	var calls int
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -240,7 +240,8 @@ func (p *Push) send(ctx context.Context, m outbox.Message, short bool) outbox.Re
 		&webpush.Subscription{Endpoint: m.Device.Endpoint, Keys: webpush.Keys{Auth: encodeKey(m.Device.Auth), P256dh: encodeKey(m.Device.P256dh)}},
 		&webpush.Options{
 			HTTPClient: p.Client, RecordSize: uint32(size), Topic: m.Topic, Urgency: urgency,
-			TTL: max(0, int(time.Until(m.Expires).Seconds())),
+			// Of Windows' service 0 conflicts with what it takes for granted, and is refused.
+			TTL: max(1, int(time.Until(m.Expires).Seconds())),
 			// the library puts mailto: before what is no https URL
 			Subscriber:     strings.TrimPrefix(p.Keys.subject, "mailto:"),
 			VAPIDPublicKey: p.Keys.public, VAPIDPrivateKey: p.Keys.private,
@@ -275,7 +276,8 @@ func pushResult(response *http.Response) outbox.Result {
 		r.Status, r.Doubtful = outbox.Ours, true
 	case code == http.StatusRequestEntityTooLarge:
 		r.Status = outbox.TooLarge
-	case code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code >= 500:
+	case code == http.StatusTooManyRequests, code == http.StatusNotAcceptable, code == http.StatusRequestTimeout, code >= 500:
+		// 406 is how that of Windows says that it takes no more at present
 		r.Status, r.RetryAfter = outbox.Again, retryAfter(response.Header.Get("Retry-After"), time.Now())
 	}
 	r.Err = fmt.Errorf("it answers %d", code)

@@ -201,13 +201,17 @@ func TestLongTexts(t *testing.T) {
 	if r := push.Send(t.Context(), m); r.Status != outbox.Sent {
 		t.Errorf("%+v", r)
 	}
-	m.Short = long
+	m.Short, m.Expires = long, time.Now()
 	if r := push.Send(t.Context(), m); r.Status != outbox.Refused || r.Code != 0 {
 		t.Errorf("%+v", r)
 	}
 	seen := service.Seen("")
 	if len(seen) != 1 {
 		t.Fatalf("%d requests", len(seen))
+	}
+	m.Title = "it is over at this moment"
+	if r := push.Send(t.Context(), m); r.Status != outbox.Sent || service.Seen("")[1].Header.Get("TTL") != "1" {
+		t.Errorf("%+v, %v", r, service.Seen("")[1].Header)
 	}
 	if text, err := device.Decrypt(seen[0].Body); err != nil || !strings.Contains(string(text), `"Nova reserva"`) {
 		t.Errorf("%v: %s", err, text)
@@ -238,7 +242,8 @@ func TestAnswersOfPushServices(t *testing.T) {
 		"503":       {status(503), outbox.Result{Status: outbox.Again, Code: 503}},
 		"500":       {status(500), outbox.Result{Status: outbox.Again, Code: 500}},
 		"408":       {status(408), outbox.Result{Status: outbox.Again, Code: 408}},
-		"406":       {status(406), outbox.Result{Status: outbox.Refused, Code: 406}},
+		"405":       {status(405), outbox.Result{Status: outbox.Refused, Code: 405}},
+		"406":       {status(406, "Retry-After", "60"), outbox.Result{Status: outbox.Again, Code: 406, RetryAfter: time.Minute}},
 		"redirect":  {status(301, "Location", "https://127.0.0.1/"), outbox.Result{Status: outbox.Refused, Code: 301}},
 		"hang": {func(_ http.ResponseWriter, r *http.Request, _ int) {
 			close(came["hang"])

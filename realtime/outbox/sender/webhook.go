@@ -104,17 +104,27 @@ func (w *Webhook) Send(ctx context.Context, m outbox.Message) outbox.Result {
 		return outbox.Result{Status: outbox.Again, Err: withoutAddress(err)}
 	}
 	skipBody(response, cancel)
+	return webhookResult(response)
+}
+
+// webhookResult says what a portal's status means. By Standard Webhooks whatever is not 2xx may
+// work later: what one version of a portal refuses the next may take, and nothing else keeps the
+// mail.
+func webhookResult(response *http.Response) outbox.Result {
 	r := pushResult(response)
 	r.Doubtful = false // one secret is for all
-	switch {
-	case r.Code >= 300 && r.Code < 400:
+	switch code := response.StatusCode; {
+	case r.Status == outbox.Sent:
+	case code >= 300 && code < 400, code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
 		// NOTIFY_WEBHOOK_URL is not where the portal takes them: every mail would be refused
 		r.Status = outbox.Ours
-	case r.Status == outbox.Gone:
+	case code == http.StatusGone:
 		// the portal wants no more (Standard Webhooks); its operator has to say so here
 		r.Status = outbox.Ours
-	case r.Status == outbox.TooLarge:
+	case code == http.StatusRequestEntityTooLarge:
 		r.Status = outbox.Refused
+	case r.Status != outbox.Ours:
+		r.Status, r.RetryAfter = outbox.Again, retryAfter(response.Header.Get("Retry-After"), time.Now())
 	}
 	return r
 }
