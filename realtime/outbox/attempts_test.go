@@ -51,6 +51,28 @@ func TestStoppedWhileSending(t *testing.T) {
 	}
 }
 
+// TestStopGivesBack stops a server that has claimed more than it can send at once: what it has not
+// begun is due at once for others, and no attempt is counted.
+func TestStopGivesBack(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	for range 20 {
+		h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "mail", "")
+	}
+	out := h.outbox(t)
+	channel := &late{outbox.Sent, make(chan struct{}, 20)}
+	out.Senders = map[db.Channel]outbox.Sender{db.ChannelMail: channel}
+	stop := run(t, out)
+	const workers = 16
+	for range workers {
+		<-channel.came
+	}
+	stop()
+	if got := h.ID(t, `SELECT concat_ws(' ', count(*) FILTER (WHERE outcome = 'sent'), count(*) FILTER (WHERE claim IS NULL AND attempts = 0 AND not_before <= now())) FROM realtime.deliveries`); got != "16 4" {
+		t.Errorf("sent, and given back: %s", got)
+	}
+}
+
 // forgetful is the outbox of a server that dies before it notes what it has sent.
 type forgetful struct{ *db.Deliveries }
 

@@ -32,8 +32,8 @@ const (
 	// away.
 	idlePause     = time.Second
 	troubledPause = 5 * time.Second
-	// mostAttempts is how often a delivery is tried at most. Its pauses end sooner: that many come of
-	// one by which a server fails or dies each time, before it can say so.
+	// mostAttempts is how often a delivery is tried at most. Its pauses end sooner: that many come
+	// of one by which a server fails or dies each time, before it can say so.
 	mostAttempts = 30
 	// sendTime is the least of a lease that must be left for an attempt.
 	sendTime = 30 * time.Second
@@ -84,8 +84,8 @@ type Outbox struct {
 	stats    tally
 }
 
-// Run implements api.Service: it sends until ctx ends, and leaves what it has claimed to the end of
-// its lease.
+// Run implements api.Service: it sends until ctx ends, and gives back what it has claimed and not
+// begun to send.
 func (o *Outbox) Run(ctx context.Context) error {
 	queue := make(chan db.ClaimedDelivery, claimed)
 	var group sync.WaitGroup
@@ -97,6 +97,8 @@ func (o *Outbox) Run(ctx context.Context) error {
 			for c := range queue {
 				if ctx.Err() == nil {
 					o.deliver(ctx, c)
+				} else {
+					o.release(ctx, c)
 				}
 			}
 		})
@@ -106,10 +108,11 @@ func (o *Outbox) Run(ctx context.Context) error {
 		o.measure(ctx)
 	})
 	for {
-		list, err := o.Store.Claim(ctx, claimed)
+		// A claim that is cut off may be made all the same, and nobody would know.
+		list, err := o.Store.Claim(context.WithoutCancel(ctx), claimed)
 		pause := time.Duration(0)
 		switch {
-		case ctx.Err() != nil:
+		case err != nil && ctx.Err() != nil:
 			return nil
 		case err != nil:
 			o.Log.Debug("deliveries could not be claimed; trying again", "error", err)
@@ -121,12 +124,19 @@ func (o *Outbox) Run(ctx context.Context) error {
 			select {
 			case queue <- c:
 			case <-ctx.Done():
-				return nil
+				o.release(ctx, c)
 			}
 		}
 		if !sleep(ctx, pause) {
 			return nil
 		}
+	}
+}
+
+// release gives a claimed delivery back to other servers, since this one stops.
+func (o *Outbox) release(ctx context.Context, c db.ClaimedDelivery) {
+	if err := o.Store.Postpone(context.WithoutCancel(ctx), c, o.Now()); err != nil && !errors.Is(err, db.ErrNotFound) {
+		o.Log.Debug("a delivery was left to the end of its lease", "channel", c.Channel, "error", err)
 	}
 }
 
