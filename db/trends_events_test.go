@@ -367,6 +367,39 @@ func TestTrendsOfLeapYears(t *testing.T) {
 	}
 }
 
+// TestTrendsOfMonthEnds compares a month under way, of 28 to 31 days, with the one before: with as
+// much of it as has passed of this one, and where that is shorter with all of it.
+func TestTrendsOfMonthEnds(t *testing.T) {
+	t.Parallel()
+	d := newTide(t)
+	// one each noon
+	for at := time.Date(2023, 12, 1, 12, 0, 0, 0, time.UTC); at.Before(time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)); at = at.AddDate(0, 0, 1) {
+		clock := at.Format(time.DateTime)
+		d.add(t, 0, "completed", clock, clock, clock, clock, "1")
+	}
+	d.build(t)
+	for _, of := range []struct{ now, before string }{
+		{"2024-02-28 13:00", "28.00"}, {"2024-02-29 11:00", "28.00"}, {"2024-02-29 13:00", "29.00"},
+		{"2024-03-29 11:00", "28.00"}, {"2024-03-29 13:00", "29.00"}, {"2024-03-30 11:00", "29.00"},
+		{"2024-03-31 13:00", "29.00"}, {"2025-03-28 11:00", "27.00"}, {"2025-03-29 11:00", "28.00"},
+		{"2025-03-31 23:59", "28.00"}, {"2024-04-30 11:00", "29.00"}, {"2024-04-30 13:00", "30.00"},
+		{"2024-12-31 13:00", "30.00"}, {"2025-01-31 13:00", "31.00"}, {"2025-05-31 11:00", "30.00"},
+	} {
+		now, err := time.Parse("2006-01-02 15:04", of.now)
+		must(t, err)
+		d.now = now
+		first := now.AddDate(0, 0, 1-now.Day())
+		got := d.ask(t, db.TrendMonth, first.Format(time.DateOnly), now.AddDate(0, 0, 1).Format(time.DateOnly), db.CompareBefore)
+		if texts(got.Before.Revenue) != of.before || *got.Totals.Revenue.Before != db.Decimal(of.before) {
+			t.Errorf("at %s: before %s, in all %s; want %s", of.now, texts(got.Before.Revenue), *got.Totals.Revenue.Before, of.before)
+		}
+		year := d.ask(t, db.TrendMonth, first.AddDate(0, -11, 0).Format(time.DateOnly), now.AddDate(0, 0, 1).Format(time.DateOnly), db.CompareNone)
+		if len(year.Buckets) != 12 {
+			t.Errorf("at %s: %d months", of.now, len(year.Buckets))
+		}
+	}
+}
+
 // TestTrendsBesideWriters asks in one snapshot what is kept and the tables, while bookings come,
 // change and go and the trends are brought up to date.
 func TestTrendsBesideWriters(t *testing.T) {

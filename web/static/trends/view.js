@@ -3,7 +3,7 @@
  * changes in them, are modules of their own, which come while the answer is on its way.
  * @import * as R from './shapes.js'
  */
-import { adoptSheet, h, setAttribute, setText, show } from '../dom.js';
+import { adoptSheet, h, retried, setAttribute, setText, show } from '../dom.js';
 import { addDays } from '../state/days.js';
 import { newWording } from '../state/wording.js';
 import { newChart, newFormats } from './chart.js';
@@ -135,7 +135,7 @@ function newView(around, wording, choice) {
     if (controlled) return;
     controlled = true;
     try {
-      const { loadControls } = await import('./controls.js');
+      const { loadControls } = await retried(() => import('./controls.js'));
       const newControls = await loadControls(wording);
       if (stopped) return;
       controls = newControls(view);
@@ -147,7 +147,7 @@ function newView(around, wording, choice) {
 
   /** Loads what brings in changes, when there is one for the first time. */
   async function change() {
-    const { newLive } = await import('./live.js');
+    const { newLive } = await retried(() => import('./live.js'));
     live ??= newLive(view);
     live.change();
   }

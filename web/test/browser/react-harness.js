@@ -2,7 +2,7 @@
 // return.
 import { StrictMode, createElement, useEffect } from 'react';
 import { createRoot, hydrateRoot } from 'react-dom/client';
-import { NotificationCenter, RealtimeMetricsDisplay, useNotifications, useRealtimeStats } from '/client/react.js';
+import { NotificationCenter, OwnerTrends, RealtimeMetricsDisplay, useNotifications, useRealtimeStats } from '/client/react.js';
 
 const roots = new Map();
 const hooks = {};
@@ -32,7 +32,7 @@ function Notes({ name, ...options }) {
   }));
 }
 
-const KINDS = { hook: Probe, notes: Notes, element: RealtimeMetricsDisplay, center: NotificationCenter };
+const KINDS = { hook: Probe, notes: Notes, element: RealtimeMetricsDisplay, center: NotificationCenter, trends: OwnerTrends };
 
 function rootOf(id) {
   if (!roots.has(id)) {

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { launch } from './chromium.js';
 import { accessible, card, dashboard, drawn, fits, live } from './dashboard.js';
+import { reactFiles } from './react-page.js';
 import { trendsOf } from './fake-trends.js';
 import { TIMEOUT_MS } from '../timeout.js';
 
@@ -134,6 +135,69 @@ describe('the trends', { concurrency: false }, () => {
     await page.locator('owner-trends').getByText('Show as table').waitFor();
     assert.equal(new URL(page.url()).hash, '#tab=2');
   }));
+
+  test('back, forward and a reload bring the choice of their address', () => dashboard(browser, async ({ page, server }) => {
+    const chosen = (/** @type {string} */ preset) => page.locator(`.tr [data-preset="${preset}"][aria-pressed=true]`).waitFor();
+    const pictured = (/** @type {number} */ buckets) => page.waitForFunction((wanted) =>
+      document.querySelector('realtime-metrics-display').shadowRoot.querySelectorAll('.tr-sheet tbody tr').length === wanted, buckets);
+    await page.goto('about:blank');
+    await page.goto(`${server.url}/#trends=7&table=1`);
+    await chosen('7');
+    await pictured(7);
+    await page.evaluate(() => (location.hash = '#trends=12&compare=none&table=1&hangar=3'));
+    await chosen('12');
+    await pictured(12);
+    await page.goBack();
+    await chosen('7');
+    await pictured(7);
+    assert.equal(await page.getByLabel('Comparar').inputValue(), 'before');
+    await page.goForward();
+    await chosen('12');
+    await pictured(12);
+    assert.equal(await page.locator('.tr label', { hasText: 'Hangar' }).locator('select').inputValue(), '3');
+    await page.goto(`${server.url}/docs`);
+    await page.goBack();
+    await chosen('12');
+    await pictured(12);
+    await page.reload();
+    await chosen('12');
+    await pictured(12);
+    assert.deepEqual([await page.getByLabel('Comparar').inputValue(), await page.locator('.tr label', { hasText: 'Hangar' }).locator('select').inputValue()], ['none', '3']);
+    await page.getByRole('button', { name: '90 dias', exact: true }).click();
+    await pictured(90);
+    await page.goBack();
+    await chosen('7');
+  }));
+
+  test('React: the component in StrictMode, its language and its address, and nothing after it', async () => {
+    const files = await reactFiles('19');
+    await dashboard(browser, async ({ page, server, complaints }) => {
+      await page.goto(`${server.url}/react/index.html`);
+      await page.waitForFunction(() => 'harness' in globalThis);
+      const show = (/** @type {object} */ props) => page.evaluate((given) => /** @type {any} */ (globalThis).harness.show('a', [{ kind: 'trends', props: { ownerId: '1', token: 'secret', ...given } }]), props);
+      const shown = page.locator('owner-trends .tr-body');
+      await show({ lang: 'en' });
+      await shown.waitFor();
+      await page.locator('owner-trends').getByRole('button', { name: 'Show as table' }).waitFor();
+      await page.locator('owner-trends').getByRole('button', { name: '7 days', exact: true }).click();
+      await page.locator('owner-trends [data-preset="7"][aria-pressed=true]').waitFor();
+      assert.equal(new URL(page.url()).hash, '', 'the address is the page\u2019s');
+      await show({ lang: 'es', hash: true });
+      await page.locator('owner-trends').getByRole('button', { name: 'Ver como tabla' }).waitFor();
+      await page.locator('owner-trends [data-preset="90"]').click();
+      await page.waitForFunction(() => location.hash === '#trends=90');
+      assert.equal(await page.locator('owner-trends').count(), 1);
+      await show({ lang: 'es', hash: true, enabled: false });
+      await page.locator('owner-trends').waitFor({ state: 'detached' });
+      await page.waitForFunction(() => location.hash === '');
+      await page.evaluate(() => (location.hash = '#trends=today'));
+      await show({ lang: 'es', hash: true });
+      await page.locator('owner-trends [data-preset=today][aria-pressed=true]').waitFor();
+      await page.evaluate(() => /** @type {any} */ (globalThis).harness.remove('a'));
+      assert.equal(await page.locator('owner-trends').count(), 0);
+      assert.deepEqual(complaints, []);
+    }, { server: { files } });
+  });
 
   test('a colour says what a change means, its sign and arrow where it goes: more cancellations are not good', () => dashboard(browser, async ({ page, server }) => {
     let change = 70;
