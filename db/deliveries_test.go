@@ -565,3 +565,34 @@ func TestPushTellsTheBellsNumber(t *testing.T) {
 		}
 	}
 }
+
+// TestDeliveriesAsMade makes a notification of each of some kinds: a push waits for who is at the
+// screen unless it is urgent, each is worth sending for as long as its kind says, and viewers get
+// none that they did not ask for.
+func TestDeliveriesAsMade(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t, db.ChannelPush, db.ChannelMail)
+	viewer := m.AddGuest(t, "Vera", "Lima")
+	m.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'viewer')`, m.owner.ID, viewer)
+	deliveries := db.NewDeliveries(m.store)
+	for _, user := range []string{m.owner.UserID, viewer} {
+		_, _, err := tellDevice(t.Context(), deliveries, user, "https://push.example/"+user)
+		must(t, err)
+	}
+	m.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'arrives_tomorrow', 'push', 'now'), ($1, $2, 'booking_created', 'mail', 'digest')`, m.owner.UserID, m.owner.ID)
+	for n, c := range []struct{ kind, want string }{
+		{db.KindBookingCreated, "push 00:00:20 1 day"}, {db.KindUnpaid, "push 00:00:20 06:00:00"},
+		{db.KindArrivesTomorrow, "push 00:00:20 12:00:00"}, {db.KindOverbooked, "mail 00:00:00 1 day, push 00:00:00 1 day"},
+		{db.KindPayoutSent, ""},
+	} {
+		m.make(int64(n+1), []db.Happening{{OwnerID: m.owner.ID, Kind: c.kind, Key: c.kind, Subject: c.kind, At: time.Now(), Facts: map[string]int{}}})
+		got := m.ID(t, `SELECT coalesce(string_agg(format('%s %s %s', d.channel, d.not_before - n.created_at, d.expires_at - n.created_at), ', ' ORDER BY d.channel), '')
+			FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id WHERE n.kind = $1 AND d.user_id = $2`, c.kind, m.owner.UserID)
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", c.kind, got, c.want)
+		}
+	}
+	if n := m.ID(t, `SELECT count(*)::text FROM realtime.deliveries WHERE user_id = $1`, viewer); n != "0" {
+		t.Errorf("a viewer gets %s", n)
+	}
+}
