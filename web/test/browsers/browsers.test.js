@@ -209,6 +209,19 @@ for (const engine of wanted) {
       });
     }
 
+    test('the list of notifications was lost once: the bell says so, and the next press opens it', async () => {
+      const said = () => Boolean(document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.bell-failed')?.textContent);
+      const press = () => document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.bell').click();
+      proxy.lost = /\/notifications\/panel\.js/;
+      await tab.go(`${proxy.origin}/`);
+      await tab.until(() => document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.bell:not([hidden])'));
+      await tab.evaluate(press);
+      await tab.until(said);
+      proxy.lost = null;
+      await tab.evaluate(press);
+      await tab.until(() => document.querySelector('owner-notifications')?.shadowRoot?.querySelector('.bell')?.getAttribute('aria-expanded') === 'true');
+    });
+
     test('what rescues is there before it is needed', async () => {
       await dial(tab);
       await carriedBy(tab, 'websocket');
