@@ -143,7 +143,7 @@ func (r *Relay) Check(ctx context.Context) error {
 	}()
 	select {
 	case <-subscribed:
-		err = s.client.Do(ctx, s.client.B().Publish().Channel(r.Channel+":check").Message("").Build()).Error()
+		err = s.try(ctx)
 		cancel()
 		<-ended
 	case err = <-ended:

@@ -80,6 +80,11 @@ func (s *session) watch(ctx context.Context) error {
 
 func (s *session) close() { s.client.Close() }
 
+// try publishes where nobody listens.
+func (s *session) try(ctx context.Context) error {
+	return s.client.Do(ctx, s.client.B().Publish().Channel(s.relay.Channel+":check").Message("").Build()).Error()
+}
+
 // subscribe receives what is published, until the connection is lost.
 func (s *session) subscribe(ctx context.Context, subscribed chan<- struct{}) error {
 	ctx = rueidis.WithOnSubscriptionHook(ctx, func(rueidis.PubSubSubscription) {
