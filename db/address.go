@@ -387,8 +387,8 @@ func Pooled(databaseURL string) (string, error) {
 // that a pooler is on the way.
 const oneMessage = "binary_parameters"
 
-// Redact returns where a connection string leads, without any secret, for messages and logs.
-func Redact(databaseURL string) string {
+// redact returns where a connection string leads, without any secret, for messages and logs.
+func redact(databaseURL string) string {
 	a, err := parseAddress(databaseURL, nil)
 	if err != nil {
 		return "(unreadable)"

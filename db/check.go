@@ -65,7 +65,7 @@ func (c Check) Run(ctx context.Context) []Finding {
 		return append(found, Finding{"connection", Obstacle, err.Error(), ""})
 	}
 	defer pool.Close()
-	found = append(found, Finding{"connection", Fine, "connected to " + Redact(direct), ""})
+	found = append(found, Finding{"connection", Fine, "connected to " + redact(direct), ""})
 	if err := proveSession(ctx, pool); err != nil {
 		return append(found, Finding{"pooler", Obstacle, err.Error(), ""})
 	}

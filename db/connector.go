@@ -61,7 +61,7 @@ func openShare(databaseURL string, dialer *Dialer, extra map[string]string, noti
 	for _, config := range a.configs() {
 		one, err := pq.NewConnectorConfig(config)
 		if err != nil {
-			return nil, nil, fmt.Errorf("open database %s: %w", Redact(databaseURL), err)
+			return nil, nil, fmt.Errorf("open database %s: %w", redact(databaseURL), err)
 		}
 		one.Dialer(dialer)
 		if notice != nil {

@@ -84,7 +84,7 @@ func OpenThrough(ctx context.Context, databaseURL string, dialer *Dialer) (*sqlx
 	}
 	if err := checkVersion(ctx, pool, MinimumVersion); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("database %s: %w", Redact(databaseURL), err)
+		return nil, fmt.Errorf("database %s: %w", redact(databaseURL), err)
 	}
 	return pool, nil
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// FeedsOfOwner is how many feeds an account has at most that are not revoked.
-	FeedsOfOwner = 100
+	// feedsOfOwner is how many feeds an account has at most that are not revoked.
+	feedsOfOwner = 100
 	// feedEvents is how many stays a feed tells, the nearest ones, of feedPast days ago to
 	// feedFuture days from now.
 	feedEvents = 5000
@@ -75,7 +75,7 @@ func (s *Store) Feeds(ctx context.Context, ownerID string) ([]Feed, error) {
 
 // AddFeed makes a feed of what f says about account, hangar, detail, label and maker, and returns
 // its secret, which is kept by nobody else. ErrNotFound: the account has no such hangar.
-// ErrTooMany: it has FeedsOfOwner.
+// ErrTooMany: it has feedsOfOwner.
 func (s *Store) AddFeed(ctx context.Context, f Feed) (made Feed, secret string, err error) {
 	if f.HangarID != "" {
 		found, err := s.Listings(ctx, f.OwnerID, time.Now())
@@ -96,7 +96,7 @@ func (s *Store) AddFeed(ctx context.Context, f Feed) (made Feed, secret string, 
 		INSERT INTO realtime.calendar_feeds AS f (hash, owner_id, hangar_id, detail, label, created_by)
 		SELECT $1, $2, nullif($3, ''), $4, $5, $6
 		WHERE (SELECT count(*) FROM realtime.calendar_feeds WHERE owner_id = $2 AND revoked_at IS NULL) < $7
-		RETURNING `+feedColumns), hash[:], f.OwnerID, f.HangarID, string(f.Detail), f.Label, f.CreatedBy, FeedsOfOwner)
+		RETURNING `+feedColumns), hash[:], f.OwnerID, f.HangarID, string(f.Detail), f.Label, f.CreatedBy, feedsOfOwner)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrTooMany
 	}

@@ -22,7 +22,7 @@ func OpenDirect(ctx context.Context, databaseURL string, dialer *Dialer) (*sqlx.
 	}
 	if err := proveSession(ctx, pool); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("database %s: %w", Redact(databaseURL), err)
+		return nil, fmt.Errorf("database %s: %w", redact(databaseURL), err)
 	}
 	return pool, nil
 }

@@ -130,7 +130,7 @@ func (a *Account) ticket(r *http.Request) (ticket string, expires time.Time, err
 	}
 	ownerID := viewer.OwnerID
 	if wish.OwnerID != "" {
-		if ownerID, _, err = ResolveRole(r.Context(), a.Directory, viewer, wish.OwnerID); err != nil {
+		if ownerID, _, err = resolveRole(r.Context(), a.Directory, viewer, wish.OwnerID); err != nil {
 			return "", expires, err
 		}
 	}

@@ -20,7 +20,7 @@ func authorize(r *http.Request, accounts Accounts) (grant, error) {
 	if err != nil {
 		return grant{}, err
 	}
-	id, role, err := ResolveRole(r.Context(), accounts, viewer, r.PathValue("ownerId"))
+	id, role, err := resolveRole(r.Context(), accounts, viewer, r.PathValue("ownerId"))
 	return grant{viewer, id, role}, err
 }
 

@@ -219,11 +219,11 @@ func RespondProblem(w http.ResponseWriter, status int, detail, field string) {
 // RespondError answers a request with what an error means, and logs what the client is
 // not to blame for.
 func RespondError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
-	RespondRefusal(r.Context(), w, log, RefusalOf(err, ""))
+	respondRefusal(r.Context(), w, log, RefusalOf(err, ""))
 }
 
-// RespondRefusal answers a request with a refusal and logs what the client is not to blame for.
-func RespondRefusal(ctx context.Context, w http.ResponseWriter, log *slog.Logger, r *Refusal) {
+// respondRefusal answers a request with a refusal and logs what the client is not to blame for.
+func respondRefusal(ctx context.Context, w http.ResponseWriter, log *slog.Logger, r *Refusal) {
 	if r.Cause != nil && ctx.Err() == nil {
 		log.ErrorContext(ctx, "request not served", "status", r.Status, "error", r.Cause)
 	}

@@ -61,7 +61,7 @@ func TestErrorsHaveOneMeaning(t *testing.T) {
 			t.Errorf("%v: cause %v", m.err, r.Cause)
 		}
 		answer := httptest.NewRecorder()
-		RespondRefusal(t.Context(), answer, slog.New(slog.DiscardHandler), r)
+		respondRefusal(t.Context(), answer, slog.New(slog.DiscardHandler), r)
 		wait := answer.Header().Get("Retry-After") != ""
 		if answer.Code != m.status || wait != (m.status == 503 || m.status == 429) || strings.Contains(answer.Body.String(), "SQL") {
 			t.Errorf("%v is answered by %d %v %s", m.err, answer.Code, answer.Header(), answer.Body)

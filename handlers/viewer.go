@@ -146,7 +146,7 @@ func ResolveOwner(ctx context.Context, accounts Accounts, v Viewer, named string
 			return "", err
 		}
 	}
-	id, _, err := ResolveRole(ctx, accounts, v, named)
+	id, _, err := resolveRole(ctx, accounts, v, named)
 	return id, err
 }
 
@@ -163,9 +163,9 @@ func defaultAccount(list []db.Account) (string, error) {
 	return "", Invalid("ownerId", "you have several owner accounts: say which one with ownerId")
 }
 
-// ResolveRole returns the canonical id of an account that a viewer named, and what they may do
+// resolveRole returns the canonical id of an account that a viewer named, and what they may do
 // there, if they may see it.
-func ResolveRole(ctx context.Context, accounts Accounts, v Viewer, named string) (string, db.Role, error) {
+func resolveRole(ctx context.Context, accounts Accounts, v Viewer, named string) (string, db.Role, error) {
 	id, err := accounts.CanonicalOwnerID(named)
 	if err != nil {
 		return "", "", Invalid("ownerId", "ownerId is not an owner's id")

@@ -35,7 +35,7 @@ func TestClientDocs(t *testing.T) {
 	t.Parallel()
 	site := New(Options{})
 	page := get(t, site, "/docs/client")
-	if page.Code != http.StatusOK || page.Header().Get("Content-Security-Policy") != ContentSecurityPolicy {
+	if page.Code != http.StatusOK || page.Header().Get("Content-Security-Policy") != contentSecurityPolicy {
 		t.Fatalf("status %d, headers %v", page.Code, page.Header())
 	}
 	body := page.Body.String()
@@ -88,7 +88,7 @@ func TestDocs(t *testing.T) {
 			page := get(t, site, "/docs")
 			if page.Code != http.StatusOK || page.Header().Get("Cache-Control") != cacheNever ||
 				page.Header().Get("Content-Type") != "text/html; charset=utf-8" ||
-				page.Header().Get("Content-Security-Policy") != ContentSecurityPolicy {
+				page.Header().Get("Content-Security-Policy") != contentSecurityPolicy {
 				t.Errorf("status %d, headers %v", page.Code, page.Header())
 			}
 			body := page.Body.String()

@@ -28,10 +28,10 @@ import (
 //go:embed static
 var embedded embed.FS
 
-// ContentSecurityPolicy is sent with every answer: only our own files, no
+// contentSecurityPolicy is sent with every answer: only our own files, no
 // inline script or style, no string ever parsed as markup. The one policy of
 // Trusted Types lets push.js register the service worker, and nothing else.
-const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
 	"img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; " +
 	"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types sw"
 
@@ -99,7 +99,7 @@ func New(opts Options) *Site {
 // anything else is 404.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header.Set("Content-Security-Policy", ContentSecurityPolicy)
+	header.Set("Content-Security-Policy", contentSecurityPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

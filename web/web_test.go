@@ -37,7 +37,7 @@ func TestIndex(t *testing.T) {
 		"Cache-Control":           "no-cache",
 		"Content-Type":            "text/html; charset=utf-8",
 		"X-Content-Type-Options":  "nosniff",
-		"Content-Security-Policy": ContentSecurityPolicy,
+		"Content-Security-Policy": contentSecurityPolicy,
 	} {
 		if got := answer.Header().Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -381,7 +381,7 @@ func TestRootFiles(t *testing.T) {
 	} {
 		answer := get(t, site, path)
 		if h := answer.Header(); answer.Code != 200 || h.Get("Content-Type") != contentType || h.Get("Cache-Control") != cacheNever ||
-			h.Get("Content-Security-Policy") != ContentSecurityPolicy || h.Get("ETag") == "" {
+			h.Get("Content-Security-Policy") != contentSecurityPolicy || h.Get("ETag") == "" {
 			t.Errorf("%s: %d %v", path, answer.Code, h)
 		}
 	}
@@ -397,8 +397,8 @@ func TestRootFiles(t *testing.T) {
 			t.Errorf("the manifest names %s", icon.Src)
 		}
 	}
-	if !strings.Contains(ContentSecurityPolicy, "; trusted-types sw") || strings.Contains(ContentSecurityPolicy, "allow-duplicates") ||
-		!strings.Contains(ContentSecurityPolicy, "; manifest-src 'self'") {
-		t.Errorf("the policy is %s", ContentSecurityPolicy)
+	if !strings.Contains(contentSecurityPolicy, "; trusted-types sw") || strings.Contains(contentSecurityPolicy, "allow-duplicates") ||
+		!strings.Contains(contentSecurityPolicy, "; manifest-src 'self'") {
+		t.Errorf("the policy is %s", contentSecurityPolicy)
 	}
 }

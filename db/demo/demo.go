@@ -19,8 +19,8 @@ import (
 // demo data is invented.
 const DemoPassword = "hangar-demo"
 
-// EmailDomain marks the users of demo owners: their e-mail addresses end in it.
-const EmailDomain = "demo.hangarshare.example"
+// emailDomain marks the users of demo owners: their e-mail addresses end in it.
+const emailDomain = "demo.hangarshare.example"
 
 // guestDomain ends the e-mail addresses of demo guests, who cannot sign in.
 const guestDomain = "guest.hangarshare.example"
@@ -42,7 +42,7 @@ func Owners(ctx context.Context, db *sqlx.DB) ([]Owner, error) {
 	err := db.SelectContext(ctx, &owners, `
 		SELECT o.id::text AS id, u.id::text AS user_id, o.company_name, u.email
 		FROM hangar_owners o JOIN users u ON u.id = o.user_id
-		WHERE u.email LIKE '%@' || $1 ORDER BY o.id`, EmailDomain)
+		WHERE u.email LIKE '%@' || $1 ORDER BY o.id`, emailDomain)
 	if err != nil {
 		return nil, fmt.Errorf("list demo owners: %w", err)
 	}
@@ -51,7 +51,7 @@ func Owners(ctx context.Context, db *sqlx.DB) ([]Owner, error) {
 
 // demoHangars selects the ids of the demo owners' listings.
 const demoHangars = `SELECT l.id FROM hangar_listings l JOIN hangar_owners o ON o.id = l.owner_id
-	JOIN users u ON u.id = o.user_id WHERE u.email LIKE '%@` + EmailDomain + `'`
+	JOIN users u ON u.id = o.user_id WHERE u.email LIKE '%@` + emailDomain + `'`
 
 // utc is t as a value for a timestamp without a zone.
 func utc(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

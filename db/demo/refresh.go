@@ -170,7 +170,7 @@ func SeedPayouts(ctx context.Context, db *sqlx.DB, now time.Time) error {
 		CROSS JOIN LATERAL (SELECT date_trunc('week', b.check_out + interval '4 days') + interval '4 days' AS day) f
 		WHERE u.email LIKE '%@' || $1 AND b.status = 'completed' `+paid+`
 			AND b.check_out < $2::timestamp - interval '10 days'
-		ON CONFLICT (booking_id) DO NOTHING`, EmailDomain, utc(now))
+		ON CONFLICT (booking_id) DO NOTHING`, emailDomain, utc(now))
 	if err != nil {
 		return fmt.Errorf("record demo payouts: %w", err)
 	}

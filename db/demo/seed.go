@@ -51,7 +51,7 @@ func Seed(ctx context.Context, db *sqlx.DB, opts SeedOptions) error {
 		return fmt.Errorf("lock the demo tables: %w", err)
 	}
 	var seeded bool
-	if err := tx.GetContext(ctx, &seeded, `SELECT EXISTS (SELECT FROM users WHERE email LIKE '%@' || $1)`, EmailDomain); err != nil {
+	if err := tx.GetContext(ctx, &seeded, `SELECT EXISTS (SELECT FROM users WHERE email LIKE '%@' || $1)`, emailDomain); err != nil {
 		return fmt.Errorf("look for demo owners: %w", err)
 	}
 	if seeded {
@@ -103,7 +103,7 @@ func insertOwners(ctx context.Context, tx *sqlx.Tx, columns shape, since time.Ti
 				VALUES ($1, $2, $3, $4, 'owner', $6, $6) RETURNING id)
 			INSERT INTO hangar_owners (user_id, company_name, created_at, updated_at)
 			SELECT id, $5, $6, $6 FROM person RETURNING id`,
-			plan.firstName, plan.lastName, plan.login+"@"+EmailDomain, hash, plan.company, utc(since.AddDate(0, -2, 0)))
+			plan.firstName, plan.lastName, plan.login+"@"+emailDomain, hash, plan.company, utc(since.AddDate(0, -2, 0)))
 		if err != nil {
 			return fmt.Errorf("insert owner %s: %w", plan.company, err)
 		}
@@ -168,7 +168,7 @@ func loadHangars(ctx context.Context, q sqlx.QueryerContext, columns shape) (own
 		SELECT l.id, l.owner_id, l.hangar_number, `+cents("l.daily_rate")+`, `+columns.hangarSpaces()+`,
 			l.status = 'active' AND l.is_available
 		FROM hangar_listings l JOIN hangar_owners o ON o.id = l.owner_id JOIN users u ON u.id = o.user_id
-		WHERE u.email LIKE '%@' || $1 ORDER BY l.owner_id, l.id`, EmailDomain)
+		WHERE u.email LIKE '%@' || $1 ORDER BY l.owner_id, l.id`, emailDomain)
 	if err != nil {
 		return nil, fmt.Errorf("list demo hangars: %w", err)
 	}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// maxBulk bounds one string that Redis may send: a message is at most MaxMessage bytes long.
-	maxBulk = MaxMessage + 1024
+	// maxBulk bounds one string that Redis may send: a message is at most maxMessage bytes long.
+	maxBulk = maxMessage + 1024
 	// maxLine, maxElements and maxDepth bound the rest of what may come.
 	maxLine     = 4096
 	maxElements = 4096

@@ -182,7 +182,7 @@ func (r *Relay) Elsewhere(key string) (sum int) {
 func appendCounts(to []byte, counts map[string]int) []byte {
 	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b)) })
 	for _, key := range keys[:min(len(keys), maxCounts)] {
-		if len(to)+len(key)+2*binary.MaxVarintLen64+seal.Overhead > MaxMessage {
+		if len(to)+len(key)+2*binary.MaxVarintLen64+seal.Overhead > maxMessage {
 			break
 		}
 		to = binary.AppendUvarint(to, uint64(len(key)))

@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	// MaxMessage is how many bytes a message has at most, sealed.
-	MaxMessage = 256<<10 + seal.Overhead
+	// maxMessage is how many bytes a message has at most, sealed.
+	maxMessage = 256<<10 + seal.Overhead
 	// beatInterval is how often a heartbeat is sent, and beatTimeout how long one may take to come
 	// back.
 	beatInterval = 500 * time.Millisecond
@@ -159,7 +159,7 @@ func (r *Relay) Check(ctx context.Context) error {
 // was room. It never waits. A parcel that was dropped is found missing by who gets the next one or
 // the next heartbeat.
 func (r *Relay) Publish(sealed []byte) bool {
-	if len(sealed) > MaxMessage || !r.out.put(sealed) {
+	if len(sealed) > maxMessage || !r.out.put(sealed) {
 		r.counts.dropped.Add(1)
 		return false
 	}
