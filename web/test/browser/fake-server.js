@@ -282,6 +282,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     const url = new URL(request.url, 'http://fake');
     seen.urls.push(request.url);
     count('upgrades');
+    socket.on('error', () => {}); // a browser that goes away before it has read the refusal
     if (faults.refuseUpgrade) return void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
     sockets.handleUpgrade(request, socket, head, (ws) => {
       if (faults.swallow) return;
