@@ -79,7 +79,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     ['1', demoOwner('1', 'Hangares Campo de Marte Ltda.', now(), [['H-12', 'SBMT', 'São Paulo'], ['H-15', 'SBMT', 'São Paulo'], ['A-03', 'SBJD', 'Jundiaí'], ['B-07', 'SBBH', 'Belo Horizonte']])],
     ['2', demoOwner('2', 'Aeroclube Pampulha', now(), [['P-1', 'SBBH', 'Belo Horizonte'], ['P-2', 'SBBH', 'Belo Horizonte']], ['Rui Prado', 'Lia Castro', 'Voar Táxi Aéreo'])],
   ]);
-  const csp = /ContentSecurityPolicy = ([\s\S]*?)\n\n/.exec(await readFile(path.join(webFolder, 'web.go'), 'utf8'))[1]
+  const csp = /const contentSecurityPolicy = ([\s\S]*?)\n\n/.exec(await readFile(path.join(webFolder, 'web.go'), 'utf8'))[1]
     .split('\n').map((line) => /"(.*)"/.exec(line)[1]).join('');
   const faults = {
     refuseUpgrade: false, swallow: false, unavailable: false, badToken: false, signedOut: false,
