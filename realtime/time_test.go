@@ -223,7 +223,7 @@ type hangarSpy struct {
 	due        []db.Transition
 	fail       error
 	takes      time.Duration // how long a reconciliation takes
-	read       func()        // called when what is coming was read
+	read       func()        // called when what is coming was read, with the lock
 	baselined  bool
 }
 
@@ -244,15 +244,15 @@ func (h *hangarSpy) Reconcile(_ context.Context, now time.Time, hangars, reached
 }
 
 func (h *hangarSpy) Transitions(_ context.Context, from, until time.Time) (due []db.Transition, err error) {
-	if h.read != nil {
-		defer h.read()
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range h.due {
 		if b.At.After(from) && !b.At.After(until) {
 			due = append(due, b)
 		}
+	}
+	if h.read != nil {
+		h.read()
 	}
 	return due, h.fail
 }
@@ -360,14 +360,15 @@ func TestOccupancy(t *testing.T) {
 			table.Start()
 			spy.take()
 			var at time.Time
+			spy.mu.Lock()
 			spy.read = sync.OnceFunc(func() {
 				at = time.Now().Add(time.Hour)
-				spy.mu.Lock()
-				defer spy.mu.Unlock()
 				spy.due = []db.Transition{{HangarID: "1", At: at}}
 				table.ChangedAll()
 			})
+			spy.mu.Unlock()
 			time.Sleep(readAheadEvery)
+			synctest.Wait()
 			if got := spy.take(); len(got) == 0 || got[0].hangars != nil {
 				t.Errorf("reconciled %v, want all hangars", got)
 			}

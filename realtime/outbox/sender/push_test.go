@@ -329,11 +329,14 @@ func tooLargeFirst(w http.ResponseWriter, _ *http.Request, n int) {
 	w.WriteHeader(201)
 }
 
+// waitFor waits until a client leaves or all is over, and answers nothing: between the last word of
+// TLS and the end of its connection a client still takes an answer.
 func waitFor(r *http.Request, release chan struct{}) {
 	select {
 	case <-r.Context().Done():
 	case <-release:
 	}
+	panic(http.ErrAbortHandler)
 }
 
 // silentBody is a transport whose answers have a status and then say nothing until the request
