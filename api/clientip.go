@@ -95,7 +95,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			switch {
 			case err != nil:
 				c.key = "unknown by " + peer.String()
-				s.distrust.Do(func() {
+				s.untrusted.Do(func() {
 					s.Log.Warn("a trusted proxy does not say clearly for whom it speaks", "proxy", peer.String(), "error", err)
 				})
 			case spoken.IsValid():

@@ -118,8 +118,8 @@ type Server struct {
 	replaced atomic.Pointer[Policy]
 	stopping atomic.Bool
 	table    *connTable // of the public port, once it serves
-	// distrust and undeclared have a badly set up proxy told about now and then.
-	distrust, undeclared rate.Sometimes
+	// untrusted and undeclared have a badly set up proxy told about now and then.
+	untrusted, undeclared rate.Sometimes
 }
 
 // Listen opens an address, or says what to do about it.

@@ -36,7 +36,7 @@ fresh AS MATERIALIZED (
 		CASE WHEN type = 'access' AND owner_id = '' THEN data->>'userId' END AS user_id FROM found
 )
 SELECT pg_current_snapshot()::text AS after,
-	pg_catalog.concat_ws(' ', {place}, pg_postmaster_start_time(), {checkpoint}, g.number, f.faults, i.floor) AS life,
+	pg_catalog.concat_ws(' ', {place}, pg_postmaster_start_time(), {checkpoint}, g.number, f.faults, i.floor) AS incarnation,
 	ARRAY(SELECT DISTINCT owner_id FROM fresh WHERE owner_id <> '' AND NOT access) AS owners,
 	ARRAY(SELECT DISTINCT hangar_id FROM fresh WHERE hangar_id IS NOT NULL) AS hangars,
 	ARRAY(SELECT DISTINCT owner_id FROM fresh WHERE owner_id <> '' AND access) AS accounts,
@@ -75,7 +75,7 @@ func (s *Store) ChangesSince(ctx context.Context, since Version) (Changes, error
 		}
 	}
 	var row struct {
-		After, Life                      string
+		After, Incarnation               string
 		Owners, Hangars, Accounts, Users pq.StringArray
 		Everything                       bool
 		Shape                            int64
@@ -90,8 +90,8 @@ func (s *Store) ChangesSince(ctx context.Context, since Version) (Changes, error
 	if err != nil && !errors.Is(err, errOtherShape) {
 		return Changes{}, fmt.Errorf("read changes: %w", err)
 	}
-	version := Version{row.Life, row.After}
-	if row.Everything || row.Life != since.Incarnation {
+	version := Version{row.Incarnation, row.After}
+	if row.Everything || row.Incarnation != since.Incarnation {
 		return Changes{Version: version, Everything: true}, nil
 	}
 	return Changes{Version: version, Owners: row.Owners, Hangars: row.Hangars, Accounts: row.Accounts, Users: row.Users}, nil

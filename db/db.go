@@ -50,10 +50,10 @@ const (
 	// numbers the log, and some for questions.
 	DefaultConnections = 14
 	LeastConnections   = 6
-	// besidePool are those of them that listen and prove it, and numberingPlaces those for the
+	// besidePool are those of them that listen and prove it, and sequencerConns those for the
 	// numbering where it has a pool of its own.
-	besidePool      = 2
-	numberingPlaces = 2
+	besidePool     = 2
+	sequencerConns = 2
 )
 
 const (

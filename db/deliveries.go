@@ -48,8 +48,8 @@ const (
 	// a disabled device, as SQL intervals.
 	digestsKept = `interval '90 days'`
 	devicesKept = `interval '30 days'`
-	// outboxPlaces is how many questions of the outbox are asked at once.
-	outboxPlaces = 4
+	// outboxQueries is how many questions of the outbox are asked at once.
+	outboxQueries = 4
 )
 
 // ClaimedDelivery is one that is the caller's until Until. Claim is what finishes it.
@@ -78,7 +78,7 @@ type Deliveries struct {
 
 // NewDeliveries returns the Deliveries in a Store's database.
 func NewDeliveries(s *Store) *Deliveries {
-	return &Deliveries{store: s, guard: NewBreaker("outbox", outboxPlaces)}
+	return &Deliveries{store: s, guard: NewBreaker("outbox", outboxQueries)}
 }
 
 // claimQuery takes what is due: claim, lease and attempt in one statement. What another server is
@@ -98,26 +98,26 @@ const claimQuery = `UPDATE realtime.deliveries d SET attempts = d.attempts + 1, 
 // begins at the front steps over all of them.
 type claimCursor struct {
 	mu    sync.Mutex // guards what follows
-	after queuePlace
+	after queuePosition
 	// front is when a claim last began at the front.
 	front time.Time
 }
 
-// queuePlace is a place in the queue. The zero one is before all others.
-type queuePlace struct {
+// queuePosition is a place in the queue. The zero one is before all others.
+type queuePosition struct {
 	notBefore time.Time
 	id        int64
 }
 
 // next returns the place after which the next claim begins. Now and then it is the front of the
 // queue, where deliveries are whose lease has ended, and those that were stepped over.
-func (c *claimCursor) next(now time.Time) queuePlace {
+func (c *claimCursor) next(now time.Time) queuePosition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Sub(c.front) >= claimFront {
-		c.after = queuePlace{}
+		c.after = queuePosition{}
 	}
-	if c.after == (queuePlace{}) {
+	if c.after == (queuePosition{}) {
 		c.front = now
 	}
 	return c.after
@@ -127,9 +127,9 @@ func (c *claimCursor) next(now time.Time) queuePlace {
 func (c *claimCursor) ended(claimed []ClaimedDelivery, limit int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.after = (queuePlace{}); len(claimed) >= limit {
+	if c.after = (queuePosition{}); len(claimed) >= limit {
 		last := claimed[len(claimed)-1]
-		c.after = queuePlace{last.NotBefore, last.Number}
+		c.after = queuePosition{last.NotBefore, last.Number}
 	}
 }
 

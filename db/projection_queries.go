@@ -59,16 +59,16 @@ named AS (
 	SELECT hangar_id, pg_catalog.json_array_elements_text(CASE WHEN json_typeof(bookings) = 'array' THEN bookings END) FROM fresh, valid
 )`
 
-// projectionPlace names the bookings' table, the file that holds its rows, the cluster with its
-// database, the shape of the portal's tables, and the rules by which bookings count: a projection
-// that was made by others is none.
-const projectionPlace = `pg_catalog.concat_ws(' ', pg_catalog.to_regclass({bookingsName})::oid, pg_relation_filenode(pg_catalog.to_regclass({bookingsName})),
+// projectionFingerprint names the bookings' table, the file that holds its rows, the cluster with
+// its database, the shape of the portal's tables, and the rules by which bookings count: a
+// projection that was made by others is none.
+const projectionFingerprint = `pg_catalog.concat_ws(' ', pg_catalog.to_regclass({bookingsName})::oid, pg_relation_filenode(pg_catalog.to_regclass({bookingsName})),
 	{system}, (SELECT oid FROM pg_database WHERE datname = current_database()), (SELECT shape FROM realtime.watched), {rules})`
 
 // projectionRows is what bookings b contribute, as rows of the projection. counts_until is for how
 // long any number may ask for a booking, with a day to spare for zones: one that looks further back
 // than two weeks of payments, or than today's bookings, moves it. A changed rule has every server
-// build the projection anew, see projectionPlace.
+// build the projection anew, see projectionFingerprint.
 const projectionRows = `
 SELECT booking_id, hangar_id, check_in, check_out, created_at, paid_at, price, pending, status, stay_in, stay_out, greatest(
 		CASE WHEN check_out IS NOT NULL THEN least(check_out, '200000-01-01') + interval '2 days' END,
@@ -276,7 +276,7 @@ func newProjectionQueries(s shape) projectionQueries {
 		"{touchedRows}", Fill(rows, "{which}", Fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings),
 		"{allRows}", Fill(rows, "{which}", "", "{bookings}", s.bookings),
 		"{ownRows}", Fill(rows, "{which}", Fill(ownRows, "{listings}", s.listings, "{ownerType}", s.ownerID), "{bookings}", s.bookings),
-		"{place}", Fill(projectionPlace, "{bookingsName}", pq.QuoteLiteral(s.bookings), "{system}", s.server.system,
+		"{place}", Fill(projectionFingerprint, "{bookingsName}", pq.QuoteLiteral(s.bookings), "{system}", s.server.system,
 			"{rules}", pq.QuoteLiteral(rulesOf(rows))),
 		"{listed:valid.floor}", listedAfter("valid.floor"), "{listed:$1::timestamp}", listedAfter("$1::timestamp"),
 		"{checkpoint}", s.server.checkpoint,

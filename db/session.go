@@ -109,7 +109,7 @@ func Allot(ctx context.Context, total int, dialer *Dialer, pool, direct *sqlx.DB
 	}
 	least, most := LeastConnections, total
 	if direct != pool { // the others are the pooler's
-		least, most = numberingPlaces+1, numberingPlaces+1
+		least, most = sequencerConns+1, sequencerConns+1
 	}
 	if allowed.Limit < least {
 		return misconfigured{text: fmt.Sprintf("role %s may have %d connections to this database at once, and a server needs %d: raise the CONNECTION "+
@@ -121,8 +121,8 @@ func Allot(ctx context.Context, total int, dialer *Dialer, pool, direct *sqlx.DB
 	}
 	size := total - besidePool
 	if direct != pool {
-		size -= numberingPlaces
-		dialer.resize(direct, numberingPlaces)
+		size -= sequencerConns
+		dialer.resize(direct, sequencerConns)
 	}
 	dialer.resize(pool, size)
 	return nil

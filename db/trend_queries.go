@@ -88,8 +88,8 @@ SELECT hangar_id, level::int2 AS level, bucket, revenue, paid, created, cancelle
 
 const sumsOfDays = `sum(revenue), sum(paid), sum(created), sum(cancelled), sum(arrivals), sum(nights), sum(with_nights)`
 
-// trendTurns adds up by how many the stays of rows grow from day to day, by hangar and month.
-const trendTurns = `
+// trendStayDeltas adds up by how many the stays of rows grow from day to day, by hangar and month.
+const trendStayDeltas = `
 SELECT hangar_id, {month:day} AS month, sum(turn)::int4 AS total, ARRAY[{turns}]::int4[] AS turns FROM (
 	SELECT r.hangar_id, t.day, sum(t.turn) AS turn, pg_catalog.date_part('day', '1970-01-01'::date + t.day)::int4 AS place
 	FROM ({rows}) r CROSS JOIN LATERAL (VALUES (r.in_day, r.sign), (r.end_day, - r.sign)) AS t(day, turn)
@@ -106,7 +106,7 @@ const (
 	// trendNotes writes down since when bookings are cancelled: the log tells when each became so.
 	// Of one that it does not tell about, its last change was that moment.
 	trendNotes = `, touched AS MATERIALIZED (SELECT DISTINCT id FROM named),
-	told AS (` + trendTold + `),
+	told AS (` + trendCancelledAt + `),
 	cancelled AS MATERIALIZED (
 		SELECT b.id::text AS booking_id, told.at, {cancelledInstant} AS changed_at
 		FROM {bookings} b LEFT JOIN told ON told.booking_id = b.id::text
@@ -202,8 +202,8 @@ var trendBuild = []string{
 		WHERE i.faults_seen = f.faults AND i.faults_until IS NULL AND w.faults = ''`,
 }
 
-// trendTold is when bookings became cancelled, as fresh rows of the log tell.
-const trendTold = `
+// trendCancelledAt is when bookings became cancelled, as fresh rows of the log tell.
+const trendCancelledAt = `
 	SELECT DISTINCT ON (booking_id) booking_id, at FROM fresh
 	WHERE status = 'cancelled' AND former IS DISTINCT FROM 'cancelled' AND booking_id IS NOT NULL ORDER BY booking_id, id DESC`
 
@@ -229,7 +229,7 @@ WHERE l.owner_id {=} $1::text::{ownerType} AND ($2::text = '' OR l.id::text = $2
 const trendTouched = `, touched AS MATERIALIZED (
 	SELECT DISTINCT id FROM named WHERE hangar_id IS NULL OR hangar_id = ANY ($1::text[])
 ),
-told AS MATERIALIZED (` + trendTold + `),
+told AS MATERIALIZED (` + trendCancelledAt + `),
 noted AS MATERIALIZED (
 	SELECT booking_id, at AS cancelled_at FROM told
 	UNION ALL
@@ -397,7 +397,7 @@ func newTrendQueries(s shape, zone zoneDays) trendQueries {
 	month := "(pg_catalog.date_part('year', '1970-01-01'::date + day) * 12 + pg_catalog.date_part('month', '1970-01-01'::date + day) - 1)::int4"
 	sums := func(rows string) string { return Fill(trendSums, "{rows}", rows, "{month:day}", month) }
 	turns := func(rows string) string {
-		return Fill(trendTurns, "{rows}", rows, "{month:day}", month,
+		return Fill(trendStayDeltas, "{rows}", rows, "{month:day}", month,
 			"{turns}", oneToMonth("coalesce(sum(turn) FILTER (WHERE place = %d), 0)"))
 	}
 	newRows := Fill(rows, "{which}", Fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings, "{cancellations}", "noted")
@@ -408,7 +408,7 @@ func newTrendQueries(s shape, zone zoneDays) trendQueries {
 	parts := []string{
 		"{newRows}", newRows, "{touchedRows}", Fill(rows, "{which}", Fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings),
 		"{allRows}", Fill(rows, "{which}", "", "{bookings}", s.bookings),
-		"{place}", Fill(projectionPlace, "{bookingsName}", pq.QuoteLiteral(s.bookings), "{system}", s.server.system,
+		"{place}", Fill(projectionFingerprint, "{bookingsName}", pq.QuoteLiteral(s.bookings), "{system}", s.server.system,
 			"{rules}", pq.QuoteLiteral(rulesOf(rows))),
 		"{generation}", trendGeneration, "{cancelledInstant}", changedAt, "{key}", s.bookingKey("id"),
 		"{cancelledKey}", s.bookingKey("c.booking_id"), "{toldKey}", s.bookingKey("told.booking_id"),

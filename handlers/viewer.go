@@ -39,9 +39,9 @@ type Viewer struct {
 	Later *TryLater
 }
 
-// Life returns how long the token lasts: where it does not say when it was issued, from
+// TokenLifetime returns how long the token lasts: where it does not say when it was issued, from
 // its arrival.
-func (v Viewer) Life(arrival time.Time) time.Duration {
+func (v Viewer) TokenLifetime(arrival time.Time) time.Duration {
 	if v.Lifetime > 0 {
 		return v.Lifetime
 	}

@@ -15,9 +15,9 @@ const (
 	applyPause = time.Second
 	busyPause  = 100 * time.Millisecond
 	busyRows   = 20
-	// restPause is how often a server does so that does not number the log. The one that does is
-	// there before: otherwise each server would plan and ask the same, and find nothing.
-	restPause = 30 * time.Second
+	// followerPause is how often a server does so that does not number the log. The one that does
+	// is there before: otherwise each server would plan and ask the same, and find nothing.
+	followerPause = 30 * time.Second
 	// checkPause is how often a view is compared with the tables for one owner.
 	checkPause = 10 * time.Second
 	// firstBuildPause and longestBuildPause bound the pauses between two times that a view is built
@@ -90,7 +90,7 @@ type turn struct {
 
 // is reports whether it is this server's turn.
 func (t *turn) is(leading func() bool) bool {
-	if !t.again && leading != nil && !leading() && !t.last.IsZero() && time.Since(t.last) < restPause {
+	if !t.again && leading != nil && !leading() && !t.last.IsZero() && time.Since(t.last) < followerPause {
 		return false
 	}
 	t.last = time.Now()

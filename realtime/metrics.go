@@ -18,14 +18,14 @@ const (
 	// metricsRetry is the pause after a computation that did not succeed.
 	metricsRetry = time.Second
 	// metricsParallel is how many computations run at once. Each is followed by a rest as
-	// long as itself, up to metricsRest: in a rush the numbers take no more of the
+	// long as itself, up to metricsLongestPause: in a rush the numbers take no more of the
 	// database than one connection would.
 	metricsParallel = 2
 	// metricsGather is the least time between the beginnings of two of these.
 	metricsGather = 20 * time.Millisecond
 	// metricsAtOnce is for how many owners one computation is.
-	metricsAtOnce = 200
-	metricsRest   = time.Second
+	metricsAtOnce       = 200
+	metricsLongestPause = time.Second
 )
 
 // MetricsSource computes an owner's numbers and what is shown beside them.
@@ -177,7 +177,7 @@ func (m *Metrics) ask(ctx context.Context, ownerIDs []string) (map[string]dashbo
 	case m.slots <- struct{}{}:
 	}
 	begun := time.Now()
-	defer func() { time.AfterFunc(min(time.Since(begun), metricsRest), func() { <-m.slots }) }()
+	defer func() { time.AfterFunc(min(time.Since(begun), metricsLongestPause), func() { <-m.slots }) }()
 	found, err := m.source.Dashboards(ctx, ownerIDs, m.clock.Now())
 	answers := make(map[string]dashboard, len(ownerIDs))
 	switch {

@@ -15,11 +15,11 @@ const (
 	// readAheadEvery how often more are read.
 	horizon        = 26 * time.Hour
 	readAheadEvery = 24 * time.Hour
-	// restShare is how many times as long as it worked the occupancy rests, up to
-	// longestRest: hangars with very many stays, in a rush of bookings, cost a tenth of a
+	// reconcilePauseShare is how many times as long as it worked the occupancy rests, up to
+	// reconcileMaxPause: hangars with very many stays, in a rush of bookings, cost a tenth of a
 	// connection and not all of it.
-	restShare   = 9
-	longestRest = time.Second
+	reconcilePauseShare = 9
+	reconcileMaxPause   = time.Second
 	// reconcileRetry is the pause after a reconciliation that did not succeed.
 	reconcileRetry = time.Second
 	// clockCheck bounds a wait for the clock, so that a machine's corrected clock is noticed.
@@ -129,7 +129,7 @@ func (t *Occupancy) Run(ctx context.Context) error {
 			t.log.Warn("occupancy could not be reconciled; trying again", "error", err)
 			wait = reconcileRetry
 		}
-		if rest := min(restShare*t.clock.Now().Sub(began), longestRest); rest > 0 {
+		if rest := min(reconcilePauseShare*t.clock.Now().Sub(began), reconcileMaxPause); rest > 0 {
 			select {
 			case <-ctx.Done():
 			case <-t.clock.After(rest):

@@ -66,7 +66,7 @@ func Run(ctx context.Context, openAPI []byte, args []string, stdout, stderr io.W
 		return code
 	}
 	log := cli.Settings.logger(stderr)
-	cli.told = toldSettings(command)
+	cli.told = changedSettings(command)
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
 	if err := command.Run(&cli.Settings, log); err != nil && !errors.Is(err, context.Canceled) {

@@ -26,9 +26,9 @@ func (r *redisSettings) address() (*relay.Address, error) {
 	return nil, nil
 }
 
-// restAfter is for how long Redis has to be proven before a server relies on others to listen in
-// PostgreSQL for it.
-const restAfter = 5 * time.Second
+// listenLessAfter is for how long Redis has to be proven before a server relies on others to listen
+// in PostgreSQL for it.
+const listenLessAfter = 5 * time.Second
 
 // cluster is what a server has to do with the others of its installation.
 type cluster struct {
@@ -54,7 +54,7 @@ func (c cluster) join(ctx context.Context, server *api.Server, listener *db.List
 		Receive: exchange.Receive, Counts: c.limiter.Shared, Log: log,
 	})
 	exchange.Redis = r
-	listener.Relieved = func() bool { return r.ProvenFor() >= restAfter && r.Relieved() }
+	listener.Relieved = func() bool { return r.ProvenFor() >= listenLessAfter && r.Relieved() }
 	if err := r.Check(ctx); errors.Is(err, relay.ErrRefused) {
 		return err
 	}

@@ -78,7 +78,7 @@ func (c *serveCommand) serve(ctx context.Context, s *Settings, log *slog.Logger,
 	if err != nil {
 		return err
 	}
-	s.tellStart(log)
+	s.logStart(log)
 	ctx, stop := context.WithCancel(ctx)
 	running := make(chan *live, 1)
 	hangups := c.hangups(ctx, s, running, stop, log)

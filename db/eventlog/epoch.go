@@ -12,11 +12,11 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
-// renewTimeout bounds how long a new history is waited for, and renewLook how often it is
+// renewTimeout bounds how long a new history is waited for, and renewPoll how often it is
 // looked for meanwhile.
 const (
 	renewTimeout = 2 * time.Minute
-	renewLook    = 200 * time.Millisecond
+	renewPoll    = 200 * time.Millisecond
 )
 
 // RenewEpoch has a new history begin, and returns when it has: every browser loads its numbers
@@ -47,7 +47,7 @@ func RenewEpoch(ctx context.Context, pool *sqlx.DB, log *slog.Logger, consumers 
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(renewLook):
+		case <-time.After(renewPoll):
 		}
 	}
 }

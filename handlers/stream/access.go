@@ -69,7 +69,7 @@ func (s *session) extend(v handlers.Viewer) bool {
 	s.viewer.Expires, s.viewer.SessionID = v.Expires, v.SessionID
 	s.viewer.Issued, s.viewer.Confirm = v.Issued, v.Confirm
 	if another { // each token is warned of once
-		s.viewer.Lifetime, s.life, s.warned = v.Lifetime, v.Life(time.Now()), false
+		s.viewer.Lifetime, s.life, s.warned = v.Lifetime, v.TokenLifetime(time.Now()), false
 	}
 	s.recheckDue = true
 	return true

@@ -143,7 +143,7 @@ func (s *Server) run(a *admitted, t transport, name string) bool {
 	now := time.Now()
 	session.since = now
 	session.nextHeartbeat = now.Add(s.heartbeatPhase())
-	session.life = session.viewer.Life(now)
+	session.life = session.viewer.TokenLifetime(now)
 	position := session.sub.LastID()
 	session.established = session.message("connection_established", map[string]any{
 		"ownerId": session.ownerID, "connectionId": session.id, "lastEventId": position, "recovered": a.recovered,

@@ -142,7 +142,7 @@ func TestSessionsOfThePortalAreAskedAbout(t *testing.T) {
 // sessionUntil is a session at rest whose token ends at a time.
 func sessionUntil(expires time.Time, lifetime time.Duration, arrival time.Time) *session {
 	viewer := handlers.Viewer{UserID: "7", Expires: expires, Lifetime: lifetime}
-	s := &session{stream: &Server{Heartbeat: time.Hour, queue: newRunQueue(1), log: slog.New(slog.DiscardHandler)}, viewer: viewer, life: viewer.Life(arrival)}
+	s := &session{stream: &Server{Heartbeat: time.Hour, queue: newRunQueue(1), log: slog.New(slog.DiscardHandler)}, viewer: viewer, life: viewer.TokenLifetime(arrival)}
 	s.nextHeartbeat = arrival.Add(24 * time.Hour)
 	return s
 }

@@ -17,14 +17,14 @@ import (
 var secretSettings = []string{"JWT_SECRET", "ADMIN_TOKEN", "DATABASE_URL", "LISTEN_DATABASE_URL", "REDIS_URL", "SENTRY_DSN", "JWKS_URL",
 	"AUTH_HOOK_URL", "VAPID_PRIVATE_KEY", "SMTP_URL", "NOTIFY_WEBHOOK_URL", "NOTIFY_WEBHOOK_SECRET", "ACME_EMAIL"}
 
-// toldSettings returns the settings of a command that differ from their defaults, as NAME=value,
+// changedSettings returns the settings of a command that differ from their defaults, as NAME=value,
 // sorted. Of what may be a secret it says only that it is set.
-func toldSettings(command *kong.Context) (told []string) {
+func changedSettings(command *kong.Context) (told []string) {
 	for _, flag := range command.Flags() {
 		if len(flag.Envs) == 0 {
 			continue
 		}
-		value, name := toldValue(command.FlagValue(flag)), flag.Envs[0]
+		value, name := settingText(command.FlagValue(flag)), flag.Envs[0]
 		switch {
 		case !flag.Set || strings.EqualFold(value, flag.Default) || sameTime(value, flag.Default):
 		case slices.Contains(secretSettings, name):
@@ -37,8 +37,8 @@ func toldSettings(command *kong.Context) (told []string) {
 	return told
 }
 
-// toldValue returns a setting's value as somebody would write it.
-func toldValue(value any) string {
+// settingText returns a setting's value as somebody would write it.
+func settingText(value any) string {
 	switch v := value.(type) {
 	case []string:
 		return strings.Join(v, ",")
@@ -58,8 +58,8 @@ func sameTime(one, other string) bool {
 	return errA == nil && errB == nil && a == b
 }
 
-// tellStart says what starts, with which settings.
-func (s *Settings) tellStart(log *slog.Logger) {
+// logStart says what starts, with which settings.
+func (s *Settings) logStart(log *slog.Logger) {
 	revision, _ := built()
 	log.Info("starting", "version", version, "commit", revision, "go", runtime.Version(), "settings", s.told)
 }

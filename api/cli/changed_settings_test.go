@@ -20,7 +20,7 @@ func TestToldSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return toldSettings(command)
+		return changedSettings(command)
 	}
 	usual := told()
 	got := told("--no-demo", "--jwt-secret", "x", "--event-retention", "24h", "--log-level", "INFO", "--jwt-user-claim", "a,b", "--drain-time", "4s", "--max-connections", "7")
