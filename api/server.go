@@ -317,7 +317,9 @@ func (s *Server) readiness() (status int, word string, parts map[string]string) 
 		}
 	}
 	for name, detail := range s.Details {
-		parts[name] = cmp.Or(detail(), "ok")
+		if parts[name] != "away" {
+			parts[name] = cmp.Or(detail(), "ok")
+		}
 	}
 	if status == http.StatusOK && s.Stream.Full() {
 		word = "full"

@@ -102,6 +102,7 @@ type Notifier struct {
 	active  bool
 	fresh   bool // the cursor is to be read again
 	offered []eventlog.Piece
+	begun   bool // there is a cursor, or it was tried to set one
 
 	stored  db.NotifierCursor // as it is kept
 	at      eventlog.Cursor   // how far the log was read
@@ -144,6 +145,15 @@ func (n *Notifier) Stop() {
 	n.mu.Lock()
 	n.active, n.offered = false, nil
 	n.mu.Unlock()
+}
+
+// Ready reports whether what happens from now on is told. An installation's first cursor is where
+// the log ends when it is set: what was before that is told to nobody, so that the server which
+// sets it is ready only then.
+func (n *Notifier) Ready() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.active || n.begun
 }
 
 // Offer tells of a piece of the log that was numbered just now. It does not block.
@@ -233,12 +243,14 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 		return clockCheck, nil
 	}
 	if fresh {
-		if err := n.load(ctx); err != nil {
+		err := n.load(ctx)
+		n.mu.Lock()
+		n.fresh = err != nil
+		n.begun = n.begun || !db.Unavailable(err) // what is wrong otherwise keeps no numbers back
+		n.mu.Unlock()
+		if err != nil {
 			return 0, err
 		}
-		n.mu.Lock()
-		n.fresh = false
-		n.mu.Unlock()
 	}
 	more, err := n.follow(ctx)
 	if err != nil {

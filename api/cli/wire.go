@@ -138,7 +138,7 @@ func (c *serveCommand) surface(s *Settings, p *pipeline, base *database, tokens 
 		TokenCookies: named(s.JWTCookie), OpenAPI: s.openAPI, Log: log, Journal: db.NewJournal(base.pool, log),
 		Services: append(p.services, &realtime.Sweeper{Sessions: sessions, Log: log}),
 		Checks: map[string]func() bool{"database": answers(base.pool), "listener": p.listener.Proven, "feed": p.feed.Ready, "triggers": p.triggers.Ready,
-			"occupancy": p.occupancy.Ready},
+			"occupancy": p.occupancy.Ready, "notifications": p.notifier.Ready},
 		Details: map[string]func() string{"notifications": p.notifier.Detail},
 		Cut:     base.dialer.Close, Supervisor: supervisor(log, p.feed.Rounds, p.streams.Ticks),
 		Collectors: []stats.Collector{p.measures, p.bus, store, sessions, p.history, accesses, snapshot.MetricsCache,

@@ -84,3 +84,35 @@ func TestProjectionDifferenceIsTold(t *testing.T) {
 		t.Errorf("the difference is not logged: %s", logged)
 	}
 }
+
+// TestReadyOnceNotificationsBegin keeps a new installation from beginning to make notifications: a
+// server is not ready before it has, since of what is booked until then none would be made.
+func TestReadyOnceNotificationsBegin(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	o, guest := portal.AddOwner(t, 1), portal.AddGuest(t, "Ana", "Reis")
+	held, err := portal.Pool.Beginx()
+	harness.Must(t, err)
+	defer held.Rollback()
+	_, err = held.Exec(`SELECT FROM realtime.notifier FOR UPDATE`)
+	harness.Must(t, err)
+	p := harness.ServeUnready(t, portal)
+	var parts map[string]any
+	harness.Eventually(t, "ready but for notifications", func() bool {
+		status, answer := operate(t, "GET", strings.TrimPrefix(p.Base, "http://")+"readyz", "")
+		parts, _ = answer["parts"].(map[string]any)
+		away := 0
+		for _, part := range parts {
+			if part != "ok" {
+				away++
+			}
+		}
+		return status == http.StatusServiceUnavailable && away == 1 && parts["notifications"] == "away" && parts["feed"] == "ok"
+	})
+	harness.Must(t, held.Rollback())
+	p.Ready(t)
+	portal.Book(t, o.Hangars[0], guest)
+	harness.Eventually(t, "told of what was booked once it is ready", func() bool {
+		return len(listed(t, p, o.ID, harness.TokenFor(t, o.UserID, time.Hour), "").Items) > 0
+	})
+}

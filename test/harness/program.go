@@ -86,6 +86,19 @@ func Serve(t testing.TB, portal *dbtest.Portal, flags ...string) *Program {
 // ServeTo is serve for a client of the test's own.
 func ServeTo(t testing.TB, portal *dbtest.Portal, client *http.Client, flags ...string) *Program {
 	t.Helper()
+	p := serve(t, portal, client, flags)
+	p.Ready(t)
+	return p
+}
+
+// ServeUnready is Serve without waiting until the program is ready.
+func ServeUnready(t testing.TB, portal *dbtest.Portal, flags ...string) *Program {
+	t.Helper()
+	return serve(t, portal, Client, flags)
+}
+
+func serve(t testing.TB, portal *dbtest.Portal, client *http.Client, flags []string) *Program {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out := NewOutput()
 	args := append([]string{"serve", "--no-demo", "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
@@ -99,7 +112,6 @@ func ServeTo(t testing.TB, portal *dbtest.Portal, client *http.Client, flags ...
 	p.Stop = sync.OnceValue(func() int { cancel(); return <-code })
 	t.Cleanup(func() { p.Stop() })
 	p.Base = out.Await(t, "HangarShare Realtime is at ")
-	p.Ready(t)
 	return p
 }
 
