@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	_ "time/tzdata" // zones also where the machine has none
 
@@ -56,7 +57,8 @@ func Run(ctx context.Context, openAPI []byte, args []string, stdout, stderr io.W
 			}
 		}()
 		if command, err = parser.Parse(args); err != nil {
-			fmt.Fprintln(stderr, "hangarshare:", err.Error()+"; see hangarshare --help")
+			// A fault of the file of settings is named after the flag that was looked for first.
+			fmt.Fprintln(stderr, "hangarshare:", strings.TrimPrefix(err.Error(), "--help: ")+"; see hangarshare --help")
 			code = 2
 			return nil
 		}

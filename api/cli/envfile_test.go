@@ -36,7 +36,7 @@ func TestEnvironmentFile(t *testing.T) {
 	if code, out := run(short, "--jwt-secret", strings.Repeat("f", 32)); code != 0 {
 		t.Errorf("a flag does not come first: %d %s", code, out)
 	}
-	if code, out := run(short + "JWT_SECRETS=x\n"); code != 2 || !strings.Contains(out, "there is no setting JWT_SECRETS") {
+	if code, out := run(short + "JWT_SECRETS=x\n"); code != 2 || !strings.Contains(out, "hangarshare: ENV_FILE") || !strings.Contains(out, "there is no setting JWT_SECRETS") {
 		t.Errorf("a wrong name: %d %s", code, out)
 	}
 	if code, out := run("JWT_SECRET\n"); code != 2 || !strings.Contains(out, "line 1 is not NAME=value") {

@@ -48,7 +48,7 @@ func (n *notifySettings) push(s *Settings, development func() (string, error)) (
 	case key == "" && subject == "" && s.DatabaseURL != "":
 		return nil, nil
 	case key != "" && subject == "":
-		return nil, errors.New("VAPID_PRIVATE_KEY needs VAPID_SUBJECT: where push services may reach you, like mailto:ops@portal.example")
+		return nil, errors.New("VAPID_PRIVATE_KEY needs VAPID_SUBJECT: where push services may reach you, like mailto:ops@your-portal.com.br")
 	case key == "" && s.DatabaseURL != "":
 		return nil, errors.New("VAPID_SUBJECT needs VAPID_PRIVATE_KEY: make one with `hangarshare vapid`")
 	case key == "":

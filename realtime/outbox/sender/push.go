@@ -95,7 +95,7 @@ func (v *VAPID) ID() string {
 
 // checkSubject refuses what push services do not take as a contact.
 func checkSubject(subject string) error {
-	wrong := errors.New("VAPID_SUBJECT must be mailto: with a real address, or an https address, like mailto:ops@portal.example: push services refuse any other")
+	wrong := errors.New("VAPID_SUBJECT must be mailto: with a real address, or an https address, like mailto:ops@your-portal.com.br: push services refuse any other")
 	if strings.TrimSpace(subject) != subject || strings.ContainsAny(subject, "<>\" ") {
 		return wrong
 	}
@@ -122,7 +122,7 @@ func publicName(host string) bool {
 		return false
 	}
 	switch top {
-	case "localhost", "local", "internal", "invalid", "test", "arpa", "lan", "home", "corp":
+	case "localhost", "local", "internal", "invalid", "example", "test", "arpa", "lan", "home", "corp":
 		return false
 	}
 	return strings.ContainsFunc(top, func(r rune) bool { return r < '0' || r > '9' })

@@ -176,7 +176,7 @@ func TestSubjects(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "ops@portal.com.br", "mailto:", "mailto:ops", "mailto:ops@localhost", "mailto:mailto:ops@portal.com.br", "mailto: ops@portal.com.br", "mailto:<ops@portal.com.br>",
-		"mailto:ops@portal.local", "mailto:ops@127.0.0.1", "http://portal.com.br", "https://localhost", "https://127.0.0.1", "https://[::1]", "https://portal", "https://a:b@portal.com.br", "tel:1",
+		"mailto:ops@portal.local", "mailto:ops@portal.example", "https://portal.example", "mailto:ops@127.0.0.1", "http://portal.com.br", "https://localhost", "https://127.0.0.1", "https://[::1]", "https://portal", "https://a:b@portal.com.br", "tel:1",
 	} {
 		if _, err := NewVAPID(key, bad); err == nil {
 			t.Errorf("VAPID_SUBJECT=%q is taken", bad)

@@ -29,14 +29,14 @@ func coder() {
 	for {
 		_, text, err := conn.Read(ctx)
 		if err != nil {
+			// coderws.CloseStatus(err): 4400, 4401 and 4403 are final
 			endedCoder(err) // for the test
-			return          // coderws.CloseStatus(err): 4400, 4401 and 4403 are final
+			return
 		}
 		where.show(text) // keeps lastEventId of connection_established, then each id
 	}
+	// end of example
 }
-
-// end of example
 
 // watchCoder does with a connection what the test says.
 func watchCoder(ctx context.Context, conn *coderws.Conn) {
