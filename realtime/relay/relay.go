@@ -242,7 +242,7 @@ func (r *Relay) prove(ctx context.Context, subscribed <-chan struct{}, ended <-c
 	lost := time.NewTimer(rebuildAfter)
 	defer lost.Stop()
 	unprovenSince := time.Now()
-	for n := 0; ; n++ {
+	for beats := 0; ; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -252,7 +252,7 @@ func (r *Relay) prove(ctx context.Context, subscribed <-chan struct{}, ended <-c
 			r.beat()
 		case <-beat.C:
 			r.beat()
-			if n%gossipEvery == 0 {
+			if beats++; beats%gossipEvery == 1 {
 				r.gossip()
 			}
 			r.members.prune(time.Now())

@@ -17,6 +17,8 @@ import (
 // speaker is a Redis under the clock of a test: what one server publishes, all hear. How long
 // heartbeats take on a real one is the machine's affair.
 type speaker struct {
+	counts func(servers int) map[string]int // what each server has to tell
+
 	mu      sync.Mutex
 	servers []*server
 }
@@ -41,7 +43,8 @@ func (s *speaker) start(keys *seal.Keyring, leading bool, late time.Duration, de
 	n.leading.Store(leading)
 	n.Relay = New(Options{
 		Address: &Address{hosts: []string{"speaker"}}, Keys: keys, Log: slog.New(slog.DiscardHandler),
-		State: func() State { return State{Leading: n.leading.Load()} },
+		State:  func() State { return State{Leading: n.leading.Load()} },
+		Counts: s.counts,
 	})
 	n.beats.reset()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -88,6 +91,34 @@ func (s *speaker) tell(messages [][]byte) {
 			n.said <- saying{m, time.Now()}
 		}
 	}
+}
+
+// TestCountsAreToldByBeats has heartbeats come back one time more or less than they are sent, as
+// where Redis stalls: counts are told with each second beat nevertheless.
+func TestCountsAreToldByBeats(t *testing.T) {
+	t.Parallel()
+	keys, err := seal.New(bytes.Repeat([]byte{7}, seal.SecretSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var counted atomic.Int64
+		redis := speaker{counts: func(int) map[string]int { counted.Add(1); return nil }}
+		n := redis.start(keys, false, 0, false)
+		defer n.stop()
+		time.Sleep(beatInterval)
+		synctest.Wait()
+		for range 4 {
+			before := counted.Load()
+			time.Sleep(6 * beatInterval)
+			synctest.Wait()
+			if told := counted.Load() - before; told != 6/gossipEvery {
+				t.Errorf("counts are told %d times with 6 heartbeats", told)
+			}
+			n.beats.back <- struct{}{}
+			synctest.Wait()
+		}
+	})
 }
 
 // TestRelieved has two servers listen for all: the one that numbers the log, and the lowest of the
