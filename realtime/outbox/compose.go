@@ -77,7 +77,10 @@ func (o *Outbox) composeDigest(ctx context.Context, d db.OpenedDelivery, w *word
 		m.Lines = append(m.Lines, Line{title, body, o.link(l.NotificationID, d.ID, d.OwnerID)})
 	}
 	m.Kind = "digest"
-	m.Title = fmt.Sprintf(w.DigestTitle, len(lines)+more)
+	m.Title = w.DigestOfOne
+	if n := len(lines) + more; n > 1 {
+		m.Title = fmt.Sprintf(w.DigestTitle, n)
+	}
 	m.Short = m.Title
 	if more > 0 {
 		m.Body = fmt.Sprintf(w.More, more)

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -54,6 +55,7 @@ func (d *Digests) Run(ctx context.Context) error {
 // Plan makes the deliveries that are due. It is not called by two at once.
 func (d *Digests) Plan(ctx context.Context) error {
 	looked := make(map[string]string)
+	var failed error
 	for after := ""; ; {
 		users, err := d.Store.DigestUsers(ctx, after, digestPage)
 		if err != nil {
@@ -67,14 +69,18 @@ func (d *Digests) Plan(ctx context.Context) error {
 			}
 			if d.planned[user.UserID] != period {
 				if err := d.plan(ctx, user.UserID, period, at); err != nil {
-					return err
+					failed = cmp.Or(failed, err) // the others' come nevertheless
+					if db.Unavailable(err) || ctx.Err() != nil {
+						return err
+					}
+					continue
 				}
 			}
 			looked[user.UserID] = period
 		}
 		if len(users) < digestPage {
 			d.planned = looked
-			return nil
+			return failed
 		}
 	}
 }

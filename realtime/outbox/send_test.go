@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -411,6 +413,38 @@ func TestMailsAtOnce(t *testing.T) {
 	h.await(t, fmt.Sprint(mails), `SELECT count(*)::text FROM realtime.deliveries WHERE channel = 'mail' AND outcome = 'sent' AND attempts = 1`)
 	if _, most := h.mail.Held(); most != atOnce {
 		t.Errorf("the mail server had %d mails at a time", most)
+	}
+}
+
+// TestPushesAtOnce has a push service that takes its time for more messages than workers: it gets
+// half of these, and a mail goes out meanwhile.
+func TestPushesAtOnce(t *testing.T) {
+	t.Parallel()
+	const devices, atOnce = 16, 8
+	release, held := make(chan struct{}), make(chan struct{}, devices)
+	var now, most atomic.Int64
+	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		for was, n := most.Load(), now.Add(1); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+		}
+		held <- struct{}{}
+		<-release
+		now.Add(-1)
+		w.WriteHeader(http.StatusCreated)
+	})
+	t.Cleanup(sync.OnceFunc(func() { close(release) }))
+	for n := range devices {
+		_, id := h.device(t, h.owner.UserID, "", fmt.Sprint("/", n))
+		h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "push", id)
+	}
+	run(t, h.outbox(t))
+	for range atOnce {
+		<-held
+	}
+	if got := h.outcome(t, h.deliver(t, h.notify(t, "overbooked", "", `{"severity":2}`), h.owner.UserID, "mail", "")); got != "sent" {
+		t.Errorf("a mail is %s", got)
+	}
+	if n := most.Load(); n != atOnce {
+		t.Errorf("the push service had %d messages at a time", n)
 	}
 }
 

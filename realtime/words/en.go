@@ -26,6 +26,7 @@ var english = Words{
 	More:        "and %d more",
 	Hello:       "Hello",
 	DigestTitle: "Digest: %d notifications",
+	DigestOfOne: "Digest: 1 notification",
 	Open:        "Open",
 	Unsubscribe: "I no longer want these e-mails",
 	Why:         "You receive this e-mail because you chose to be notified.",

@@ -26,6 +26,7 @@ var spanish = Words{
 	More:        "y %d más",
 	Hello:       "Hola",
 	DigestTitle: "Resumen: %d avisos",
+	DigestOfOne: "Resumen: 1 aviso",
 	Open:        "Abrir",
 	Unsubscribe: "No quiero más estos correos",
 	Why:         "Recibe este correo porque eligió recibir avisos.",

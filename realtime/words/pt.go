@@ -26,6 +26,7 @@ var portuguese = Words{
 	More:        "e mais %d",
 	Hello:       "Olá",
 	DigestTitle: "Resumo: %d avisos",
+	DigestOfOne: "Resumo: 1 aviso",
 	Open:        "Abrir",
 	Unsubscribe: "Não quero mais estes e-mails",
 	Why:         "Você recebe este e-mail porque escolheu ser avisado.",

@@ -23,7 +23,7 @@ type Words struct {
 	// More says how many more there are, with %d.
 	More string
 	// Hello to WhyLocked are of mails.
-	Hello, DigestTitle, Open, Unsubscribe, Why, WhyLocked string
+	Hello, DigestTitle, DigestOfOne, Open, Unsubscribe, Why, WhyLocked string
 	// TestTitle and TestBody are of a test.
 	TestTitle, TestBody string
 	Page                Page

@@ -1,6 +1,7 @@
 package words
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,6 +50,9 @@ func TestLanguages(t *testing.T) {
 		}
 		if name := missing(reflect.ValueOf(*w)); name != "" {
 			t.Errorf("%s is not said in %s", name, language)
+		}
+		if strings.Contains(w.DigestOfOne, "%") || w.DigestOfOne == fmt.Sprintf(w.DigestTitle, 1) {
+			t.Errorf("a digest of one is called %q in %s", w.DigestOfOne, language)
 		}
 		for _, text := range []string{w.More, w.DigestTitle} {
 			if strings.Count(text, "%d") != 1 {

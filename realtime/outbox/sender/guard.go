@@ -17,6 +17,10 @@ const (
 	// httpTimeout bounds one request to a push service or a webhook. It ends before the lease of a
 	// delivery does.
 	httpTimeout = 10 * time.Second
+	// pushAtOnce is how many messages are under way to one push service, half of what a server
+	// sends at a time, and webhookAtOnce how many to the webhook.
+	pushAtOnce    = 8
+	webhookAtOnce = 4
 	// maxEndpoint is the most bytes of an endpoint.
 	maxEndpoint = 2048
 	// maxIdle is how many connections to one host are kept open.

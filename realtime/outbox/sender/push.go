@@ -167,6 +167,10 @@ func isPoint(key []byte) bool {
 	return err == nil && len(key) == 65
 }
 
+// AtOnce implements outbox.Bounded: a push service that takes its time leaves room for others and
+// for mail.
+func (*Push) AtOnce() int { return pushAtOnce }
+
 // Host implements outbox.Sender.
 func (p *Push) Host(m outbox.Message) string {
 	u, err := url.Parse(m.Device.Endpoint)

@@ -67,6 +67,9 @@ type webhookLine struct {
 	Link  string `json:"link,omitempty"`
 }
 
+// AtOnce implements outbox.Bounded: a portal that takes its time leaves room for push messages.
+func (*Webhook) AtOnce() int { return webhookAtOnce }
+
 // Host implements outbox.Sender.
 func (*Webhook) Host(outbox.Message) string { return "webhook" }
 
