@@ -87,7 +87,11 @@ type Transition struct {
 // instant now and logs what turned; reached are those among them whose check-in or check-out time
 // has come. It returns how many rows it logged.
 func (o *Occupancy) Reconcile(ctx context.Context, now time.Time, hangars, reached []string) (logged int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, QueryTimeout)
+	limit := QueryTimeout
+	if hangars == nil { // of tables without indexes this takes its time
+		limit = StatementTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err = o.store.asking(ctx, func(w *written) (err error) {
 		logged, err = o.reconcile(ctx, w.sql.reconcile, now, hangars, reached)

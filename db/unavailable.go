@@ -53,6 +53,13 @@ func Unavailable(err error) bool {
 	return errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &network) && network.Timeout()
 }
 
+// TookTooLong reports whether err says that a time limit of ours ended a question, or an operator:
+// the database is there, and may need as long for it the next time.
+func TookTooLong(err error) bool {
+	var pqErr *pq.Error
+	return errors.As(err, &pqErr) && pqErr.Code == "57014" || errors.Is(err, context.DeadlineExceeded)
+}
+
 // checkText returns ErrInvalidText when one of a query's parameters is a text that no
 // PostgreSQL database holds.
 func checkText(args []any) error {

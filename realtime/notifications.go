@@ -179,7 +179,7 @@ func (n *Notifications) refresh(ctx context.Context, ownerID string) {
 		n.mu.Lock()
 		o := n.owners[ownerID]
 		switch {
-		case !watched:
+		case !watched && !o.again: // somebody may have come since
 			delete(n.owners, ownerID)
 		case ctx.Err() == nil && o.again:
 			n.mu.Unlock()

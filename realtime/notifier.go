@@ -240,13 +240,14 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 	n.mu.Unlock()
 	if !active {
 		n.behind.Store(0)
-		return clockCheck, nil
+		return clockCheck, n.lookBegun(ctx)
 	}
 	if fresh {
 		err := n.load(ctx)
 		n.mu.Lock()
 		n.fresh = err != nil
-		n.begun = n.begun || !db.Unavailable(err) // what is wrong otherwise keeps no numbers back
+		// What is wrong otherwise keeps no numbers back.
+		n.begun = n.begun || !db.Unavailable(err) || db.TookTooLong(err)
 		n.mu.Unlock()
 		if err != nil {
 			return 0, err
@@ -279,6 +280,24 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 		wait = min(wait, nightsPause)
 	}
 	return wait, nil
+}
+
+// lookBegun looks, where another server makes notifications, whether that has begun, so that a
+// server which takes over is ready already.
+func (n *Notifier) lookBegun(ctx context.Context) error {
+	n.mu.Lock()
+	begun := n.begun
+	n.mu.Unlock()
+	if begun {
+		return nil
+	}
+	stored, err := n.Maker.Cursor(ctx)
+	if err == nil && stored.Begun {
+		n.mu.Lock()
+		n.begun = true
+		n.mu.Unlock()
+	}
+	return err
 }
 
 // load reads how far notifications were made, and begins where none were.

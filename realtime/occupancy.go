@@ -149,16 +149,16 @@ func (t *Occupancy) step(ctx context.Context) (wait time.Duration, err error) {
 	t.mu.Lock()
 	active, baselined := t.active, t.baselined
 	t.mu.Unlock()
-	if !active {
-		return clockCheck, nil
-	}
-	if !baselined {
+	if !baselined { // also where another server does this: one that takes over is ready already
 		if done, err := t.hangars.Baselined(ctx); err == nil && done {
 			t.noteBaselined()
 		}
 	}
+	if !active {
+		return clockCheck, nil
+	}
 	wait, err = t.reconcile(ctx)
-	if !baselined && !db.Unavailable(err) {
+	if !baselined && (!db.Unavailable(err) || db.TookTooLong(err)) {
 		t.noteBaselined()
 	}
 	return wait, err

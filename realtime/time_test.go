@@ -384,10 +384,14 @@ func TestOccupancy(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ready := func(spy *hangarSpy) (atOnce, then bool) {
 				table, _ := start(t, spy)
+				synctest.Wait()
 				if !table.Ready() {
 					t.Error("a server that does not number is not ready")
 				}
 				table.Start()
+				if taken := table.Ready(); taken != spy.baselined {
+					t.Errorf("one that takes over is ready: %v, where it was looked at: %v", taken, spy.baselined)
+				}
 				synctest.Wait()
 				atOnce = table.Ready()
 				time.Sleep(10 * time.Second)
@@ -401,6 +405,7 @@ func TestOccupancy(t *testing.T) {
 				"later":                 {&hangarSpy{takes: 5 * time.Second, baselined: true}, true, true},
 				"without a database":    {&hangarSpy{fail: driver.ErrBadConn}, false, false},
 				"where it is a refusal": {&hangarSpy{fail: errors.New("refused")}, true, true},
+				"where it takes longer": {&hangarSpy{fail: context.DeadlineExceeded}, true, true},
 			} {
 				if atOnce, then := ready(want.spy); atOnce != want.atOnce || then != want.then {
 					t.Errorf("%s: ready %v, then %v", name, atOnce, then)
