@@ -23,10 +23,20 @@ func TestNotifierWaitsForNoDisk(t *testing.T) {
 	portal.Exec(t, `ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
 	portal.Exec(t, `SELECT pg_reload_conf()`)
 	portal.Exec(t, `CHECKPOINT`)
-	written, told := make(chan error, 1), make(chan error, 1)
-	go func() {
-		_, err := portal.Pool.Exec(`SELECT pg_logical_emit_message(true, 'a', 'write')`)
-		written <- err
+	written, told, over := make(chan error, 1), make(chan error, 1), make(chan struct{})
+	go func() { // until one waits: PostgreSQL's processes read their settings each in their time
+		for {
+			_, err := portal.Pool.Exec(`SELECT pg_logical_emit_message(true, 'a', 'write')`)
+			select {
+			case <-over:
+			default:
+				if err == nil {
+					continue
+				}
+			}
+			written <- err
+			return
+		}
 	}()
 	waiting := func() (n int) {
 		must(t, portal.Pool.Get(&n, `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`))
@@ -44,6 +54,7 @@ func TestNotifierWaitsForNoDisk(t *testing.T) {
 	if message := <-heard; message != "a batch" {
 		t.Errorf("heard %q", message)
 	}
+	close(over)
 	portal.Exec(t, `ALTER SYSTEM RESET synchronous_standby_names`)
 	portal.Exec(t, `SELECT pg_reload_conf()`)
 	must(t, <-written)
