@@ -129,14 +129,14 @@ const mostMerged = 1000
 // deliveries of the account wait for the turn of a device, or would within a minute, and would be
 // sent: also those that a server has claimed, which has to wait for the turn too. Parameters:
 // 1 user, 2 device, 3 the delivery that is left out, 4 the account, 5 the kinds that are pushed
-// where the user has said nothing.
-var waitingQuery = `SELECT (SELECT coalesce(sum(k.unread), 0)::bigint FROM realtime.notification_counts k WHERE k.owner_id = $4 AND k.user_id IN ('', $1)
+// where the user has said nothing, 6 whether they see the account: else only what is theirs alone.
+var waitingQuery = `SELECT (SELECT coalesce(sum(k.unread), 0)::bigint FROM realtime.notification_counts k WHERE k.owner_id = $4 AND (k.user_id = $1 OR k.user_id = '' AND $6)
 		AND k.kind NOT IN (SELECT p.kind FROM realtime.preferences p WHERE p.user_id = $1 AND p.owner_id = $4 AND p.channel = 'inApp' AND p.mode = 'off')) AS unread,
 	ARRAY(SELECT d.id FROM realtime.deliveries d JOIN realtime.notifications n ON n.id = d.notification_id
 		WHERE d.done_at IS NULL AND d.user_id = $1 AND d.channel = 'push' AND d.target = $2 AND d.id <> $3::bigint
 			AND d.not_before <= now() + interval '1 minute' AND d.expires_at > now()
 			AND n.severity < 2 AND n.read_at IS NULL AND n.archived_at IS NULL AND n.resolved_at IS NULL
-			AND n.owner_id = $4 AND (n.user_id = $1 OR n.user_id IS NULL
+			AND n.owner_id = $4 AND (n.user_id = $1 OR $6 AND n.user_id IS NULL
 				AND n.happened_at >= coalesce((SELECT m.since FROM realtime.members m WHERE m.owner_id = $4 AND m.user_id = $1), '-infinity'))
 			AND coalesce((SELECT f.mode FROM realtime.preferences f WHERE f.user_id = $1 AND f.owner_id = $4 AND f.kind = n.kind AND f.channel = 'push'),
 				CASE WHEN n.kind = ANY ($5::text[]) THEN 'now' END) = 'now'
@@ -173,7 +173,7 @@ func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details Not
 			Unread  int
 			Waiting pq.Int64Array
 		}
-		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID, pq.Array(pushedTo(d.Role)))
+		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID, pq.Array(pushedTo(d.Role)), d.Role != "")
 		if err != nil {
 			return details, fmt.Errorf("count what else waits: %w", err)
 		}

@@ -183,7 +183,7 @@ func TestWaitsNoLongerThanItsEnd(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
 		w.Header().Set("Retry-After", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-		w.WriteHeader(http.StatusTooManyRequests)
+		w.WriteHeader(http.StatusServiceUnavailable)
 	})
 	_, id := h.device(t, h.owner.UserID, "", "/one")
 	make := func(ends string) string {

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -84,8 +85,13 @@ func (b *breakers) failed(host string, now time.Time, r Result) {
 	is := b.hosts[host]
 	switch {
 	case r.RetryAfter > 0:
-		// It says nothing of our key.
-		is.until, is.silent, is.ours = now.Add(r.RetryAfter), 0, false
+		// It says nothing of our key. 429 may be about one device alone, as Apple's is: that one
+		// waits as long as it was told, the others ask again sooner.
+		wait := r.RetryAfter
+		if r.Code == http.StatusTooManyRequests {
+			wait = min(wait, stopTime)
+		}
+		is.until, is.silent, is.ours = now.Add(wait), 0, false
 	case r.Code != 0:
 		return
 	default:

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,20 @@ func TestBackoff(t *testing.T) {
 	}
 	if at := backoff(now, now.Add(time.Hour), 1, 10*time.Minute); at.Before(now.Add(10 * time.Minute)) {
 		t.Errorf("sooner than it was asked for: %s", at.Sub(now))
+	}
+}
+
+// TestHowLongHostsWait: a service is left alone as long as it says, and only for a while where it
+// may have spoken of one device.
+func TestHowLongHostsWait(t *testing.T) {
+	t.Parallel()
+	var b breakers
+	now := time.Now()
+	for code, want := range map[int]time.Duration{http.StatusServiceUnavailable: 24 * time.Hour, http.StatusTooManyRequests: stopTime} {
+		b.failed("a", now, Result{Status: Again, Code: code, RetryAfter: 24 * time.Hour})
+		if until := b.openUntil("a", now); !until.Equal(now.Add(want)) {
+			t.Errorf("after %d with a day nothing is sent for %s", code, until.Sub(now))
+		}
 	}
 }
 

@@ -3,6 +3,8 @@ package outbox_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
 // TestTellsOfWhatWouldBeSent sends one message to a device for which more waits: it tells of what
@@ -88,6 +90,41 @@ func TestUrgentTellsOfNothingQuiet(t *testing.T) {
 		text, err := device.Decrypt(h.service.Seen("/one")[n].Body)
 		if err != nil || strings.Contains(string(text), "e mais 1") != want {
 			t.Errorf("%v: %s", err, text)
+		}
+	}
+}
+
+// TestStrangersAreToldNoNumbers sends a message that is a user's alone after they were removed from
+// the account in which it stands: it tells no number of what the account's members are told.
+func TestStrangersAreToldNoNumbers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	h.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role) VALUES ($1, $2, 'manager')`, h.owner.ID, h.guest)
+	h.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'push', 'now')`, h.guest, h.owner.ID)
+	device, id := h.device(t, h.guest, "", "/gone")
+	alone := h.notify(t, "new_sign_in", "", "")
+	h.Exec(t, `UPDATE realtime.notifications SET user_id = $1 WHERE id = $2::bigint`, h.guest, alone)
+	var others []string
+	for range 3 {
+		others = append(others, h.deliver(t, h.notify(t, "booking_created", "", ""), h.guest, "push", id))
+	}
+	h.Exec(t, `UPDATE realtime.deliveries SET not_before = now() + interval '50 seconds'`)
+	sent := h.deliver(t, alone, h.guest, "push", id)
+	if err := h.store.RemoveMember(t.Context(), h.owner.ID, h.guest, db.RoleManager, h.owner.UserID); err != nil {
+		t.Fatal(err)
+	}
+	run(t, h.outbox(t))
+	if got := h.outcome(t, sent); got != "sent" {
+		t.Fatalf("it is %s", got)
+	}
+	text, err := device.Decrypt(h.service.Seen("/gone")[0].Body)
+	if err != nil || !strings.Contains(string(text), `"app_badge":"1"`) || strings.Contains(string(text), "mais") {
+		t.Errorf("%v: %s", err, text)
+	}
+	h.due(t)
+	for _, one := range others {
+		if got := h.outcome(t, one); got != "no_member" {
+			t.Errorf("another is %s", got)
 		}
 	}
 }

@@ -250,6 +250,10 @@ func (p *Push) send(ctx context.Context, m outbox.Message, short bool) outbox.Re
 			Subscriber:     strings.TrimPrefix(p.Keys.subject, "mailto:"),
 			VAPIDPublicKey: p.Keys.public, VAPIDPrivateKey: p.Keys.private,
 		})
+	var network *url.Error
+	if err != nil && !errors.As(err, &network) { // nothing was sent: the device's keys are none
+		return outbox.Result{Status: outbox.Refused, Err: withoutAddress(err)}
+	}
 	if err != nil {
 		return outbox.Result{Status: outbox.Again, Err: withoutAddress(err)}
 	}
