@@ -73,7 +73,9 @@ type Deliveries struct {
 	store  *Store
 	guard  Breaker
 	cursor claimCursor
-	pruned string // the device that Prune looked at last
+
+	pruning sync.Mutex // held while Prune works
+	pruned  string     // the device that it looked at last
 }
 
 // NewDeliveries returns the Deliveries in a Store's database.
@@ -411,8 +413,9 @@ const oldDevicesQuery = `WITH next AS (SELECT ctid, id, session_id, disabled_at 
 // Prune removes one step of what serves no end any more: tokens whose time is over, what is known
 // of old digests, devices that were removed long ago, and of some devices, others each time, those
 // that were disabled long ago or whose session has ended. Deliveries go with their notification.
-// It is not called by two at once.
 func (o *Deliveries) Prune(ctx context.Context) error {
+	o.pruning.Lock()
+	defer o.pruning.Unlock()
 	for _, old := range oldQueries {
 		if _, err := o.exec(ctx, old, sweptRows); err != nil {
 			return err
