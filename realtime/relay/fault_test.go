@@ -450,17 +450,23 @@ func TestCheckSaysWhatToChange(t *testing.T) {
 	}
 }
 
-// What is published at one node of a cluster reaches the subscribers of all.
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	nodes := make([]*redistest.Server, 2)
-	buses := make([]string, 2)
+// startCluster starts two nodes of a cluster, of which the first has met the second.
+func startCluster(t *testing.T) (nodes [2]*redistest.Server) {
+	t.Helper()
+	var buses [2]string
 	for i := range nodes {
 		_, bus, _ := net.SplitHostPort(redistest.FreeAddress(t))
 		nodes[i], buses[i] = redistest.Start(t, "cluster-enabled yes", "cluster-port "+bus), bus
 	}
 	host, port, _ := net.SplitHostPort(nodes[1].Addr)
 	nodes[0].Do("CLUSTER MEET " + host + " " + port + " " + buses[1])
+	return nodes
+}
+
+// What is published at one node of a cluster reaches the subscribers of all.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	nodes := startCluster(t)
 	a := start(t, "redis://"+nodes[0].Addr+"?addr="+nodes[1].Addr, nodeOptions{})
 	b := start(t, "redis://"+nodes[1].Addr+"?addr="+nodes[0].Addr, nodeOptions{})
 	a.awaitProven()

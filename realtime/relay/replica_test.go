@@ -51,14 +51,7 @@ func TestReplica(t *testing.T) {
 // In a cluster, a replica passes on to all nodes what is published.
 func TestReplicaOfACluster(t *testing.T) {
 	t.Parallel()
-	nodes := make([]*redistest.Server, 2)
-	buses := make([]string, 2)
-	for i := range nodes {
-		_, bus, _ := net.SplitHostPort(redistest.FreeAddress(t))
-		nodes[i], buses[i] = redistest.Start(t, "cluster-enabled yes", "cluster-port "+bus), bus
-	}
-	host, port, _ := net.SplitHostPort(nodes[1].Addr)
-	nodes[0].Do("CLUSTER MEET " + host + " " + port + " " + buses[1])
+	nodes := startCluster(t)
 	a, b := start(t, "redis://"+nodes[0].Addr, nodeOptions{}), start(t, "redis://"+nodes[1].Addr, nodeOptions{})
 	id := nodes[0].Do("CLUSTER MYID")
 	a.await("a replica in the cluster", func() bool {
