@@ -1,10 +1,16 @@
 package outbox_test
 
 import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 )
 
 // TestTellsOfWhatWouldBeSent sends one message to a device for which more waits: it tells of what
@@ -126,5 +132,40 @@ func TestStrangersAreToldNoNumbers(t *testing.T) {
 		if got := h.outcome(t, one); got != "no_member" {
 			t.Errorf("another is %s", got)
 		}
+	}
+}
+
+// failingAccounts are those of a store, but for one user about whom nothing can be told.
+type failingAccounts struct {
+	known outbox.Accounts
+	user  string
+}
+
+func (f failingAccounts) Accounts(ctx context.Context, userID string) ([]db.Account, error) {
+	if userID == f.user {
+		return nil, errors.New("not this user")
+	}
+	return f.known.Accounts(ctx, userID)
+}
+
+// TestDigestsOfOthersArePlanned has the accounts of one user fail: those after them get their
+// digests nevertheless, and the failure is told.
+func TestDigestsOfOthersArePlanned(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil)
+	users := []string{h.owner.UserID, h.AddOwner(t, 1).UserID, h.AddOwner(t, 1).UserID}
+	slices.Sort(users)
+	for _, user := range users {
+		h.Exec(t, `INSERT INTO realtime.user_settings (user_id, zone, digest, digest_at) VALUES ($1, 'UTC', 'day', (now() AT TIME ZONE 'UTC' - interval '1 minute')::time)`, user)
+		h.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) SELECT $1, id::text, 'booking_created', 'mail', 'digest' FROM hangar_owners WHERE user_id::text = $1`, user)
+		owner := h.ID(t, `SELECT id::text FROM hangar_owners WHERE user_id::text = $1`, user)
+		h.Exec(t, `UPDATE realtime.notifications SET owner_id = $1 WHERE id = $2::bigint`, owner, h.notify(t, "booking_created", "", ""))
+	}
+	digests := &outbox.Digests{Store: h.deliveries, Accounts: failingAccounts{h.store, users[0]}, Location: time.UTC, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+	if err := digests.Plan(t.Context()); err == nil {
+		t.Error("nobody is told that one failed")
+	}
+	if got := h.ID(t, `SELECT coalesce(string_agg(user_id, ' ' ORDER BY user_id), '') FROM realtime.deliveries WHERE target LIKE 'digest:%'`); got != strings.Join(users[1:], " ") {
+		t.Errorf("digests are planned of %s, of %v", got, users)
 	}
 }

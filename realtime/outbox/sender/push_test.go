@@ -423,3 +423,21 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysThatAreNone sends to devices whose keys are no keys, as only a hand in the table writes
+// them: nothing leaves, and it is not the push service that failed.
+func TestKeysThatAreNone(t *testing.T) {
+	t.Parallel()
+	service := outboxtest.NewService(t, nil)
+	push := testPush(t, service)
+	for _, key := range [][]byte{nil, {4}, bytes.Repeat([]byte{4}, 65)} {
+		device := endpointOf(outboxtest.NewDevice(t, service.URL+"/one"))
+		device.P256dh = key
+		if r := push.Send(t.Context(), outbox.Message{Title: "a", Short: "a", Topic: "a", Expires: time.Now().Add(time.Hour), Device: device}); r.Status != outbox.Refused || r.Code != 0 || r.Err == nil {
+			t.Errorf("%d bytes: %+v", len(key), r)
+		}
+	}
+	if n := len(service.Seen("")); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
