@@ -553,9 +553,13 @@ func TestPushTellsTheBellsNumber(t *testing.T) {
 	p.Exec(t, `UPDATE realtime.notifications SET read_at = now() WHERE id = $1::bigint`, read)
 	p.Exec(t, `INSERT INTO realtime.notifications (owner_id, user_id, kind, key, group_key, revision, news, happened_at) VALUES ($1, $2, 'member_changed', 'm', 'm', 5, 5, now())`, owner.ID, member)
 	p.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'booking_created', 'inApp', 'off')`, member, owner.ID)
+	p.Exec(t, `INSERT INTO realtime.members (owner_id, user_id, role, since) VALUES ($1, $2, 'manager', now() - interval '1 day')`, owner.ID, member)
 	for user, want := range map[string]int{owner.UserID: 3, member: 2} {
 		d := db.OpenedDelivery{UserID: user, OwnerID: owner.ID}
 		d.ID, d.Channel, d.Target = "0", db.ChannelPush, "none"
+		var err error
+		d.Role, err = store.Access(t.Context(), db.Caller{UserID: user, Issued: time.Now()}, owner.ID)
+		dbtest.Must(t, err)
 		about, err := deliveries.Details(t.Context(), d)
 		dbtest.Must(t, err)
 		bell, err := store.AccountCounts(t.Context(), user, []string{owner.ID})
