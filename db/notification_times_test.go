@@ -175,7 +175,7 @@ func TestMomentsMove(t *testing.T) {
 	}
 	m.Exec(t, `UPDATE bookings SET check_in = check_in + interval '1 hour'`)
 	want("an hour later", moved(false, unpaid), group)
-	if in := m.ID(t, `SELECT facts->>'checkInDate' FROM realtime.notifications WHERE resolved_at IS NULL`); in != now.Add(21*time.Hour).In(m.store.Location()).Format(time.RFC3339) {
+	if in := m.ID(t, `SELECT facts->>'checkInDate' FROM realtime.notifications WHERE kind = 'unpaid' AND resolved_at IS NULL`); in != now.Add(21*time.Hour).In(m.store.Location()).Format(time.RFC3339) {
 		t.Errorf("an hour later it tells of %s", in)
 	}
 	m.Exec(t, `UPDATE bookings SET payment_date = now() AT TIME ZONE 'UTC'`)
