@@ -22,27 +22,6 @@ import (
 // swallows it must be given up before anybody waits for long.
 const sequencerTimeout = 3 * time.Second
 
-// historyTimeout bounds how long a log of any size is emptied when a new history begins.
-const historyTimeout = 10 * time.Minute
-
-const (
-	// holderSilence is after what time a holder of the numbering counts as gone that did not say
-	// anything: it numbers, or looks whether there is anything to, each second. Its server vanished
-	// without a word, and PostgreSQL would keep its session, and the lock, for hours.
-	holderSilence = 3 * time.Second
-	// holderCheckInterval is how often a server that waits for the numbering looks after
-	// its holder.
-	holderCheckInterval = time.Second
-	// holderTries is how often the lock is tried after its silent holder was ended, and holderPause
-	// the pause before each try: the session has to come to its end.
-	holderTries = 20
-	holderPause = 25 * time.Millisecond
-	// holderLooks is at how many looks before this one a holder must have been found as it is. A
-	// server that was stopped itself, or whose whole machine was, has looked no more often than it
-	// lived, whatever the clocks say: so the holder has had time of its own to say something.
-	holderLooks = 3
-)
-
 // Sequencer gives committed changes their place in the log. One server of an installation holds it,
 // by an advisory lock on a connection of its own; every statement of it goes through that
 // connection, so that a server which lost the lock can no longer write.
@@ -72,28 +51,6 @@ type Sequencer struct {
 	acquired, ended, lost atomic.Int64
 	// the transaction id below which some may have found notifications suppressed
 	openBelow string
-}
-
-// sighting is a holder's session as it was found at some looks in a row.
-type sighting struct {
-	session string // which session, and since when it does what it does
-	looks   int
-}
-
-// add takes in what another look has found.
-func (s *sighting) add(session string) {
-	if session != s.session {
-		*s = sighting{session: session}
-	}
-	s.looks++
-}
-
-// unchanged returns the session if it was found often enough, so that it may count as silent.
-func (s *sighting) unchanged() string {
-	if s.looks < holderLooks {
-		return ""
-	}
-	return s.session
 }
 
 // NewSequencer returns a Sequencer that holds nothing yet. The listeners of all servers but its own
@@ -182,155 +139,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// inspectQuery finds who holds the lock, and ends that session if it is ours and silent: idle for
-// too long, or, because its client does not read, unable to send (PostgreSQL ends such a session
-// only by this), and as it was at former looks, which $3 says. It returns whether the lock is held,
-// how many sessions it ended, how many strangers hold the lock, how the session was found, and
-// whether something was committed that is in no batch. Each server that does not number asks it
-// each second, so it is prepared, and only the holder's session is looked up.
-var inspectQuery = db.Fill(`
-WITH holders AS MATERIALIZED (
-	SELECT a.pid, a.pid = i.holder_pid AND a.backend_start = i.holder_since AS own,
-		(a.state LIKE 'idle%' OR a.state = 'active' AND a.wait_event = 'ClientWrite')
-			AND a.state_change < clock_timestamp() - make_interval(secs => $2) AS silent,
-		pg_catalog.concat_ws(' ', a.pid, a.backend_start, a.state_change) AS session
-	FROM realtime.installation i, pg_locks l CROSS JOIN LATERAL pg_stat_get_activity(l.pid) a
-	WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND l.classid::bigint << 32 | l.objid::bigint = $1::bigint AND l.objsubid = 1
-),
-head AS (SELECT after FROM realtime.batches ORDER BY number DESC LIMIT 1),`+xid.Gaps+`
-SELECT count(*) > 0 AS held, count(*) FILTER (WHERE CASE WHEN own AND silent AND session = $3 THEN pg_terminate_backend(pid) ELSE false END) AS ended,
-	count(*) FILTER (WHERE NOT own) AS strangers, coalesce(max(session) FILTER (WHERE own), '') AS session,
-	EXISTS (SELECT FROM (`+xid.Fresh+`) fresh) AS backlogged
-FROM holders`, "{columns}", "xid", "{which}", "true", "{upper}", "(SELECT pg_snapshot_xmax(after) FROM head)",
-	"{open}", "ARRAY(SELECT pg_snapshot_xip(after) FROM head)", "{limit}", "1")
-
-// lockState is what inspectQuery found.
-type lockState struct {
-	Held             bool
-	Ended, Strangers int
-	Session          string
-	Backlogged       bool
-}
-
 // lock is the key of the sequencer's advisory lock.
 func (n *Sequencer) lock() int64 { return db.LockKey(db.SequencerLock, db.SchemaOf(n.pool)) }
-
-// inspect finds out who holds the lock. It ends the session of a holder that has fallen silent: the
-// next that asks gets the numbering. Should the holder live after all, it finds out before it
-// writes anything more. Looks that follow each other too soon end nobody.
-func (n *Sequencer) inspect(ctx context.Context) (found lockState, err error) {
-	if n.inspection == nil {
-		if n.inspection, err = n.pool.PreparexContext(ctx, inspectQuery); err != nil {
-			return found, fmt.Errorf("prepare looking after the holder of the numbering: %w", db.Explain(err))
-		}
-	}
-	due := time.Since(n.holderChecked) >= holderCheckInterval
-	unchanged := ""
-	if due {
-		n.holderChecked, unchanged = time.Now(), n.holder.unchanged()
-	}
-	if err := n.inspection.GetContext(ctx, &found, n.lock(), holderSilence.Seconds(), unchanged); err != nil {
-		return found, fmt.Errorf("look after the holder of the numbering: %w", db.Explain(err))
-	}
-	n.backlogged = found.Backlogged
-	if due {
-		n.holder.add(found.Session)
-	}
-	if found.Ended > 0 {
-		n.ended.Add(1)
-		n.log.Warn("the holder of the numbering fell silent; its session was ended", "after", holderSilence)
-	}
-	if found.Strangers > 0 && !n.foreign {
-		n.log.Error("a session that is not ours holds the advisory lock of the numbering: nothing is told until it lets go", "key", n.lock())
-	}
-	n.foreign = found.Strangers > 0
-	return found, nil
-}
-
-// Backlogged reports whether, while another server numbers or nobody does, something was there to
-// be numbered at the last look.
-func (n *Sequencer) Backlogged() bool { return n.conn == nil && n.backlogged }
-
-// begin reads the last batch, and opens a new history where this log is not the one that
-// was told. The database may be a copy: transaction ids of another cluster mean nothing
-// here, and a copy may go another way than its original. An earlier state of it may have
-// been put back, or a new history was asked for.
-func (n *Sequencer) begin(ctx context.Context, told Published) error {
-	reading, cancel := context.WithTimeout(ctx, sequencerTimeout)
-	defer cancel()
-	// outside of the transaction, which a refusal would end
-	actual, missing, err := db.ReadIdentity(reading, n.conn)
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 && !n.vague {
-		n.log.Warn("this server does not say which cluster and timeline it is: after a restore, run `hangarshare epoch --renew`", "refused", missing)
-	}
-	n.vague = len(missing) > 0
-	ctx, cancel = context.WithTimeout(ctx, historyTimeout)
-	defer cancel()
-	tx, err := n.conn.BeginTxx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin numbering: %w", err)
-	}
-	defer tx.Rollback()
-	var stored string
-	var ended, lacks bool
-	err = tx.QueryRowxContext(reading, `SELECT identity, coalesce(ended = epoch, false), `+isRaw+`,
-		epoch::text = $1 AND floor <= $2 AND NOT EXISTS (SELECT FROM realtime.batches WHERE number = $2 AND mark = $3)
-		FROM realtime.installation`, told.Epoch, told.Batch, told.Mark).Scan(&stored, &ended, &n.raw, &lacks)
-	if err != nil {
-		return fmt.Errorf("read the installation's identity: %w", err)
-	}
-	reason := ""
-	switch {
-	case stored != "" && !db.SameDatabase(stored, actual):
-		reason = "this database is a copy, or was restored or promoted"
-	case lacks:
-		reason = "this database was put back to an earlier moment"
-	case ended:
-		reason = "a new history was asked for"
-	}
-	if reason != "" {
-		n.log.Warn("a new history begins: browsers load their numbers again", "reason", reason)
-		if err := n.newHistory(ctx, tx); err != nil {
-			return err
-		}
-	}
-	// what was told once is not forgotten
-	if stored == "" || len(missing) == 0 && stored != actual {
-		if _, err := tx.ExecContext(ctx, `UPDATE realtime.installation SET identity = $1`, actual); err != nil {
-			return fmt.Errorf("write the installation's identity: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("begin numbering: %w", err)
-	}
-	return nil
-}
-
-// newHistory empties the log and gives it another name. DELETE and not TRUNCATE: that would wait
-// for writers, and make them wait.
-func (n *Sequencer) newHistory(ctx context.Context, tx *sqlx.Tx) error {
-	_, err := tx.ExecContext(ctx, `
-		SET LOCAL statement_timeout = 0;
-		SET LOCAL lock_timeout = 0;
-		DELETE FROM realtime.events;
-		DELETE FROM realtime.last_events;
-		DELETE FROM realtime.batches;
-		INSERT INTO realtime.batches (number, before, after, bound) SELECT 0, s, s, pg_snapshot_xmax(s) FROM pg_current_snapshot() AS s;
-		UPDATE realtime.installation SET epoch = gen_random_uuid(), floor = 0, ended = NULL`)
-	for _, c := range n.consumers {
-		if err == nil {
-			_, err = tx.ExecContext(ctx, c.Invalidate)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("begin a new history: %w", err)
-	}
-	return nil
-}
 
 func (n *Sequencer) readLast(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sequencerTimeout)
@@ -477,49 +287,6 @@ func (n *Sequencer) numberNext(ctx context.Context) (next Numbered, tooMuch bool
 	before := n.last.Mark
 	n.last = batch{Number: n.last.Number + 1, Before: n.last.After, After: after.String, Mark: uint32(mark.Int64)}
 	return Numbered{n.last.Number, n.last.Mark, before, changes, true}, false, nil
-}
-
-// SuppressFor is for how long a Suppress holds. It ends by itself, should its server be gone.
-const SuppressFor = time.Second
-
-// Suppress has writers notify no more for SuppressFor, because this server looks at the
-// log by itself.
-func (n *Sequencer) Suppress(ctx context.Context) error {
-	return n.onConnection(ctx, func(ctx context.Context) error {
-		_, err := n.conn.ExecContext(ctx, `SELECT setval('realtime.awake', (date_part('epoch', clock_timestamp()) * 1000)::bigint + $1)`,
-			SuppressFor.Milliseconds())
-		return err
-	})
-}
-
-// Resume has writers notify again. A transaction that is under way now may have found notifications
-// suppressed, and will not notify when it commits: until Quiesced, the log must still be looked at.
-func (n *Sequencer) Resume(ctx context.Context) error { return n.onConnection(ctx, n.resume) }
-
-func (n *Sequencer) resume(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, sequencerTimeout)
-	defer cancel()
-	if _, err := n.conn.ExecContext(ctx, `SELECT setval('realtime.awake', 1)`); err != nil {
-		return fmt.Errorf("resume notifications: %w", db.Explain(err))
-	}
-	return n.noteOpen(ctx)
-}
-
-// noteOpen notes which transactions are under way: some of those below a new transaction
-// id. The upper id of a snapshot would not do: it is the one after the last that ended,
-// and those under way may be above it.
-func (n *Sequencer) noteOpen(ctx context.Context) error {
-	return n.conn.GetContext(ctx, &n.openBelow, `SELECT pg_current_xact_id()::text`)
-}
-
-// Quiesced reports whether all transactions have ended that may have found notifications
-// suppressed, of this server or of the one that numbered before. A Number that is called after it
-// lacks nothing of theirs.
-func (n *Sequencer) Quiesced(ctx context.Context) (quiesced bool, err error) {
-	err = n.onConnection(ctx, func(ctx context.Context) error {
-		return n.conn.GetContext(ctx, &quiesced, `SELECT $1::xid8 <= pg_snapshot_xmin(pg_current_snapshot())`, n.openBelow)
-	})
-	return quiesced, err
 }
 
 // onConnection runs a question on the connection that holds the numbering. After an error
