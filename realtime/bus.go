@@ -59,34 +59,6 @@ type Bus struct {
 	idle   map[*ownerLog]struct{}
 }
 
-// kept is an event in memory and where it is.
-type kept struct {
-	event *Event
-	log   *ownerLog
-}
-
-// ownerLog is one owner's part of the bus. After lowWatermark every event is in events; before lost
-// nothing can be read at all.
-type ownerLog struct {
-	ownerID string
-
-	mu           sync.Mutex // guards what follows
-	events       []*Event   // ascending
-	lowWatermark eventlog.Position
-	lost         eventlog.Position
-	last         eventlog.Position // the owner's newest message, if lastKnown
-	lastKnown    bool
-	forgot       int  // how often lastKnown was given up
-	retired      bool // of an epoch that is over
-	state        state
-	cursors      []*Subscription // in no order; each knows its place
-	// of the cursors, in the same order: those who wake them need nothing else
-	readers []Reader
-	touched bool // Publish is going to wake the readers
-	// what is told to one user alone, by user, as long as they have readers
-	personal map[string]*personalState
-}
-
 // NewBus returns an empty bus over a history. Feed gives it an epoch, events and a head.
 func NewBus(history History) *Bus {
 	return &Bus{history: history, capacity: busCapacity, replay: replay{history: history}, begun: make(chan struct{}), owners: make(map[string]*ownerLog), demand: func(string) {}, demandPersonal: func(string) {}}
@@ -173,20 +145,6 @@ func (b *Bus) Publish(events []*Event) {
 	}
 }
 
-// append adds an event and reports whether its readers are still to be woken by the caller.
-func (o *ownerLog) append(e *Event) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.events = append(o.events, e)
-	o.last, o.lastKnown = e.Position, true
-	if len(o.events) > ownerCapacity {
-		o.drop()
-	}
-	first := !o.touched && len(o.readers) > 0
-	o.touched = o.touched || first
-	return first
-}
-
 // remember counts an event among those in memory, and lets the oldest go when there are too many.
 func (b *Bus) remember(e *Event, in *ownerLog) {
 	b.recentMu.Lock()
@@ -200,13 +158,6 @@ func (b *Bus) remember(e *Event, in *ownerLog) {
 	b.recent[b.oldest] = kept{e, in}
 	b.oldest = (b.oldest + 1) % b.capacity
 	b.forget(oldest)
-}
-
-// drop forgets the oldest event in memory. The caller holds the lock.
-func (o *ownerLog) drop() {
-	o.lowWatermark = o.events[0].Position
-	o.events[0] = nil
-	o.events = o.events[1:]
 }
 
 // mayBeIdle notes an owner that nobody reads and nothing is kept of. The caller holds the
@@ -336,18 +287,6 @@ func (b *Bus) Await(ctx context.Context, batch int64) {
 	}
 }
 
-// PublishState makes e the newest message of its type about its owner, if anybody is subscribed.
-// One that says the same as the last is not told again where repeats is false.
-func (b *Bus) PublishState(e *Event, repeats bool) {
-	var readers []Reader
-	b.withOwner(e.OwnerID, func(o *ownerLog) {
-		if len(o.readers) > 0 && o.state.set(e, repeats) {
-			readers = slices.Clone(o.readers)
-		}
-	})
-	wake(readers)
-}
-
 // Watched returns the owners that have subscriptions.
 func (b *Bus) Watched() []string {
 	b.mu.RLock()
@@ -367,13 +306,6 @@ func (b *Bus) Watched() []string {
 func (b *Bus) IsWatched(ownerID string) (watched bool) {
 	b.withOwner(ownerID, func(o *ownerLog) { watched = len(o.readers) > 0 })
 	return watched
-}
-
-// hasState reports whether the newest message of each type of state is at hand for those who watch
-// an owner.
-func (b *Bus) hasState(ownerID string) (complete bool) {
-	b.withOwner(ownerID, func(o *ownerLog) { complete = o.state.complete() })
-	return complete
 }
 
 // withOwner calls with an owner's log, which is locked meanwhile; not where there is none.

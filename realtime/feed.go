@@ -2,16 +2,12 @@ package realtime
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hangarshare/hangarshare-realtime/db"
-	"github.com/hangarshare/hangarshare-realtime/db/crash"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 	"github.com/hangarshare/hangarshare-realtime/db/stats"
 )
@@ -22,12 +18,6 @@ const (
 	feedPoll = time.Second
 	// feedRetry is the pause after a read that did not succeed.
 	feedRetry = 200 * time.Millisecond
-	// faultsInterval is how often the triggers are looked after, and queueAlarm the share of the
-	// notification queue that is worth a warning.
-	faultsInterval = time.Second
-	queueAlarm     = 0.25
-	// publishChunk is how many events are published at once, so that who reads them can keep up.
-	publishChunk = 512
 	// stallTime is after what time without progress, though there is something to tell, the feed
 	// says that it is not ready.
 	stallTime = 5 * time.Second
@@ -35,33 +25,30 @@ const (
 
 // Source is the log of committed changes.
 type Source interface {
-	State(ctx context.Context) (eventlog.State, error)
-	// Tail returns after which cursor the newest batches follow.
-	Tail(ctx context.Context, s eventlog.State) (eventlog.Cursor, error)
-	// Read calls each with what follows a cursor, piece by piece, and reports whether
-	// there is more.
-	Read(ctx context.Context, after eventlog.Cursor, each func(eventlog.Piece) error) (more bool, err error)
-	// Concerned returns which of some owners have rows in a large transaction.
-	Concerned(ctx context.Context, large *eventlog.Large, ownerIDs []string) ([]string, error)
-	// ChangesAccess reports whether a large transaction may have changed who sees what.
-	ChangesAccess(ctx context.Context, large *eventlog.Large) (bool, error)
+	Batches
+	LargeTransactions
 	// Follow ties what is read to one history.
 	Follow(epoch string)
 	// EndEpoch has the sequencer begin a new history.
 	EndEpoch(ctx context.Context, epoch string) error
 }
 
-// Sequencer gives committed changes their place in the log, if this server is the one that does.
-type Sequencer interface {
-	Acquire(ctx context.Context, told eventlog.Published) (fresh bool, err error)
-	Number(ctx context.Context) (eventlog.Numbered, error)
-	// Announce says whether what is numbered is announced to every listener.
-	Announce(announces bool)
-	CheckFaults(ctx context.Context) (eventlog.FaultReport, error)
-	// Backlogged reports whether something waits to be numbered by another server.
-	Backlogged() bool
-	WakeUps
-	Release()
+// Batches reads the log in its order.
+type Batches interface {
+	State(ctx context.Context) (eventlog.State, error)
+	// Tail returns after which cursor the newest batches follow.
+	Tail(ctx context.Context, s eventlog.State) (eventlog.Cursor, error)
+	// Read calls each with what follows a cursor, piece by piece, and reports whether
+	// there is more.
+	Read(ctx context.Context, after eventlog.Cursor, each func(eventlog.Piece) error) (more bool, err error)
+}
+
+// LargeTransactions says whom a transaction concerns that is too large to be read as a whole.
+type LargeTransactions interface {
+	// Concerned returns which of some owners have rows in a large transaction.
+	Concerned(ctx context.Context, large *eventlog.Large, ownerIDs []string) ([]string, error)
+	// ChangesAccess reports whether a large transaction may have changed who sees what.
+	ChangesAccess(ctx context.Context, large *eventlog.Large) (bool, error)
 }
 
 // Feed reads the log when the notification rings and publishes what is new on the bus. On the
@@ -151,9 +138,6 @@ func (f *Feed) Progress() Progress {
 	}
 	return Progress{}
 }
-
-// Leading reports whether this server numbers the log.
-func (f *Feed) Leading() bool { return f.held.Load() }
 
 // Rounds counts the rounds that have ended, also those that found no database: it grows while the
 // feed does not hang.
@@ -334,127 +318,6 @@ func (f *Feed) read(ctx context.Context) (news, more bool, err error) {
 	return news, more, err
 }
 
-// publish publishes a piece of the log, after which everything up to its end was told.
-func (f *Feed) publish(ctx context.Context, p eventlog.Piece) error {
-	for _, c := range p.Changes {
-		f.dispatch(c)
-	}
-	f.flush()
-	if f.leading && f.Notifier != nil {
-		f.Notifier.Offer(p)
-	}
-	if p.Large != nil {
-		if err := f.publishLarge(ctx, p.Large); err != nil {
-			return err
-		}
-	}
-	f.cursor = p.End
-	if p.End.ID == 0 {
-		f.Bus.Advance(p.End.Batch)
-		if f.Exchange != nil {
-			f.Exchange.head.Store(p.End.Batch)
-		}
-	}
-	return nil
-}
-
-// publishLarge leaves a large transaction to those whom it concerns: their subscriptions are behind
-// the memory now, and read it from the log, in pieces, while everybody else goes on. The bus
-// advances first, so that owners who come to it meanwhile find themselves behind too.
-func (f *Feed) publishLarge(ctx context.Context, large *eventlog.Large) error {
-	f.Bus.Pass(large.Batch)
-	concerned, err := f.Source.Concerned(ctx, large, f.Bus.Owners())
-	if err != nil {
-		return err
-	}
-	f.Bus.Behind(concerned, large.Batch)
-	for _, id := range concerned {
-		f.Metrics.Changed(id)
-	}
-	f.Occupancy.ChangedAll()
-	for _, c := range large.Losses {
-		f.dispatch(c)
-	}
-	f.aside.Go(func() { // a look at every row: nobody waits for it
-		defer crash.Report("feed")
-		if changes, err := f.Source.ChangesAccess(ctx, large); (changes || err != nil) && ctx.Err() == nil {
-			f.Access("", "")
-		}
-	})
-	return nil
-}
-
-// lead takes the numbering if it is free, and numbers. It reports whether the numbering is newly
-// held, or another history has begun.
-func (f *Feed) lead(ctx context.Context) (numbered eventlog.Numbered, fresh bool, err error) {
-	var told eventlog.Published
-	if f.begun.Load() {
-		told = eventlog.Published{Epoch: f.epoch, Batch: f.cursor.Batch, Mark: f.cursor.Mark}
-	}
-	if !f.leading && !f.follower.mayAcquire(time.Now()) {
-		return numbered, false, nil
-	}
-	fresh, err = f.Sequencer.Acquire(ctx, told)
-	var renewed bool
-	if err == nil {
-		numbered, renewed, err = f.number(ctx)
-	}
-	if err != nil {
-		if f.leading {
-			f.leading = false
-			f.held.Store(false)
-			f.Occupancy.Stop()
-			if f.Notifier != nil {
-				f.Notifier.Stop()
-			}
-		}
-		if errors.Is(err, eventlog.ErrNotLeader) {
-			return numbered, false, nil
-		}
-		return numbered, fresh, err
-	}
-	if fresh || !f.leading {
-		f.leading = true
-		f.held.Store(true)
-		f.poller.begin()
-		f.Occupancy.Start()
-		renewed = true
-	}
-	if renewed && f.Notifier != nil {
-		f.Notifier.Start()
-	}
-	return numbered, renewed, nil
-}
-
-// number looks after the triggers, if it is time, and numbers the log. It reports whether
-// another history has begun.
-func (f *Feed) number(ctx context.Context) (numbered eventlog.Numbered, renewed bool, err error) {
-	if time.Since(f.faultsChecked) >= faultsInterval {
-		h, err := f.Sequencer.CheckFaults(ctx)
-		f.faultsChecked = time.Now()
-		if db.Unavailable(err) {
-			return eventlog.Numbered{}, false, err
-		}
-		if err != nil { // numbering may still work, and is worth more
-			f.Log.Error("the triggers cannot be looked after", "error", err)
-		} else {
-			f.health.Store(&h)
-		}
-		renewed = h.Renewed
-		if h.Lost {
-			f.Log.Error("triggers could not log some changes: browsers load their numbers again; see PostgreSQL's log for the cause", "faults", h.Faults)
-		}
-		if h.QueueUsage > queueAlarm {
-			f.Log.Error("PostgreSQL's notification queue fills up: a listener somewhere is idle in a transaction", "usage", h.QueueUsage)
-		}
-	}
-	if f.Exchange != nil {
-		f.Sequencer.Announce(f.Exchange.throughRedis())
-	}
-	numbered, err = f.Sequencer.Number(ctx)
-	return numbered, renewed, err
-}
-
 // begin starts the bus at the log's head; or, when it runs and the log is still the same,
 // leaves it alone.
 func (f *Feed) begin(ctx context.Context) error {
@@ -483,94 +346,4 @@ func (f *Feed) begin(ctx context.Context) error {
 	f.Notifications.ChangedAll()
 	f.Log.Info("the bus begins", "batch", cursor.Batch, "since", tail.After, "events", len(tail.Events))
 	return nil
-}
-
-// dispatch handles one change: what is a message becomes an event on the bus, and
-// everything tells metrics and occupancy.
-func (f *Feed) dispatch(c eventlog.Change) {
-	if strings.HasPrefix(c.Type, ".") {
-		f.readNote(c)
-		return
-	}
-	row := f.Bus.Encoder().Decode(c)
-	f.Measures.Numbered(c)
-	switch row.Meaning {
-	case Message:
-		if c.Type != OccupancyChanged {
-			f.noteHangar(row)
-		}
-		if f.pending = append(f.pending, row.Event); len(f.pending) >= publishChunk {
-			f.flush()
-		}
-	case Changed:
-		f.noteHangar(row)
-		f.Metrics.Changed(c.OwnerID)
-	case Access:
-		f.Access(c.OwnerID, row.UserID)
-	case Lost:
-		f.publishGap(row)
-	}
-}
-
-// readNote does what servers tell each other.
-func (f *Feed) readNote(c eventlog.Change) {
-	switch c.Type {
-	case eventlog.TypeProbe:
-		f.flush()
-		f.Bus.Publish([]*Event{canary(c)})
-		f.Measures.Published(c.At)
-	case eventlog.TypeNote:
-		var note db.NotificationNote
-		if json.Unmarshal(c.Data, &note) == nil { // else of a newer version
-			f.Notifications.Noted(note)
-		}
-	case eventlog.TypeDisconnect:
-		var which eventlog.Disconnect
-		if err := json.Unmarshal(c.Data, &which); err != nil || f.Disconnect == nil {
-			return // of a newer version
-		}
-		f.Disconnect(which)
-	}
-}
-
-// publishGap tells a loss to its owner, or to all.
-func (f *Feed) publishGap(row Row) {
-	f.flush()
-	f.Bus.Gap(row.Position, row.OwnerID)
-	if row.OwnerID != "" {
-		f.Metrics.Changed(row.OwnerID)
-	} else {
-		f.Metrics.ChangedAll()
-		f.Access("", "")
-	}
-	f.Occupancy.ChangedAll()
-}
-
-// flush publishes what is pending.
-func (f *Feed) flush() {
-	if len(f.pending) == 0 {
-		return
-	}
-	f.Bus.Publish(f.pending)
-	for _, e := range f.pending {
-		f.Metrics.Changed(e.OwnerID)
-	}
-	f.pending = f.pending[:0]
-}
-
-// noteHangar tells the occupancy which hangar a change is about, and when its stay begins and ends.
-func (f *Feed) noteHangar(row Row) {
-	if !f.leading || row.HangarID == "" {
-		return
-	}
-	var moments []time.Time
-	for _, text := range []string{row.CheckIn, row.CheckOut} {
-		if text == "" {
-			continue
-		}
-		if at, err := db.ParseMoment(text, f.Location); err == nil {
-			moments = append(moments, at)
-		}
-	}
-	f.Occupancy.Changed(row.HangarID, moments...)
 }

@@ -1,6 +1,9 @@
 package realtime
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // stateTypes are the types of message that say how things are, in the order in which they are told.
 // Only the newest of each counts.
@@ -54,4 +57,23 @@ func (s *state) appendNew(buffer []*Event, told *stateVersions) []*Event {
 	}
 	*told = s.versions
 	return buffer
+}
+
+// PublishState makes e the newest message of its type about its owner, if anybody is subscribed.
+// One that says the same as the last is not told again where repeats is false.
+func (b *Bus) PublishState(e *Event, repeats bool) {
+	var readers []Reader
+	b.withOwner(e.OwnerID, func(o *ownerLog) {
+		if len(o.readers) > 0 && o.state.set(e, repeats) {
+			readers = slices.Clone(o.readers)
+		}
+	})
+	wake(readers)
+}
+
+// hasState reports whether the newest message of each type of state is at hand for those who watch
+// an owner.
+func (b *Bus) hasState(ownerID string) (complete bool) {
+	b.withOwner(ownerID, func(o *ownerLog) { complete = o.state.complete() })
+	return complete
 }

@@ -13,7 +13,7 @@ const tailEvents = busCapacity / 2
 
 // readTail reads the end of the log, once, up to where it ends by then. What is too much, or cannot
 // be told from memory, is left to the log.
-func readTail(ctx context.Context, source Source, enc Encoder, state eventlog.State) (tail Tail, end eventlog.Cursor, err error) {
+func readTail(ctx context.Context, source Batches, enc Encoder, state eventlog.State) (tail Tail, end eventlog.Cursor, err error) {
 	end, err = source.Tail(ctx, state)
 	tail.After = end.Batch
 	for more := true; more && err == nil; {
