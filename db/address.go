@@ -4,19 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
-	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/lib/pq"
 )
 
 // address is what a connection string says, completed and checked: where a database is
@@ -194,70 +189,6 @@ func list(words map[string]string, name string) []string {
 	return strings.Split(words[name], ",")
 }
 
-// chooseTLS settles sslmode. A wish that was said is never weakened; where nothing was said at all,
-// TLS goes to every machine but this one.
-func (a *address) chooseTLS() error {
-	unix := slices.ContainsFunc(a.hosts, endpoint.unix)
-	if unix && !slices.ContainsFunc(a.hosts, func(p endpoint) bool { return !p.unix() }) {
-		// there is no TLS on a socket of this machine, and nobody between
-		a.words["sslmode"] = "disable"
-		delete(a.words, "sslnegotiation")
-		delete(a.words, "sslrootcert")
-		return nil
-	}
-	mode, said := a.words["sslmode"]
-	if unix && mode != "disable" {
-		return errors.New("it names a socket of this machine beside other hosts: name one kind only, or say sslmode=disable")
-	}
-	bound := a.words["channel_binding"] == "require"
-	wished := bound || slices.ContainsFunc([]string{"sslrootcert", "sslcert", "sslkey", "sslnegotiation"},
-		func(name string) bool { return a.words[name] != "" })
-	switch {
-	case said:
-	case a.words["sslrootcert"] == "system":
-		mode = "verify-full"
-	case wished || slices.ContainsFunc(a.hosts, func(p endpoint) bool { return !p.local() }):
-		mode = "require"
-	default:
-		mode = "disable"
-	}
-	if bound {
-		var err error
-		if mode, err = a.proveServer(mode); err != nil {
-			return err
-		}
-	}
-	delete(a.words, "channel_binding")
-	weak := mode == "disable" || mode == "allow" || mode == "prefer"
-	if weak && a.words["sslnegotiation"] == "direct" {
-		return fmt.Errorf("sslnegotiation=direct does not go with sslmode=%s: say sslmode=require", mode)
-	}
-	if root := a.words["sslrootcert"]; root == "system" && mode != "verify-full" {
-		return fmt.Errorf("sslrootcert=system does not go with sslmode=%s, since anybody can get a certificate: say sslmode=verify-full", mode)
-	} else if root != "" && root != "system" && a.words["sslinline"] == "" {
-		if _, err := os.Stat(root); err != nil { // the driver would go on without
-			return fmt.Errorf("the certificates of sslrootcert cannot be read: %w", err)
-		}
-	}
-	a.words["sslmode"] = mode
-	return nil
-}
-
-// proveServer stands in for channel binding, which the driver does not have: its purpose is that
-// nobody between can pass for the server, and a verified certificate does the same.
-func (a *address) proveServer(mode string) (string, error) {
-	switch mode {
-	case "verify-ca", "verify-full":
-		return mode, nil
-	case "require", "prefer", "allow":
-		if a.words["sslrootcert"] == "" {
-			a.words["sslrootcert"] = "system"
-		}
-		return "verify-full", nil
-	}
-	return "", errors.New("channel_binding=require needs TLS, and sslmode=disable forbids it: say sslmode=verify-full, or leave out channel_binding")
-}
-
 func (a *address) addDefaults() error {
 	defaults := map[string]string{
 		"connect_timeout":  fmt.Sprint(int(connectTimeout.Seconds())),
@@ -291,86 +222,6 @@ func (a *address) addDefaults() error {
 // another session.
 func (a *address) pooled() bool { return a.words[oneMessage] == "yes" }
 
-// configs returns the driver's description of each host. Nothing in it comes from this
-// process's environment.
-func (a *address) configs() []pq.Config {
-	seconds, _ := strconv.Atoi(a.words["connect_timeout"]) //nolint:errcheck // checked before
-	configs := make([]pq.Config, 0, len(a.hosts))
-	for _, p := range a.hosts {
-		c := pq.Config{
-			Host: p.host, Hostaddr: p.addr, Port: p.port,
-			Database: a.words["dbname"], User: a.words["user"], Password: a.words["password"], Passfile: a.words["passfile"],
-			Options: a.words["options"], ApplicationName: a.words["application_name"],
-			SSLMode: pq.SSLMode(a.words["sslmode"]), SSLNegotiation: pq.SSLNegotiation(a.words["sslnegotiation"]),
-			SSLCert: a.words["sslcert"], SSLKey: a.words["sslkey"], SSLRootCert: a.words["sslrootcert"],
-			SSLSNI: a.words["sslsni"] != "0", SSLInline: a.words["sslinline"] != "",
-			SSLMinProtocolVersion: pq.SSLProtocolVersion(a.words["ssl_min_protocol_version"]),
-			SSLMaxProtocolVersion: pq.SSLProtocolVersion(a.words["ssl_max_protocol_version"]),
-			KrbSrvname:            a.words["krbsrvname"],
-			ConnectTimeout:        time.Duration(seconds) * time.Second,
-			BinaryParameters:      a.pooled(),
-			ClientEncoding:        "UTF8", Datestyle: "ISO, MDY",
-			TargetSessionAttrs: pq.TargetSessionAttrs(a.words["target_session_attrs"]),
-			MinProtocolVersion: pq.ProtocolVersion(cmp.Or(a.words["min_protocol_version"], "3.0")),
-			MaxProtocolVersion: pq.ProtocolVersion(cmp.Or(a.words["max_protocol_version"], "3.0")),
-			Runtime:            map[string]string{"timezone": "UTC"},
-		}
-		if p.unix() {
-			c.SSLMode = pq.SSLModeDisable
-		}
-		configs = append(configs, c)
-	}
-	return configs
-}
-
-// String returns the address in keywords and values, as psql and the driver read it.
-// Nothing is left open in it.
-func (a *address) String() string {
-	words := maps.Clone(a.words)
-	var hosts, addrs, ports []string
-	for _, p := range a.hosts {
-		hosts, ports = append(hosts, p.host), append(ports, strconv.Itoa(int(p.port)))
-		if p.addr.IsValid() {
-			addrs = append(addrs, p.addr.String())
-		}
-	}
-	words["host"], words["port"] = strings.Join(hosts, ","), strings.Join(ports, ",")
-	if len(addrs) == len(hosts) {
-		words["hostaddr"] = strings.Join(addrs, ",")
-	}
-	maps.Copy(words, a.session)
-	return keywords(words)
-}
-
-// dsn is String for those parts of the driver that take nothing else. extra is sent at
-// the start of a session.
-func (a *address) dsn(extra map[string]string) string {
-	plain := *a
-	plain.session = map[string]string{"timezone": "UTC"}
-	maps.Copy(plain.session, extra)
-	plain.words = maps.Clone(a.words)
-	delete(plain.words, schemaWord)
-	for _, open := range []string{"options", "service"} { // or the driver asks the environment
-		if plain.words[open] == "" {
-			plain.words[open] = ""
-		}
-	}
-	return plain.String()
-}
-
-// keywords writes words as `name='value' …`, in order.
-func keywords(words map[string]string) string {
-	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
-	var b strings.Builder
-	for i, name := range slices.Sorted(maps.Keys(words)) {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(name + "='" + escape.Replace(words[name]) + "'")
-	}
-	return b.String()
-}
-
 // Pooled returns a connection string for connections that go through a transaction pooler such as
 // PgBouncer: each query is sent in one message, because the next may reach another session, and no
 // setting of a session is made.
@@ -387,70 +238,8 @@ func Pooled(databaseURL string) (string, error) {
 // that a pooler is on the way.
 const oneMessage = "binary_parameters"
 
-// redact returns where a connection string leads, without any secret, for messages and logs.
-func redact(databaseURL string) string {
-	a, err := parseAddress(databaseURL, nil)
-	if err != nil {
-		return "(unreadable)"
-	}
-	var hosts []string
-	for _, p := range a.hosts {
-		hosts = append(hosts, net.JoinHostPort(p.host, strconv.Itoa(int(p.port))))
-	}
-	return fmt.Sprintf("postgres://%s@%s/%s", a.words["user"], strings.Join(hosts, ","), a.words["dbname"])
-}
-
 // Local reports whether every host of a connection string is this machine.
 func Local(databaseURL string) bool {
 	a, err := parseAddress(databaseURL, nil)
 	return err == nil && !slices.ContainsFunc(a.hosts, func(p endpoint) bool { return !p.local() })
-}
-
-// readService returns what a connection service file says of a service (PostgreSQL manual, "The
-// Connection Service File"): the user's own, or the system's.
-func readService(name, file string, environ []string) (map[string]string, error) {
-	if name == "" {
-		return nil, nil
-	}
-	lookup := lookupIn(environ)
-	files := []string{cmp.Or(file, lookup("PGSERVICEFILE"))}
-	if files[0] == "" {
-		if home, err := os.UserHomeDir(); err == nil {
-			files[0] = filepath.Join(home, ".pg_service.conf")
-		}
-		if dir := lookup("PGSYSCONFDIR"); dir != "" {
-			files = append(files, filepath.Join(dir, "pg_service.conf"))
-		}
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file) // #nosec G304 -- the operator names it
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the service file: %w", err)
-		}
-		if words, found := serviceIn(string(text), name); found {
-			return words, nil
-		}
-	}
-	return nil, fmt.Errorf("service %q is in none of the files %s: add it, or say host, database and user", name, strings.Join(files, ", "))
-}
-
-func serviceIn(text, name string) (words map[string]string, found bool) {
-	words = map[string]string{}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") {
-			if found {
-				break
-			}
-			found = line == "["+name+"]"
-			continue
-		}
-		if key, value, ok := strings.Cut(line, "="); ok && found && !strings.HasPrefix(line, "#") {
-			words[strings.TrimSpace(key)] = strings.TrimSpace(value)
-		}
-	}
-	return words, found
 }

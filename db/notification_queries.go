@@ -95,9 +95,9 @@ func newsQuery() string {
 
 // deliveriesQuery makes the deliveries of new notifications: one for each user who may see one, and
 // each of their targets on a channel that is in use, where they want to be told at once.
-// Parameters: 1 to 5 the notifications: id, account, user or ”, kind, severity; 6 to 10 the kinds:
-// name, the defaults of push and mail, whether they are personal, and for how many hours a push
-// message is worth sending; 11 the channels in use.
+// Parameters: 1 to 5 the notifications: id, account, user or none, kind, severity; 6 to 10 the
+// kinds: name, the defaults of push and mail, whether they are personal, and for how many hours a
+// push message is worth sending; 11 the channels in use.
 const deliveriesQuery = `
 WITH made AS MATERIALIZED (
 	SELECT * FROM ROWS FROM (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]),
