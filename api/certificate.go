@@ -126,7 +126,7 @@ func (c *CertificateFiles) use(certificate *tls.Certificate, sum [sha256.Size]by
 
 // Open reads a pair from files now, which may be those of before. It returns what puts the pair in
 // use and has these files looked at from then on; nothing is changed until that is called.
-func (c *CertificateFiles) Open(certFile, keyFile string) (take func(), err error) {
+func (c *CertificateFiles) Open(certFile, keyFile string) (apply func(), err error) {
 	certificate, sum, err := readPair(certFile, keyFile)
 	if err == nil {
 		err = inForce(certificate, time.Now())

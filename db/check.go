@@ -89,8 +89,8 @@ func (c Check) Run(ctx context.Context) []Finding {
 }
 
 // inspectAll runs checks one after the other, up to the first that cannot be made.
-func inspectAll(ctx context.Context, pool *sqlx.DB, checks ...func(context.Context, *look) ([]Finding, error)) (found []Finding) {
-	l, err := lookAt(ctx, pool)
+func inspectAll(ctx context.Context, pool *sqlx.DB, checks ...func(context.Context, *inspection) ([]Finding, error)) (found []Finding) {
+	l, err := beginInspection(ctx, pool)
 	if err != nil {
 		return []Finding{{"connection", Obstacle, Explain(err).Error(), ""}}
 	}
@@ -121,7 +121,7 @@ func prefixed(words string, found []Finding) []Finding {
 }
 
 // checkServer looks at what holds for all of the server or database.
-func checkServer(ctx context.Context, l *look) ([]Finding, error) {
+func checkServer(ctx context.Context, l *inspection) ([]Finding, error) {
 	var s struct {
 		Version  string  `db:"version"`
 		Encoding string  `db:"encoding"`
@@ -162,7 +162,7 @@ func checkServer(ctx context.Context, l *look) ([]Finding, error) {
 	return found, nil
 }
 
-func checkClock(ctx context.Context, l *look) ([]Finding, error) {
+func checkClock(ctx context.Context, l *inspection) ([]Finding, error) {
 	var there time.Time
 	before := time.Now()
 	if err := l.tx.GetContext(ctx, &there, `SELECT pg_catalog.clock_timestamp()`); err != nil {
@@ -178,7 +178,7 @@ func checkClock(ctx context.Context, l *look) ([]Finding, error) {
 }
 
 // checkRole looks at who we are, and whether there is room for us.
-func checkRole(ctx context.Context, l *look) ([]Finding, error) {
+func checkRole(ctx context.Context, l *inspection) ([]Finding, error) {
 	var r struct {
 		Name      string `db:"name"`
 		Database  string `db:"database"`

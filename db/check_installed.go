@@ -8,7 +8,7 @@ import (
 
 // checkReplication looks at what logical replication does to the portal's tables, and
 // would do to ours.
-func checkReplication(ctx context.Context, l *look) (found []Finding, err error) {
+func checkReplication(ctx context.Context, l *inspection) (found []Finding, err error) {
 	for _, t := range l.tables {
 		var state struct {
 			Name  string `db:"name"`
@@ -40,7 +40,7 @@ func checkReplication(ctx context.Context, l *look) (found []Finding, err error)
 }
 
 // checkPublications looks for publications that take in all tables, ours too.
-func checkPublications(ctx context.Context, l *look) ([]Finding, error) {
+func checkPublications(ctx context.Context, l *inspection) ([]Finding, error) {
 	var names []string
 	if err := l.tx.SelectContext(ctx, &names, `SELECT pubname::text FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1`); err != nil {
 		return nil, fmt.Errorf("look for publications: %w", err)
@@ -68,7 +68,7 @@ func checkPublications(ctx context.Context, l *look) ([]Finding, error) {
 }
 
 // checkInstalled looks at what is ours already.
-func checkInstalled(ctx context.Context, l *look) ([]Finding, error) {
+func checkInstalled(ctx context.Context, l *inspection) ([]Finding, error) {
 	var state struct {
 		Schema, Ours, Readable bool
 		Named                  string
@@ -91,7 +91,7 @@ func checkInstalled(ctx context.Context, l *look) ([]Finding, error) {
 }
 
 // checkRights looks whether the role may do with our tables what a server does.
-func checkRights(ctx context.Context, l *look) ([]Finding, error) {
+func checkRights(ctx context.Context, l *inspection) ([]Finding, error) {
 	var lacking []string
 	err := l.tx.SelectContext(ctx, &lacking, `
 		SELECT c.relname::text FROM pg_catalog.pg_class c WHERE c.relnamespace = to_regnamespace('realtime')::oid AND c.relkind IN ('r', 'p')
@@ -113,7 +113,7 @@ func checkRights(ctx context.Context, l *look) ([]Finding, error) {
 }
 
 // checkTriggers looks whether our triggers stand, are enabled, and see every row.
-func checkTriggers(ctx context.Context, l *look) (found []Finding, err error) {
+func checkTriggers(ctx context.Context, l *inspection) (found []Finding, err error) {
 	var installed bool
 	if err := l.tx.GetContext(ctx, &installed, `SELECT pg_catalog.to_regclass('realtime.installation') IS NOT NULL`); err != nil || !installed {
 		return nil, err

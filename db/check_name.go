@@ -11,7 +11,7 @@ import (
 // checkName looks whether the name of our schema is also that of a role which writes the portal's
 // tables. PostgreSQL's default search path begins with the schema of the role's name: such a role
 // would find our tables before the portal's, and make its new ones there.
-func checkName(ctx context.Context, l *look) ([]Finding, error) {
+func checkName(ctx context.Context, l *inspection) ([]Finding, error) {
 	tables, _, err := ownRelations()
 	if err != nil {
 		return nil, err

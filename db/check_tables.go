@@ -65,22 +65,22 @@ type table struct {
 	Elsewhere string `db:"elsewhere"` // a table of a like name that is not found by this one
 }
 
-// look is one transaction in which a database is looked at. It has a search path that nobody else
-// can put a function into; the portal's tables were looked up before, by the path of the
+// inspection is one transaction in which a database is looked at. It has a search path that nobody
+// else can put a function into; the portal's tables were looked up before, by the path of the
 // connection, as the portal's programs do.
-type look struct {
+type inspection struct {
 	tx     *sqlx.Tx
 	schema string // ours
 	tables []table
 }
 
-// lookAt begins to look; the caller rolls back.
-func lookAt(ctx context.Context, pool *sqlx.DB) (*look, error) {
+// beginInspection begins to look; the caller rolls back.
+func beginInspection(ctx context.Context, pool *sqlx.DB) (*inspection, error) {
 	tx, err := pool.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("look at the database: %w", err)
 	}
-	l := &look{tx: tx, schema: SchemaOf(pool)}
+	l := &inspection{tx: tx, schema: SchemaOf(pool)}
 	if err := l.findTables(ctx); err != nil {
 		tx.Rollback()
 		return nil, err
@@ -89,7 +89,7 @@ func lookAt(ctx context.Context, pool *sqlx.DB) (*look, error) {
 }
 
 // findTables looks the portal's tables up. The rows of bookings may be in hangar_bookings.
-func (l *look) findTables(ctx context.Context) error {
+func (l *inspection) findTables(ctx context.Context) error {
 	var named [5]int64
 	row := l.tx.QueryRowxContext(ctx, `SELECT coalesce(pg_catalog.to_regclass('hangar_owners')::pg_catalog.oid::pg_catalog.int8, 0),
 		coalesce(pg_catalog.to_regclass('hangar_listings')::pg_catalog.oid::pg_catalog.int8, 0),
@@ -123,7 +123,7 @@ func (l *look) findTables(ctx context.Context) error {
 }
 
 // checkTables looks whether the portal's tables are there, are tables, and may be used.
-func checkTables(ctx context.Context, l *look) (found []Finding, err error) {
+func checkTables(ctx context.Context, l *inspection) (found []Finding, err error) {
 	var installed bool
 	if err := l.tx.GetContext(ctx, &installed, `SELECT pg_catalog.to_regclass('realtime.installation') IS NOT NULL`); err != nil {
 		return nil, fmt.Errorf("look for the schema %s: %w", l.schema, err)
@@ -179,7 +179,7 @@ func (t table) check(installed bool) (found []Finding) {
 
 // checkHidden looks whether row-level security hides the portal's rows from the role of a
 // connection.
-func checkHidden(ctx context.Context, l *look) (found []Finding, err error) {
+func checkHidden(ctx context.Context, l *inspection) (found []Finding, err error) {
 	var role string
 	if err := l.tx.GetContext(ctx, &role, `SELECT current_user::text`); err != nil {
 		return nil, fmt.Errorf("ask for the role: %w", err)
@@ -199,7 +199,7 @@ func checkHidden(ctx context.Context, l *look) (found []Finding, err error) {
 
 // checkColumns looks at every column that counts: whether it is there and of a type that
 // can be used.
-func checkColumns(ctx context.Context, l *look) (found []Finding, err error) {
+func checkColumns(ctx context.Context, l *inspection) (found []Finding, err error) {
 	ids := make([]int64, 0, len(l.tables))
 	names := map[string]table{}
 	for _, t := range l.tables {

@@ -37,7 +37,7 @@ type connector struct {
 	// run on each new session; "" through a transaction pooler, where it would reach anybody's
 	setUp  string
 	schema string // see inSchema
-	hasty  bool   // statements come only once, see patient
+	once   bool   // statements come only once, see retryingConn
 	share  *share
 }
 
@@ -54,7 +54,7 @@ func openShare(databaseURL string, dialer *Dialer, extra map[string]string, noti
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &connector{schema: a.schema(), hasty: extra["lock_timeout"] != "", share: &share{most: poolSize, now: poolSize}}
+	c := &connector{schema: a.schema(), once: extra["lock_timeout"] != "", share: &share{most: poolSize, now: poolSize}}
 	if !a.pooled() {
 		c.setUp = setUpQuery(a.session, extra)
 	}
@@ -167,8 +167,8 @@ func (c *connector) finish(conn driver.Conn) (driver.Conn, error) {
 	if !ok {
 		return nil, fmt.Errorf("the driver's connection %T lacks what is needed", conn)
 	}
-	if !c.hasty {
-		full = patient{full}
+	if !c.once {
+		full = retryingConn{full}
 	}
 	return inSchema(full, c.schema), nil
 }

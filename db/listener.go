@@ -187,13 +187,13 @@ func (l *Listener) listenString(ctx context.Context) string {
 	defer cancel()
 	var dialer Dialer
 	defer dialer.cutAtEnd(ctx)()
-	patient := l.address.dsn(map[string]string{"idle_session_timeout": "0"})
-	conn, err := pq.DialOpen(&dialer, patient)
+	dsn := l.address.dsn(map[string]string{"idle_session_timeout": "0"})
+	conn, err := pq.DialOpen(&dialer, dsn)
 	if err != nil {
 		return l.address.dsn(nil)
 	}
 	conn.Close()
-	return patient
+	return dsn
 }
 
 func (l *Listener) receive(n *pq.Notification) {

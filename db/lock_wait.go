@@ -23,26 +23,26 @@ const longestLockWait = 250 * time.Millisecond
 var lockWait = fmt.Sprintf(`(SELECT least(%d, greatest(1, s.setting::pg_catalog.int4 OPERATOR(pg_catalog./) 4))::pg_catalog.text
 	FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'deadlock_timeout')`, longestLockWait.Milliseconds())
 
-// gaveWay reports whether a statement was given up because of another session's lock.
-func gaveWay(err error) bool {
+// isLocked reports whether a statement was given up because of another session's lock.
+func isLocked(err error) bool {
 	var refused *pq.Error
 	// lock_not_available, deadlock_detected
 	return errors.As(err, &refused) && (refused.Code == "55P03" || refused.Code == "40P01")
 }
 
-// givingUp is the key of a context whose statements come only once.
-type givingUp struct{}
+// onceKey is the key of a context whose statements come only once.
+type onceKey struct{}
 
 // once returns a context whose statements do not come again when another session has a lock: their
 // caller does, when it is time.
-func once(ctx context.Context) context.Context { return context.WithValue(ctx, givingUp{}, true) }
+func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
-// comeAgain does what waits for locks until it has them, its time is over, or it fails
+// retryLocked does what waits for locks until it has them, its time is over, or it fails
 // for another reason. In a transaction the second attempt fails, because the first has
 // ended it: its caller begins again.
-func comeAgain[T any](ctx context.Context, do func() (T, error)) (T, error) {
+func retryLocked[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	answer, err := do()
-	for gaveWay(err) && ctx.Err() == nil && ctx.Value(givingUp{}) == nil {
+	for isLocked(err) && ctx.Err() == nil && ctx.Value(onceKey{}) == nil {
 		next, nextErr := do()
 		var refused *pq.Error
 		if errors.As(nextErr, &refused) && refused.Code == "25P02" { // in_failed_sql_transaction
@@ -66,24 +66,25 @@ type connection interface {
 	driver.Validator
 }
 
-// patient is a connection whose statements give way to sessions that need a lock, and come again.
-type patient struct{ connection }
+// retryingConn is a connection whose statements give way to sessions that need a lock, and come
+// again.
+type retryingConn struct{ connection }
 
 // ExecContext implements driver.ExecerContext.
-func (p patient) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return comeAgain(ctx, func() (driver.Result, error) { return p.connection.ExecContext(ctx, query, args) })
+func (p retryingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return retryLocked(ctx, func() (driver.Result, error) { return p.connection.ExecContext(ctx, query, args) })
 }
 
 // QueryContext implements driver.QueryerContext.
-func (p patient) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return comeAgain(ctx, func() (driver.Rows, error) { return p.connection.QueryContext(ctx, query, args) })
+func (p retryingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return retryLocked(ctx, func() (driver.Rows, error) { return p.connection.QueryContext(ctx, query, args) })
 }
 
 // PrepareContext implements driver.ConnPrepareContext: planning waits for locks too.
-func (p patient) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	statement, err := comeAgain(ctx, func() (driver.Stmt, error) { return p.connection.PrepareContext(ctx, query) })
+func (p retryingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	statement, err := retryLocked(ctx, func() (driver.Stmt, error) { return p.connection.PrepareContext(ctx, query) })
 	if full, ok := statement.(preparedStatement); ok && err == nil {
-		return patientStatement{full}, nil
+		return retryingStatement{full}, nil
 	}
 	return statement, err
 }
@@ -95,17 +96,17 @@ type preparedStatement interface {
 	driver.StmtQueryContext
 }
 
-// patientStatement is a statement of a patient connection.
-type patientStatement struct{ preparedStatement }
+// retryingStatement is a statement of such a connection.
+type retryingStatement struct{ preparedStatement }
 
 // ExecContext implements driver.StmtExecContext.
-func (s patientStatement) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return comeAgain(ctx, func() (driver.Result, error) { return s.preparedStatement.ExecContext(ctx, args) })
+func (s retryingStatement) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return retryLocked(ctx, func() (driver.Result, error) { return s.preparedStatement.ExecContext(ctx, args) })
 }
 
 // QueryContext implements driver.StmtQueryContext.
-func (s patientStatement) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return comeAgain(ctx, func() (driver.Rows, error) { return s.preparedStatement.QueryContext(ctx, args) })
+func (s retryingStatement) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return retryLocked(ctx, func() (driver.Rows, error) { return s.preparedStatement.QueryContext(ctx, args) })
 }
 
 // beginOwn begins a transaction that writes tables of ours, where one waits for another

@@ -355,7 +355,7 @@ func lockMigration(ctx context.Context, pool *sqlx.DB) (unlock func(), err error
 		return nil, fmt.Errorf("prepare to migrate: %w", err)
 	}
 	for range lockTries {
-		if _, err = conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, LockKey(migrationLock, SchemaOf(pool))); !gaveWay(err) {
+		if _, err = conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, LockKey(migrationLock, SchemaOf(pool))); !isLocked(err) {
 			break
 		}
 	}

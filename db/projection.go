@@ -158,7 +158,7 @@ func (l *Projection) locked(ctx context.Context, w *written, options *sql.TxOpti
 	if err == nil {
 		err = work(transaction{tx, w.prepared})
 	}
-	if gaveWay(err) {
+	if isLocked(err) {
 		return true, nil
 	}
 	if err != nil {
@@ -219,7 +219,7 @@ func (l *Projection) Compare(ctx context.Context, ownerID string, now time.Time)
 	if err == nil && kept.Trusted {
 		err = tx.GetContext(ctx, &actual, w.sql.metrics, args...)
 	}
-	if gaveWay(err) { // another time
+	if isLocked(err) { // another time
 		return false, nil, nil
 	}
 	if err != nil {

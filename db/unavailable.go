@@ -40,7 +40,7 @@ func Unavailable(err error) bool {
 	}
 	var pqErr *pq.Error
 	if errors.As(err, &pqErr) {
-		return awayClasses[pqErr.Code.Class()] || gaveWay(err)
+		return awayClasses[pqErr.Code.Class()] || isLocked(err)
 	}
 	for _, away := range awayErrors {
 		if errors.Is(err, away) {

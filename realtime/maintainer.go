@@ -52,7 +52,7 @@ type maintainer struct {
 	// valid is where it is told whether the view is to be believed.
 	valid *atomic.Bool
 
-	turn                 turn
+	schedule             schedule
 	failing              bool   // the last step had an error, which was logged
 	checked              string // the owner who was compared last
 	nextCheck, nextBuild time.Time
@@ -65,13 +65,13 @@ func (m *maintainer) run(ctx context.Context) error {
 	m.buildPause, m.nextCheck = firstBuildPause, m.clock.Now().Add(checkPause)
 	for ctx.Err() == nil {
 		pause := applyPause
-		if m.turn.is(m.leading) {
+		if m.schedule.isDue(m.leading) {
 			busy, err := m.step(ctx)
 			if err != nil && ctx.Err() == nil && !m.failing {
 				m.log.Warn(m.unkept, "error", err)
 			}
 			m.failing = err != nil
-			if m.turn.again = busy && err == nil; m.turn.again {
+			if m.schedule.again = busy && err == nil; m.schedule.again {
 				pause = busyPause
 			}
 		}
@@ -80,20 +80,20 @@ func (m *maintainer) run(ctx context.Context) error {
 	return nil
 }
 
-// turn decides which server keeps a view. None has to: each that does takes a lock, and answers are
-// exact however late it is. Who numbers the log does at once, so the others only see to it that it
-// is done at all.
-type turn struct {
+// schedule decides which server keeps a view. None has to: each that does takes a lock, and answers
+// are exact however late it is. Who numbers the log does at once, so the others only see to it that
+// it is done at all.
+type schedule struct {
 	last  time.Time // when this server looked
 	again bool      // it found much to do
 }
 
-// is reports whether it is this server's turn.
-func (t *turn) is(leading func() bool) bool {
-	if !t.again && leading != nil && !leading() && !t.last.IsZero() && time.Since(t.last) < followerPause {
+// isDue reports whether this server is to look now.
+func (s *schedule) isDue(leading func() bool) bool {
+	if !s.again && leading != nil && !leading() && !s.last.IsZero() && time.Since(s.last) < followerPause {
 		return false
 	}
-	t.last = time.Now()
+	s.last = time.Now()
 	return true
 }
 

@@ -15,21 +15,21 @@ type privacyCommand struct {
 	Erase  privacyErase  `cmd:"" help:"Remove it, and print how many rows of each table. Browsers of the owners concerned load again. The journal stays, as the law wants."`
 }
 
-// whose says who the person is.
-type whose struct {
+// personFlags say who the person is.
+type personFlags struct {
 	User  string `placeholder:"ID" xor:"who" required:"" help:"A user: what their account has left, and what is told under their name."`
 	Guest string `placeholder:"ID" xor:"who" required:"" help:"A user of whom only what is told under their name counts."`
 	Name  string `placeholder:"NAME" help:"The name as the portal had it, where the user is changed or gone there already."`
 	Email string `placeholder:"ADDRESS" help:"Their e-mail address, in the same case: invitations name it."`
 }
 
-type privacyExport struct{ whose }
+type privacyExport struct{ personFlags }
 
-type privacyErase struct{ whose }
+type privacyErase struct{ personFlags }
 
-// look opens the database, finds the person, and has something done about it, whose outcome is
-// printed.
-func (w *whose) look(ctx context.Context, s *Settings, out io.Writer, do func(*db.Store, db.Person) (any, error)) error {
+// withPerson opens the database, finds the person, and has something done about it, whose outcome
+// is printed.
+func (w *personFlags) withPerson(ctx context.Context, s *Settings, out io.Writer, do func(*db.Store, db.Person) (any, error)) error {
 	if s.DatabaseURL == "" {
 		return errors.New("privacy needs DATABASE_URL: the portal's database")
 	}
@@ -62,12 +62,12 @@ func (w *whose) look(ctx context.Context, s *Settings, out io.Writer, do func(*d
 
 // Run prints what is held of a person.
 func (c *privacyExport) Run(ctx context.Context, s *Settings, out io.Writer) error {
-	return c.look(ctx, s, out, func(store *db.Store, p db.Person) (any, error) { return store.ExportPerson(ctx, p) })
+	return c.withPerson(ctx, s, out, func(store *db.Store, p db.Person) (any, error) { return store.ExportPerson(ctx, p) })
 }
 
 // Run removes what is held of a person.
 func (c *privacyErase) Run(ctx context.Context, s *Settings, out io.Writer) error {
-	return c.look(ctx, s, out, func(store *db.Store, p db.Person) (any, error) {
+	return c.withPerson(ctx, s, out, func(store *db.Store, p db.Person) (any, error) {
 		erased, err := store.ErasePerson(ctx, p)
 		return map[string]any{"erased": erased}, err
 	})

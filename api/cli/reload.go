@@ -81,10 +81,10 @@ func hasTerminal() bool {
 // reload reads ENV_FILE again and returns what it says now. before is what it said.
 func (c *serveCommand) reload(s *Settings, before map[string]string, running *live, log *slog.Logger) (now map[string]string) {
 	if s.EnvFile == "" {
-		if take, err := running.certificates(c.TLSCertFile, c.TLSKeyFile); err != nil {
+		if apply, err := running.certificates(c.TLSCertFile, c.TLSKeyFile); err != nil {
 			log.Error("the certificate was not taken over: the old one stays in use", "error", err)
 		} else {
-			take()
+			apply()
 		}
 		log.Info("SIGHUP: ENV_FILE is not set, so there are no settings to read again; certificates in files were")
 		return before
@@ -93,16 +93,16 @@ func (c *serveCommand) reload(s *Settings, before map[string]string, running *li
 	if err == nil {
 		err = again.Serve.refuse(&again.Settings)
 	}
-	var take func()
+	var apply func()
 	if err == nil {
-		take, err = running.prepare(&again.Serve, log)
+		apply, err = running.prepare(&again.Serve, log)
 	}
 	if err != nil {
 		log.Error("ENV_FILE was not taken over: what it said before stays", "error", err)
 		return before
 	}
 	s.level.Set(again.LogLevel)
-	take()
+	apply()
 	now = again.fromFile.values
 	var counts, later []string
 	for _, name := range changed(before, now) {
@@ -121,7 +121,7 @@ func (c *serveCommand) reload(s *Settings, before map[string]string, running *li
 
 // prepare reads what a server may take over, and returns what takes it over. Nothing is changed
 // until that is called.
-func (l *live) prepare(c *serveCommand, log *slog.Logger) (take func(), err error) {
+func (l *live) prepare(c *serveCommand, log *slog.Logger) (apply func(), err error) {
 	limits, err := c.limits()
 	if err != nil {
 		return nil, err

@@ -19,21 +19,21 @@ const (
 // errHistoryGone says that the server no longer has the events after a position.
 var errHistoryGone = errors.New("history no longer reaches back to where the load test began")
 
-// truth is an owner's history since the first of its connections.
-type truth struct {
+// ownerHistory is an owner's history since the first of its connections.
+type ownerHistory struct {
 	after   string // the position before it
 	ids     []string
-	places  map[string]int
+	ranks   map[string]int
 	begins  map[string]int // where a connection begins, by the position it started after
 	settled int            // how many events were committed when the time was over
 	err     error
 }
 
-func (t *truth) set(after string, ids []string) {
+func (t *ownerHistory) set(after string, ids []string) {
 	t.after, t.ids, t.begins = after, ids, map[string]int{after: 0}
-	t.places = make(map[string]int, len(ids))
+	t.ranks = make(map[string]int, len(ids))
 	for i, id := range ids {
-		t.places[id] = i
+		t.ranks[id] = i
 	}
 }
 
@@ -46,17 +46,17 @@ func (r *run) compare(ctx context.Context, report *Report) {
 		byOwner[c.index] = append(byOwner[c.index], c)
 	}
 	r.mu.Unlock()
-	truths := make(map[*eventIndex]*truth, len(byOwner))
+	histories := make(map[*eventIndex]*ownerHistory, len(byOwner))
 	for l := range byOwner {
-		truths[l] = &truth{}
+		histories[l] = &ownerHistory{}
 	}
 	r.eachOwner(byOwner, func(l *eventIndex, connections []*connection) {
-		truths[l].err = r.learn(ctx, truths[l], connections)
+		histories[l].err = r.learn(ctx, histories[l], connections)
 	})
-	r.drain(ctx, byOwner, truths)
+	r.drain(ctx, byOwner, histories)
 	r.closeAll()
 	r.eachOwner(byOwner, func(l *eventIndex, _ []*connection) {
-		t := truths[l]
+		t := histories[l]
 		if t.err != nil {
 			return
 		}
@@ -66,15 +66,15 @@ func (r *run) compare(ctx context.Context, report *Report) {
 		}
 		later, err := r.api.history(ctx, l.who, after)
 		for i, id := range later {
-			t.places[id] = t.settled + i
+			t.ranks[id] = t.settled + i
 		}
 		t.err = err
 	})
 	for l, connections := range byOwner {
-		t := truths[l]
-		places := l.ranks(t.places)
+		t := histories[l]
+		ranks := l.ranks(t.ranks)
 		for _, c := range connections {
-			report.add(c, t, places)
+			report.add(c, t, ranks)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (r *run) eachOwner(byOwner map[*eventIndex][]*connection, do func(*eventInd
 // learn reads an owner's history after the earliest of the positions that its
 // connections started after, and finds the place where each begins. Positions are
 // opaque: only history itself says which is the earlier.
-func (r *run) learn(ctx context.Context, t *truth, connections []*connection) error {
+func (r *run) learn(ctx context.Context, t *ownerHistory, connections []*connection) error {
 	who := connections[0].index.who
 	first := slices.MinFunc(connections, func(a, b *connection) int { return a.startAt.Compare(b.startAt) })
 	ids, err := r.api.history(ctx, who, first.start)
@@ -109,8 +109,8 @@ func (r *run) learn(ctx context.Context, t *truth, connections []*connection) er
 		if _, known := t.begins[start]; known {
 			continue
 		}
-		if place, isEvent := t.places[start]; isEvent {
-			t.begins[start] = place + 1
+		if rank, isEvent := t.ranks[start]; isEvent {
+			t.begins[start] = rank + 1
 			continue
 		}
 		earlier, err := r.locate(ctx, t, who, start)
@@ -118,16 +118,16 @@ func (r *run) learn(ctx context.Context, t *truth, connections []*connection) er
 			return err
 		}
 		if earlier {
-			i = -1 // all places have moved
+			i = -1 // all ranks have moved
 		}
 	}
 	t.settled = len(t.ids)
 	return nil
 }
 
-// locate finds the place of a position that is no event's. It reports whether it was earlier than
+// locate finds the rank of a position that is no event's. It reports whether it was earlier than
 // all, and history now begins there.
-func (r *run) locate(ctx context.Context, t *truth, who Subscriber, start string) (earlier bool, err error) {
+func (r *run) locate(ctx context.Context, t *ownerHistory, who Subscriber, start string) (earlier bool, err error) {
 	next, err := r.api.events(ctx, who, start, 1)
 	if err != nil {
 		return false, err
@@ -136,8 +136,8 @@ func (r *run) locate(ctx context.Context, t *truth, who Subscriber, start string
 		t.begins[start] = len(t.ids)
 		return false, nil
 	}
-	if place, known := t.places[next.Events[0].ID]; known {
-		t.begins[start] = place
+	if rank, known := t.ranks[next.Events[0].ID]; known {
+		t.begins[start] = rank
 		return false, nil
 	}
 	ids, err := r.api.history(ctx, who, start)
@@ -154,23 +154,23 @@ func (r *run) locate(ctx context.Context, t *truth, who Subscriber, start string
 
 // drain waits, for a while, until every connection has the last event that was
 // committed when the time was over.
-func (r *run) drain(ctx context.Context, byOwner map[*eventIndex][]*connection, truths map[*eventIndex]*truth) {
+func (r *run) drain(ctx context.Context, byOwner map[*eventIndex][]*connection, histories map[*eventIndex]*ownerHistory) {
 	ctx, cancel := context.WithTimeout(ctx, r.Drain)
 	defer cancel()
 	for ctx.Err() == nil {
 		missing := false
 		for l, connections := range byOwner {
-			t := truths[l]
+			t := histories[l]
 			if t.err != nil {
 				continue
 			}
-			places := l.ranks(t.places)
+			ranks := l.ranks(t.ranks)
 			missing = missing || slices.ContainsFunc(connections, func(c *connection) bool {
 				if c.over.Load() || c.resynced.Load() || t.begins[c.start] >= t.settled {
 					return false
 				}
 				last := c.last.Load()
-				return last < 0 || int(last) < len(places) && places[last] >= 0 && places[last] < t.settled-1
+				return last < 0 || int(last) < len(ranks) && ranks[last] >= 0 && ranks[last] < t.settled-1
 			})
 		}
 		if !missing {
@@ -181,7 +181,7 @@ func (r *run) drain(ctx context.Context, byOwner map[*eventIndex][]*connection, 
 }
 
 // add judges one connection and adds what was found.
-func (report *Report) add(c *connection, t *truth, places []int) {
+func (report *Report) add(c *connection, t *ownerHistory, ranks []int) {
 	switch {
 	case c.resynced.Load():
 		report.Resynced++
@@ -196,7 +196,7 @@ func (report *Report) add(c *connection, t *truth, places []int) {
 	received := make([]int, len(c.received))
 	newest := -1
 	for i, number := range c.received {
-		received[i] = places[number]
+		received[i] = ranks[number]
 		newest = max(newest, received[i])
 	}
 	settled := t.settled

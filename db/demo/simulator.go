@@ -51,7 +51,7 @@ type Simulator struct {
 	columns shape
 	guests  []int64
 	owners  []int64
-	turn    []int64 // owners still to act in this round
+	toAct   []int64 // owners still to act in this round
 	steps   int
 	last    time.Time // of the last action
 }
@@ -176,7 +176,7 @@ func (s *Simulator) prepare(ctx context.Context) (err error) {
 	if len(hangars) == 0 {
 		return fmt.Errorf("list demo hangars: there are none")
 	}
-	s.turn = nil
+	s.toAct = nil
 	for _, owned := range hangars {
 		s.owners = append(s.owners, owned[0].ownerID)
 	}
@@ -185,12 +185,12 @@ func (s *Simulator) prepare(ctx context.Context) (err error) {
 
 // nextOwner returns whose turn it is: everybody's once in a round, in an order that changes.
 func (s *Simulator) nextOwner() int64 {
-	if len(s.turn) == 0 {
-		s.turn = append(s.turn, s.owners...)
-		s.Shuffle(len(s.turn), func(i, j int) { s.turn[i], s.turn[j] = s.turn[j], s.turn[i] })
+	if len(s.toAct) == 0 {
+		s.toAct = append(s.toAct, s.owners...)
+		s.Shuffle(len(s.toAct), func(i, j int) { s.toAct[i], s.toAct[j] = s.toAct[j], s.toAct[i] })
 	}
-	owner := s.turn[0]
-	s.turn = s.turn[1:]
+	owner := s.toAct[0]
+	s.toAct = s.toAct[1:]
 	return owner
 }
 

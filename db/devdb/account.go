@@ -97,10 +97,10 @@ func (a account) canEnter(ctx context.Context, dir string) (bool, error) {
 	return true, nil
 }
 
-// place returns the directory that belongs to the account: "cluster" in dir. Where the account
-// cannot get to dir, because it lies in root's home for instance, "cluster" is a link to a
+// clusterDirectory returns the directory that belongs to the account: "cluster" in dir. Where the
+// account cannot get to dir, because it lies in root's home for instance, "cluster" is a link to a
 // directory that it can get to.
-func place(ctx context.Context, dir string, a account, log *slog.Logger) (string, error) {
+func clusterDirectory(ctx context.Context, dir string, a account, log *slog.Logger) (string, error) {
 	cluster := filepath.Join(dir, "cluster")
 	if a.other {
 		if err := os.Chmod(dir, 0o711); err != nil {

@@ -66,9 +66,9 @@ type Server struct {
 	output   *logFile
 	watchdog *watchdog
 
-	turn     chan struct{} // holds one token, for which PostgreSQL may be started and stopped
-	postgres *process      // nil while halted; belongs to the holder of turn
-	stopped  bool          // belongs to the holder of turn
+	slot     chan struct{} // holds one token, for which PostgreSQL may be started and stopped
+	postgres *process      // nil while halted; belongs to the holder of slot
+	stopped  bool          // belongs to the holder of slot
 	watchers sync.WaitGroup
 
 	endMu sync.Mutex
@@ -93,12 +93,12 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	case options.search == nil:
 		options.search = usualDirectories
 	}
-	s := &Server{options: options, log: options.Log, turn: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Server{options: options, log: options.Log, slot: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := s.start(ctx); err != nil {
 		s.watchers.Wait()
 		return nil, errors.Join(err, s.release())
 	}
-	s.turn <- struct{}{}
+	s.slot <- struct{}{}
 	s.log.Info("private PostgreSQL started", "version", s.programs.version, "directory", s.cluster)
 	return s, nil
 }
@@ -117,7 +117,7 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if s.account, err = chooseAccount(s.options.Dir); err != nil {
 		return err
 	}
-	if s.cluster, err = place(ctx, s.options.Dir, s.account, s.log); err != nil {
+	if s.cluster, err = clusterDirectory(ctx, s.options.Dir, s.account, s.log); err != nil {
 		return err
 	}
 	if s.sockets, err = socketDirectory(s.cluster, s.account); err != nil {

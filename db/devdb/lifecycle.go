@@ -75,8 +75,8 @@ func (s *Server) Restart(ctx context.Context, mode Mode) error {
 // Stop ends PostgreSQL in order and gives its directory back. When ctx ends, it no longer waits for
 // an orderly end but still for the end. A second Stop does nothing.
 func (s *Server) Stop(ctx context.Context) error {
-	<-s.turn
-	defer func() { s.turn <- struct{}{} }()
+	<-s.slot
+	defer func() { s.slot <- struct{}{} }()
 	if s.stopped {
 		return nil
 	}
@@ -93,11 +93,11 @@ func (s *Server) Stop(ctx context.Context) error {
 // inTurn runs one life-cycle step at a time.
 func (s *Server) inTurn(ctx context.Context, step func() error) error {
 	select {
-	case <-s.turn:
+	case <-s.slot:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { s.turn <- struct{}{} }()
+	defer func() { s.slot <- struct{}{} }()
 	if s.stopped {
 		return errStopped
 	}

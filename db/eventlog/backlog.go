@@ -16,10 +16,10 @@ import (
 
 // waitingTransaction is a transaction that has ended and is to be numbered.
 type waitingTransaction struct {
-	xid  uint64
-	turn int64 // its last insertion
-	rows int
-	size int // bytes of data
+	xid     uint64
+	txOrder int64 // its last insertion
+	rows    int
+	size    int // bytes of data
 }
 
 // large reports whether a transaction is a batch of its own, which each of its owners reads in
@@ -111,7 +111,7 @@ func (n *Sequencer) readWaiting(ctx context.Context, lo, hi uint64, waiting []wa
 				waiting = append(waiting, waitingTransaction{xid: xid})
 			}
 			last := &waiting[len(waiting)-1]
-			last.rows, last.size, last.turn = last.rows+1, last.size+size, id
+			last.rows, last.size, last.txOrder = last.rows+1, last.size+size, id
 			return nil
 		}, `SELECT e.xid::text, e.id, coalesce(octet_length(e.data::text), 0) FROM realtime.events e
 			WHERE (e.xid, e.id) > ($1::xid8, $2::bigint) AND e.xid < $3::xid8 ORDER BY e.xid, e.id LIMIT $4`, xid, id, hi, step)
@@ -125,7 +125,7 @@ func (n *Sequencer) readWaiting(ctx context.Context, lo, hi uint64, waiting []wa
 		if !last.large() {
 			continue
 		}
-		if err := n.rows(ctx, func(rows *sql.Rows) error { return rows.Scan(&last.turn) },
+		if err := n.rows(ctx, func(rows *sql.Rows) error { return rows.Scan(&last.txOrder) },
 			`SELECT max(id) FROM realtime.events WHERE xid = $1::xid8`, xid); err != nil {
 			return nil, err
 		}
@@ -166,7 +166,7 @@ type plannedBatch struct {
 // when one of the batch inserted its last.
 func plan(before, now xid.Snapshot, waiting []waitingTransaction) (batches []plannedBatch) {
 	order := slices.Clone(waiting)
-	slices.SortFunc(order, func(a, b waitingTransaction) int { return cmp.Compare(a.turn, b.turn) })
+	slices.SortFunc(order, func(a, b waitingTransaction) int { return cmp.Compare(a.txOrder, b.txOrder) })
 	upper, below := before.Upper, 0 // how many of waiting lie below upper
 	later := map[uint64]struct{}{}  // of those below upper, the ones of no batch yet
 	cut := func(some []waitingTransaction) {

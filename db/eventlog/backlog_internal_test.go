@@ -53,10 +53,10 @@ func TestPlan(t *testing.T) {
 		if len(number) != len(waiting) {
 			t.Fatalf("seed %d: %d of %d transactions are in batches", seed, len(number), len(waiting))
 		}
-		slices.SortFunc(waiting, func(a, b waitingTransaction) int { return int(a.turn - b.turn) })
+		slices.SortFunc(waiting, func(a, b waitingTransaction) int { return int(a.txOrder - b.txOrder) })
 		for i := 1; i < len(waiting); i++ {
 			if number[waiting[i].xid] < number[waiting[i-1].xid] {
-				t.Fatalf("seed %d: turn %d is told after turn %d", seed, waiting[i-1].turn, waiting[i].turn)
+				t.Fatalf("seed %d: order %d is told after order %d", seed, waiting[i-1].txOrder, waiting[i].txOrder)
 			}
 		}
 	}

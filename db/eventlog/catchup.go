@@ -88,12 +88,12 @@ func readPieces(rows *sql.Rows, after Cursor) (pieces []Piece, ok bool, err erro
 	first := true
 	for rows.Next() {
 		var floor int64
-		var number, mark, turn, id *int64
+		var number, mark, txOrder, id *int64
 		var whole bool
 		var owner, typ *string
 		var data []byte
 		var at *time.Time
-		if err := rows.Scan(&floor, &number, &mark, &whole, &turn, &id, &owner, &typ, &data, &at); err != nil {
+		if err := rows.Scan(&floor, &number, &mark, &whole, &txOrder, &id, &owner, &typ, &data, &at); err != nil {
 			return nil, false, fmt.Errorf("read a row: %w", err)
 		}
 		if first {
@@ -112,7 +112,7 @@ func readPieces(rows *sql.Rows, after Cursor) (pieces []Piece, ok bool, err erro
 		if id == nil {
 			continue
 		}
-		c := Change{Position: Position{*number, *turn, *id, uint32(*mark)}, Type: *typ, Data: data, At: *at}
+		c := Change{Position: Position{*number, *txOrder, *id, uint32(*mark)}, Type: *typ, Data: data, At: *at}
 		if owner != nil {
 			c.OwnerID = *owner
 		}

@@ -18,7 +18,7 @@ type logRows struct {
 	xids    []string // of the changes
 }
 
-// query reads rows of count, number, mark, turn, id, owner, type, data, at and xid.
+// query reads rows of count, number, mark, txOrder, id, owner, type, data, at and xid.
 func (l *Log) query(ctx context.Context, query string, args ...any) (logRows, error) {
 	reading, cancel := context.WithTimeout(ctx, db.QueryTimeout)
 	defer cancel()
@@ -37,17 +37,17 @@ func (l *Log) queryOnce(ctx context.Context, query string, args []any) (found lo
 	defer rows.Close()
 	for rows.Next() {
 		found.found = true
-		var number, mark, turn, id *int64
+		var number, mark, txOrder, id *int64
 		var owner, typ, xid *string
 		var data []byte
 		var at *time.Time
-		if err := rows.Scan(&found.count, &number, &mark, &turn, &id, &owner, &typ, &data, &at, &xid); err != nil {
+		if err := rows.Scan(&found.count, &number, &mark, &txOrder, &id, &owner, &typ, &data, &at, &xid); err != nil {
 			return logRows{}, fmt.Errorf("read a row: %w", err)
 		}
 		if id == nil {
 			continue
 		}
-		c := Change{Position: Position{*number, *turn, *id, uint32(*mark)}, Type: *typ, Data: data, At: *at}
+		c := Change{Position: Position{*number, *txOrder, *id, uint32(*mark)}, Type: *typ, Data: data, At: *at}
 		if owner != nil {
 			c.OwnerID = *owner
 		}

@@ -387,14 +387,14 @@ func TestSentinel(t *testing.T) {
 	a.await("the sentinels know the replica", func() bool { return strings.HasPrefix(first.Ask("SENTINEL REPLICAS hangars"), "*1") })
 	master.Kill()
 	for _, s := range sentinels {
-		s.Impatient("hangars")
+		s.FailOverSoon("hangars")
 	}
 	a.awaitUnproven()
 	began := time.Now()
 	a.awaitProven()
 	b.awaitProven()
 	for _, s := range sentinels {
-		s.Patient("hangars")
+		s.FailOverLate("hangars")
 	}
 	t.Logf("proven again %v after the master was lost", time.Since(began))
 	passes(a, 1000, b)

@@ -165,7 +165,7 @@ func TestDatabaseGoneForAMoment(t *testing.T) {
 		return err == nil
 	})
 	harness.Eventually(t, "REST says 503", func() bool {
-		status, _, _ := p.Impatient().Get(t, "owners/"+o.ID+"/bookings", token)
+		status, _, _ := p.WithoutRetries().Get(t, "owners/"+o.ID+"/bookings", token)
 		return status == 503
 	})
 	admin.Exec(t, `ALTER DATABASE away RENAME TO hangarshare`)

@@ -176,7 +176,7 @@ func TestGarbageAtARotation(t *testing.T) {
 	admin := harness.FreeAddress(t)
 	b := setIssuer(t, "--jwt-user-column", "external_id", "--admin-addr", admin)
 	garbage := issuertest.Sign(t, jwa.ES384, b.key, "nobody's", map[string]any{"sub": "auth0|Ana", "exp": time.Now().Add(time.Hour).Unix()})
-	once := b.Impatient()
+	once := b.WithoutRetries()
 	status, _, _ := once.Get(t, "auth/me", garbage)
 	if status != http.StatusUnauthorized && status != http.StatusServiceUnavailable {
 		t.Fatalf("garbage is answered by %d", status)
@@ -339,7 +339,7 @@ func TestHookOfThePortal(t *testing.T) {
 		}
 	}
 	away.Store(true)
-	asking = s.Impatient()
+	asking = s.WithoutRetries()
 	if got := ask("Cookie", "portal_session=opaque-Bia"); got != http.StatusServiceUnavailable {
 		t.Errorf("with the portal away: %d", got)
 	}

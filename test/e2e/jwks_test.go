@@ -115,7 +115,7 @@ func TestIssuerComesAndGoes(t *testing.T) {
 	s.Output.Await(t, "the issuer at JWKS_URL does not answer: its tokens are refused until it does")
 	claims := map[string]any{"userId": json.Number(s.Owner.UserID), "exp": time.Now().Add(time.Hour).Unix()}
 	first, second := issuertest.Sign(t, jwa.ES256, e, "first", claims), issuertest.Sign(t, jwa.EdDSA, d, "second", claims)
-	if status, header, body := s.Impatient().Get(t, "auth/me", first); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+	if status, header, body := s.WithoutRetries().Get(t, "auth/me", first); status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
 		t.Errorf("while nobody can tell, a token is answered by %d %v", status, body)
 	}
 	if status, _, body := s.Get(t, "auth/me", s.Token); status != http.StatusUnauthorized {

@@ -44,14 +44,14 @@ type Stream struct {
 // Dial opens a WebSocket. The address's query and the options say who asks for what.
 func (p *Program) Dial(t testing.TB, query string, options *websocket.DialOptions) *Stream {
 	t.Helper()
-	patient := websocket.DialOptions{}
+	dialing := websocket.DialOptions{}
 	if options != nil {
-		patient = *options
+		dialing = *options
 	}
-	if patient.HTTPClient == nil {
-		patient.HTTPClient = p.Client
+	if dialing.HTTPClient == nil {
+		dialing.HTTPClient = p.Client
 	}
-	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.Base, "http")+"api/ws"+query, &patient)
+	conn, response, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(p.Base, "http")+"api/ws"+query, &dialing)
 	if err != nil {
 		t.Fatalf("dial: %v (%v)", err, response)
 	}

@@ -58,7 +58,7 @@ func StartValkey(t testing.TB, lines ...string) *Server {
 }
 
 // StartSentinel starts a sentinel that watches over a master by a name, quorum 2. It holds a master
-// for dead after a time that no slow machine takes to answer: see Impatient.
+// for dead after a time that no slow machine takes to answer: see FailOverSoon.
 func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	t.Helper()
 	host, port, err := net.SplitHostPort(master.Addr)
@@ -74,14 +74,16 @@ func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	return s
 }
 
-// Impatient has a sentinel hold a master for dead after two seconds from now on, until Patient.
-func (s *Server) Impatient(name string) {
+// FailOverSoon has a sentinel hold a master for dead after two seconds from now on, until
+// FailOverLate.
+func (s *Server) FailOverSoon(name string) {
 	s.t.Helper()
 	s.Do("SENTINEL SET " + name + " down-after-milliseconds 2000")
 }
 
-// Patient has a sentinel be as it was begun, so that a slow machine brings about no second change.
-func (s *Server) Patient(name string) {
+// FailOverLate has a sentinel be as it was begun, so that a slow machine brings about no second
+// change.
+func (s *Server) FailOverLate(name string) {
 	s.t.Helper()
 	s.Do("SENTINEL SET " + name + " down-after-milliseconds 60000")
 }

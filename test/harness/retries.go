@@ -11,20 +11,21 @@ import (
 
 // Client asks as the program's clients do: where a server cannot answer at this moment, it asks
 // again when the server says, for as long as Timeout. A busy machine is no reason to fail.
-var Client = &http.Client{Transport: patient{}}
+var Client = &http.Client{Transport: retryingTransport{}}
 
-// Impatient returns the program for who takes it for an answer that the server cannot answer now.
-func (p *Program) Impatient() *Program {
+// WithoutRetries returns the program for who takes it for an answer that the server cannot answer
+// now.
+func (p *Program) WithoutRetries() *Program {
 	once := *p
 	once.Client = http.DefaultClient
 	return &once
 }
 
-// patient is http.DefaultTransport with the patience of Client.
-type patient struct{}
+// retryingTransport is http.DefaultTransport with the patience of Client.
+type retryingTransport struct{}
 
 // RoundTrip implements http.RoundTripper.
-func (patient) RoundTrip(request *http.Request) (*http.Response, error) {
+func (retryingTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	until := time.Now().Add(Timeout)
 	for {
 		response, err := http.DefaultTransport.RoundTrip(request)
@@ -55,7 +56,7 @@ func (patient) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections is for http.Client's.
-func (patient) CloseIdleConnections() { http.DefaultClient.CloseIdleConnections() }
+func (retryingTransport) CloseIdleConnections() { http.DefaultClient.CloseIdleConnections() }
 
 // laterBy reports whether an answer says that the server cannot answer now, and when to ask again.
 // What /readyz says is an answer.
