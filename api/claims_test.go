@@ -206,7 +206,7 @@ func TestUsersByColumn(t *testing.T) {
 
 func TestIssuerAndAudience(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.publish(t, published(t, k.ed, map[string]any{"kid": "ed"})) }, func(t *testing.T, _ *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, published(t, k.ed, map[string]any{"kid": "ed"})) }, func(t *testing.T, _ *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 		tokens.Apply(Rules{UserClaims: DefaultUserClaims, Issuers: []string{"https://a.example/", "https://b.example"}, Audiences: []string{"live", "portal"}})
 		with := func(iss, aud any) string {
 			claims := endsSoon()

@@ -105,16 +105,16 @@ func endsSoon() map[string]any {
 	return map[string]any{"sub": "7", "exp": time.Now().Add(time.Hour).Unix()}
 }
 
-// stand is an issuer without a network: it answers as it is told to, and counts how often
+// fakeIssuer is an issuer without a network: it answers as it is told to, and counts how often
 // it is asked.
-type stand struct {
+type fakeIssuer struct {
 	mu     sync.Mutex
 	asked  int
 	answer func() (*http.Response, error)
 }
 
 // RoundTrip implements http.RoundTripper.
-func (s *stand) RoundTrip(*http.Request) (*http.Response, error) {
+func (s *fakeIssuer) RoundTrip(*http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.asked++
 	answer := s.answer
@@ -122,19 +122,19 @@ func (s *stand) RoundTrip(*http.Request) (*http.Response, error) {
 	return answer()
 }
 
-func (s *stand) count() int {
+func (s *fakeIssuer) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked
 }
 
-func (s *stand) say(status int, body string) {
+func (s *fakeIssuer) say(status int, body string) {
 	s.set(func() (*http.Response, error) {
 		return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: io.NopCloser(strings.NewReader(body))}, nil
 	})
 }
 
-func (s *stand) publish(t *testing.T, keys ...any) {
+func (s *fakeIssuer) publish(t *testing.T, keys ...any) {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"keys": keys})
 	if err != nil {
@@ -143,21 +143,21 @@ func (s *stand) publish(t *testing.T, keys ...any) {
 	s.say(http.StatusOK, string(body))
 }
 
-func (s *stand) fail() {
+func (s *fakeIssuer) fail() {
 	s.set(func() (*http.Response, error) { return nil, errors.New("no route to the issuer") })
 }
 
-func (s *stand) set(answer func() (*http.Response, error)) {
+func (s *fakeIssuer) set(answer func() (*http.Response, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = answer
 }
 
 // bubble runs a test in a bubble of its own time, with an issuer whose keys are kept fresh.
-func bubble(t *testing.T, prepare func(*stand), test func(t *testing.T, s *stand, tokens *Tokens, log *bytes.Buffer)) {
+func bubble(t *testing.T, prepare func(*fakeIssuer), test func(t *testing.T, s *fakeIssuer, tokens *Tokens, log *bytes.Buffer)) {
 	issuerKeys() // real time
 	synctest.Test(t, func(t *testing.T) {
-		s, log := new(stand), new(bytes.Buffer)
+		s, log := new(fakeIssuer), new(bytes.Buffer)
 		prepare(s)
 		issuer := NewIssuer("https://issuer.example/keys?secret=hidden", s, slog.New(slog.NewTextHandler(log, nil)))
 		tokens := NewTokens([]byte("the secret of HS256 tokens, 32 bytes or more"))
@@ -201,7 +201,7 @@ func refuses(t *testing.T, tokens *Tokens, token string, want ...string) {
 
 func TestIssuerKinds(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) {
+	bubble(t, func(s *fakeIssuer) {
 		s.publish(t,
 			published(t, k.rsa, map[string]any{"kid": "rsa", "use": "sig"}),
 			published(t, k.rsa, map[string]any{"kid": "of one alg", "alg": "RS256"}),
@@ -217,7 +217,7 @@ func TestIssuerKinds(t *testing.T) {
 			published(t, []byte("a secret that somebody published, 32 bytes"), map[string]any{"kid": "secret", "alg": "HS256"}),
 			map[string]any{"kty": "RSA", "kid": "in a certificate", "x5c": []string{base64.StdEncoding.EncodeToString(certificateOf(t, k.rsa))}},
 			map[string]any{"kty": "of the future", "kid": "unknown"})
-	}, func(t *testing.T, s *stand, tokens *Tokens, log *bytes.Buffer) {
+	}, func(t *testing.T, s *fakeIssuer, tokens *Tokens, log *bytes.Buffer) {
 		for _, algorithm := range []jwa.SignatureAlgorithm{jwa.RS256, jwa.RS384, jwa.RS512, jwa.PS256} {
 			accepts(t, tokens, signed(t, algorithm, k.rsa, "rsa", endsSoon()))
 		}
@@ -280,7 +280,7 @@ func certificateOf(t *testing.T, key crypto.Signer) []byte {
 func TestIssuerRotates(t *testing.T) {
 	k := issuerKeys()
 	old := published(t, k.rsa, map[string]any{"kid": "old"})
-	bubble(t, func(s *stand) { s.publish(t, old) }, func(t *testing.T, s *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, old) }, func(t *testing.T, s *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 		s.publish(t, old, published(t, k.ed, map[string]any{"kid": "new"}))
 		before := s.count()
 		accepts(t, tokens, signed(t, jwa.EdDSA, k.ed, "new", endsSoon()))
@@ -308,8 +308,8 @@ func TestIssuerRotates(t *testing.T) {
 // called bad, and then they count.
 func TestRotationUnderGarbage(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.publish(t, published(t, k.p256, map[string]any{"kid": "a"})) },
-		func(t *testing.T, s *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, published(t, k.p256, map[string]any{"kid": "a"})) },
+		func(t *testing.T, s *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 			before, began := s.count(), time.Now()
 			garbage := func() {
 				refuses(t, tokens, signed(t, jwa.ES256, k.p256, rand.Text(), endsSoon()), reasonLater, reasonKey)
@@ -344,8 +344,8 @@ func TestRotationUnderGarbage(t *testing.T) {
 // tokens of the old one are refused.
 func TestSameKeyIDNewKey(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.publish(t, published(t, k.p256, map[string]any{"kid": "a"})) },
-		func(t *testing.T, s *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, published(t, k.p256, map[string]any{"kid": "a"})) },
+		func(t *testing.T, s *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 			old := signed(t, jwa.ES256, k.p256, "a", endsSoon())
 			accepts(t, tokens, old)
 			s.publish(t, published(t, k.ed, map[string]any{"kid": "a"}))
@@ -358,7 +358,7 @@ func TestSameKeyIDNewKey(t *testing.T) {
 // as it is. One whose key never comes is called bad by a fetch that began after it had come.
 func TestTokenBeforeItsKey(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.publish(t) }, func(t *testing.T, s *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t) }, func(t *testing.T, s *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 		refuses(t, tokens, signed(t, jwa.ES256, k.p256, "garbage", endsSoon()), reasonKey)
 		early, never := signed(t, jwa.EdDSA, k.ed, "ed", endsSoon()), signed(t, jwa.RS256, k.rsa, "never", endsSoon())
 		refuses(t, tokens, early, reasonLater)
@@ -376,8 +376,8 @@ func TestTokenBeforeItsKey(t *testing.T) {
 
 func TestIssuerWithdrawsAKey(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.publish(t, published(t, k.ed, map[string]any{"kid": "stolen"})) },
-		func(t *testing.T, s *stand, tokens *Tokens, log *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, published(t, k.ed, map[string]any{"kid": "stolen"})) },
+		func(t *testing.T, s *fakeIssuer, tokens *Tokens, log *bytes.Buffer) {
 			token := signed(t, jwa.EdDSA, k.ed, "stolen", endsSoon())
 			accepts(t, tokens, token)
 			s.publish(t)
@@ -392,7 +392,7 @@ func TestIssuerWithdrawsAKey(t *testing.T) {
 
 func TestIssuerIsAwayAtTheStart(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.fail() }, func(t *testing.T, s *stand, tokens *Tokens, log *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.fail() }, func(t *testing.T, s *fakeIssuer, tokens *Tokens, log *bytes.Buffer) {
 		token := signed(t, jwa.EdDSA, k.ed, "ed", endsSoon())
 		refuses(t, tokens, token, reasonLater)
 		if hs, _, err := tokens.Sign("7", "", time.Hour); err != nil {
@@ -420,20 +420,20 @@ func TestIssuerIsAwayAtTheStart(t *testing.T) {
 func TestIssuerGoesAway(t *testing.T) {
 	k := issuerKeys()
 	good := published(t, k.ed, map[string]any{"kid": "ed"})
-	for name, broken := range map[string]func(*stand){
-		"no connection":  func(s *stand) { s.fail() },
-		"an error":       func(s *stand) { s.say(http.StatusInternalServerError, `{"keys":[]}`) },
-		"a page":         func(s *stand) { s.say(http.StatusOK, "<html>maintenance</html>") },
-		"another object": func(s *stand) { s.say(http.StatusOK, `{"error":"away"}`) },
-		"too much":       func(s *stand) { s.say(http.StatusOK, `{"keys":[],"more":"`+strings.Repeat("x", maxKeySet)+`"}`) },
-		"silence": func(s *stand) {
+	for name, broken := range map[string]func(*fakeIssuer){
+		"no connection":  func(s *fakeIssuer) { s.fail() },
+		"an error":       func(s *fakeIssuer) { s.say(http.StatusInternalServerError, `{"keys":[]}`) },
+		"a page":         func(s *fakeIssuer) { s.say(http.StatusOK, "<html>maintenance</html>") },
+		"another object": func(s *fakeIssuer) { s.say(http.StatusOK, `{"error":"away"}`) },
+		"too much":       func(s *fakeIssuer) { s.say(http.StatusOK, `{"keys":[],"more":"`+strings.Repeat("x", maxKeySet)+`"}`) },
+		"silence": func(s *fakeIssuer) {
 			s.set(func() (*http.Response, error) {
-				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(silence{})}, nil
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(endlessBody{})}, nil
 			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(s *stand) { s.publish(t, good) }, func(t *testing.T, s *stand, tokens *Tokens, log *bytes.Buffer) {
+			bubble(t, func(s *fakeIssuer) { s.publish(t, good) }, func(t *testing.T, s *fakeIssuer, tokens *Tokens, log *bytes.Buffer) {
 				broken(s)
 				time.Sleep(3 * issuerRefresh)
 				synctest.Wait()
@@ -452,18 +452,18 @@ func TestIssuerGoesAway(t *testing.T) {
 	}
 }
 
-// silence is a body that ends after longer than anybody waits.
-type silence struct{}
+// endlessBody is a body that ends after longer than anybody waits.
+type endlessBody struct{}
 
 // Read implements io.Reader.
-func (silence) Read([]byte) (int, error) {
+func (endlessBody) Read([]byte) (int, error) {
 	time.Sleep(2 * issuerTimeout)
 	return 0, context.DeadlineExceeded
 }
 
 func TestManyTokensWaitForOneFetch(t *testing.T) {
 	k := issuerKeys()
-	bubble(t, func(s *stand) { s.publish(t) }, func(t *testing.T, s *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t) }, func(t *testing.T, s *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 		body, err := json.Marshal(map[string]any{"keys": []any{published(t, k.ed, map[string]any{"kid": "new"})}})
 		if err != nil {
 			t.Fatal(err)

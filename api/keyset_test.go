@@ -89,7 +89,7 @@ func TestManyKeys(t *testing.T) {
 		keys = append(keys, published(t, k.p256, map[string]any{"kid": fmt.Sprint(n)}))
 	}
 	keys = append(keys, published(t, k.ed, map[string]any{"kid": "last"}))
-	bubble(t, func(s *stand) { s.publish(t, keys...) }, func(t *testing.T, s *stand, tokens *Tokens, log *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, keys...) }, func(t *testing.T, s *fakeIssuer, tokens *Tokens, log *bytes.Buffer) {
 		accepts(t, tokens, signed(t, jwa.EdDSA, k.ed, "last", endsSoon()))
 		if !strings.Contains(log.String(), "many keys") {
 			t.Errorf("the log says %s", log)

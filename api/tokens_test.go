@@ -160,8 +160,8 @@ func TestForgedTokens(t *testing.T) {
 	good := signed(t, jwa.HS256, hmacKey, "", endsSoon())
 	parts := strings.Split(good, ".")
 	payload := fmt.Sprintf(`{"sub":"7","exp":%d}`, time.Now().Add(time.Hour).Unix())
-	bubble(t, func(s *stand) { s.publish(t, published(t, k.rsa, map[string]any{"kid": "rsa"})) },
-		func(t *testing.T, _ *stand, tokens *Tokens, _ *bytes.Buffer) {
+	bubble(t, func(s *fakeIssuer) { s.publish(t, published(t, k.rsa, map[string]any{"kid": "rsa"})) },
+		func(t *testing.T, _ *fakeIssuer, tokens *Tokens, _ *bytes.Buffer) {
 			for name, token := range map[string]string{
 				"empty":                         "",
 				"garbage":                       "garbage",

@@ -13,8 +13,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// calendarPlace is a portal whose calendar is looked at in one zone.
-type calendarPlace struct {
+// calendarFixture is a portal whose calendar is looked at in one zone.
+type calendarFixture struct {
 	*dbtest.Portal
 	store      *db.Store
 	projection *db.Projection
@@ -35,7 +35,7 @@ func variantOf(t *testing.T, name string) variant {
 	return variants()[i]
 }
 
-func newCalendarPlace(t *testing.T, v variant, zone string, hangars int) *calendarPlace {
+func newCalendarFixture(t *testing.T, v variant, zone string, hangars int) *calendarFixture {
 	t.Helper()
 	loc, err := time.LoadLocation(zone)
 	must(t, err)
@@ -44,19 +44,19 @@ func newCalendarPlace(t *testing.T, v variant, zone string, hangars int) *calend
 	p.Exec(t, `ALTER TABLE bookings DROP CONSTRAINT bookings_dates_check; ALTER TABLE hangar_listings DROP CONSTRAINT hangar_listings_total_spaces_check`)
 	store, err := db.NewStore(t.Context(), p.Pool, loc)
 	must(t, err)
-	return &calendarPlace{Portal: p, store: store, projection: db.NewProjection(store), owner: p.AddOwner(t, hangars),
+	return &calendarFixture{Portal: p, store: store, projection: db.NewProjection(store), owner: p.AddOwner(t, hangars),
 		guest: p.AddGuest(t, "Ana", "Reis"), loc: loc, dates: v.name == "dates", stays: make(map[string]wanted), found: make(map[time.Time]time.Time)}
 }
 
 // write makes a moment what this portal's columns hold.
-func (c *calendarPlace) write(at time.Time) string {
+func (c *calendarFixture) write(at time.Time) string {
 	if c.dates {
 		return at.Format(time.DateOnly)
 	}
 	return at.UTC().Format("2006-01-02 15:04:05.999999")
 }
 
-func (c *calendarPlace) book(t *testing.T, hangar, status string, in, out time.Time) string {
+func (c *calendarFixture) book(t *testing.T, hangar, status string, in, out time.Time) string {
 	t.Helper()
 	id := c.ID(t, `INSERT INTO bookings (`+dbtest.BookingColumns+`) VALUES ($1, $2, $3, $4, 1, 200, 20, 220.50, $5) RETURNING id::text`,
 		hangar, c.guest, c.write(in), c.write(out), status)
@@ -64,7 +64,7 @@ func (c *calendarPlace) book(t *testing.T, hangar, status string, in, out time.T
 	return id
 }
 
-func (c *calendarPlace) build(t *testing.T, now time.Time) {
+func (c *calendarFixture) build(t *testing.T, now time.Time) {
 	t.Helper()
 	built, err := c.projection.Build(t.Context(), now)
 	must(t, err)
@@ -87,7 +87,7 @@ func window(from string, n int) db.CalendarQuery {
 }
 
 // agrees holds a calendar against the oracle.
-func (c *calendarPlace) agrees(t *testing.T, what string, q db.CalendarQuery, got db.BookingCalendar) {
+func (c *calendarFixture) agrees(t *testing.T, what string, q db.CalendarQuery, got db.BookingCalendar) {
 	t.Helper()
 	o := oracle{c.loc, c.dates, q.From, int(q.To.Sub(q.From).Hours() / 24), c.found}
 	nights, arrivals := make([]int64, o.days), make([]int64, o.days)
@@ -136,7 +136,7 @@ func TestCalendarAgreesWithOracle(t *testing.T) {
 				seed := rand.Uint64()
 				r := rand.New(rand.NewPCG(seed, 17))
 				t.Logf("seed %d", seed)
-				c := newCalendarPlace(t, v, place.zone, 3)
+				c := newCalendarFixture(t, v, place.zone, 3)
 				c.Exec(t, `UPDATE hangar_listings SET total_spaces = 3 WHERE id = $1`, c.owner.Hangars[1])
 				c.Exec(t, `UPDATE hangar_listings SET total_spaces = 0 WHERE id = $1`, c.owner.Hangars[2])
 				middle := date(place.around)
@@ -226,7 +226,7 @@ func TestCalendarAgreesWithOracle(t *testing.T) {
 // pruned, and the tables before that.
 func TestCalendarSource(t *testing.T) {
 	t.Parallel()
-	c := newCalendarPlace(t, variantOf(t, "a table"), "America/Sao_Paulo", 1)
+	c := newCalendarFixture(t, variantOf(t, "a table"), "America/Sao_Paulo", 1)
 	now := time.Now()
 	day := func(n int) time.Time { return now.AddDate(0, 0, n).Truncate(24 * time.Hour) }
 	for _, n := range []int{-400, -80, -61, -30, 0, 30} {
@@ -258,7 +258,7 @@ func TestCalendarSource(t *testing.T) {
 // around midnight.
 func TestCalendarDaysOfChange(t *testing.T) {
 	t.Parallel()
-	c := newCalendarPlace(t, variantOf(t, "a table"), "America/Sao_Paulo", 1)
+	c := newCalendarFixture(t, variantOf(t, "a table"), "America/Sao_Paulo", 1)
 	at := func(text string) time.Time {
 		when, err := time.ParseInLocation("2006-01-02 15:04", text, c.loc)
 		must(t, err)
@@ -290,7 +290,7 @@ func TestCalendarDaysOfChange(t *testing.T) {
 // negative gap.
 func TestCalendarTurnover(t *testing.T) {
 	t.Parallel()
-	c := newCalendarPlace(t, variantOf(t, "a table"), "America/Sao_Paulo", 2)
+	c := newCalendarFixture(t, variantOf(t, "a table"), "America/Sao_Paulo", 2)
 	noon := time.Date(2026, 3, 12, 12, 0, 0, 0, c.loc)
 	same, overlap := c.owner.Hangars[0], c.owner.Hangars[1]
 	c.book(t, same, "confirmed", noon.AddDate(0, 0, -2), noon)
@@ -310,7 +310,7 @@ func TestCalendarTurnover(t *testing.T) {
 // not published.
 func TestCalendarSpaces(t *testing.T) {
 	t.Parallel()
-	c := newCalendarPlace(t, variantOf(t, "a table"), "UTC", 5)
+	c := newCalendarFixture(t, variantOf(t, "a table"), "UTC", 5)
 	for i, spaces := range []string{"1", "10", "NULL", "0", "3"} {
 		c.Exec(t, `UPDATE hangar_listings SET total_spaces = `+spaces+` WHERE id = $1`, c.owner.Hangars[i])
 		for range 2 {
@@ -339,7 +339,7 @@ func TestCalendarSpaces(t *testing.T) {
 // owner.
 func TestCalendarTellsWhatChanged(t *testing.T) {
 	t.Parallel()
-	c := newCalendarPlace(t, variantOf(t, "a table"), "UTC", 2)
+	c := newCalendarFixture(t, variantOf(t, "a table"), "UTC", 2)
 	other := c.AddOwner(t, 1)
 	var ids []string
 	for range 5 {
@@ -375,7 +375,7 @@ func TestCalendarOddDates(t *testing.T) {
 	for _, v := range []variant{variantOf(t, "a table"), variantOf(t, "dates")} {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			c := newCalendarPlace(t, v, "America/Sao_Paulo", 1)
+			c := newCalendarFixture(t, v, "America/Sao_Paulo", 1)
 			c.Exec(t, `ALTER TABLE bookings ALTER check_in DROP NOT NULL, ALTER check_out DROP NOT NULL`)
 			add := func(in, out string) {
 				t.Helper()
@@ -413,7 +413,7 @@ func TestCalendarOddDates(t *testing.T) {
 // told.
 func TestCalendarPages(t *testing.T) {
 	t.Parallel()
-	c := newCalendarPlace(t, variantOf(t, "a table"), "UTC", 5)
+	c := newCalendarFixture(t, variantOf(t, "a table"), "UTC", 5)
 	c.Exec(t, `INSERT INTO hangar_listings (owner_id, hangar_number, icao_code, aerodrome_name, city, state, daily_rate, total_spaces)
 		SELECT $1, 'N' || n, 'SBMT', 'Campo de Marte', 'São Paulo', 'SP', 100, 1 FROM generate_series(6, 500) n`, c.owner.ID)
 	crowded := c.owner.Hangars[3]
@@ -478,7 +478,7 @@ func TestCalendarVariants(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			l := newPlace(t, v.migrated(t))
+			l := newOccupancyFixture(t, v.migrated(t))
 			l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
 			store, err := db.NewStore(t.Context(), l.Pool, l.loc)
 			must(t, err)

@@ -25,7 +25,7 @@ func TestChanges(t *testing.T) {
 	p := dbtest.Open(t, server.URL())
 	must(t, demo.CreateSchema(t.Context(), p.Pool))
 	must(t, db.Migrate(t.Context(), p.URL, quiet))
-	b := openBooksOn(t, p)
+	b := newProjectionFixtureOn(t, p)
 	other := b.AddOwner(t, 1)
 	book := func(o dbtest.Owner) {
 		t.Helper()
@@ -144,7 +144,7 @@ func TestFaultsAreCountedInTheQuery(t *testing.T) {
 // may remember anything until then, because the commit leaves no row in the log.
 func TestChangesWhileFaultIsUnsettled(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	b.Exec(t, `ALTER TABLE realtime.events ADD CONSTRAINT broken CHECK (type <> 'access') NOT VALID`)
 	var mark db.Version
 	look(t, b.store, &mark)

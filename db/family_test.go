@@ -54,7 +54,7 @@ func TestPartitions(t *testing.T) {
 		{name: "all emptied", do: `TRUNCATE bookings`, want: []string{"- truncated"}},
 	})
 	t.Run("attached and detached", func(t *testing.T) {
-		s := newScene(t, p)
+		s := newTriggerFixture(t, p)
 		steps := []struct{ name, do string }{
 			{"a partition is made", `CREATE TABLE bookings_2018 (LIKE bookings INCLUDING ALL); ALTER TABLE bookings DETACH PARTITION bookings_old`},
 			{"a partition is attached", `ALTER TABLE bookings ATTACH PARTITION bookings_2018 FOR VALUES FROM ('2018-01-01') TO ('2019-01-01')`},
@@ -140,7 +140,7 @@ func TestTruncateForgets(t *testing.T) {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			p := v.migrated(t)
-			s := newScene(t, p)
+			s := newTriggerFixture(t, p)
 			s.do(t, update(`status = 'completed'`)+`; INSERT INTO realtime.payouts (booking_id, owner_id, paid_out_at) VALUES ('{b1}', '{A}', now()), ('none', '{A}', now())`)
 			table := "bookings"
 			if v.name != variants()[0].name {

@@ -203,10 +203,10 @@ func TestListenerWhileAway(t *testing.T) {
 	stop()
 }
 
-// swallower is a TCP proxy before a PostgreSQL's socket that passes everything on until it is told
-// to swallow: from then on it takes all bytes, on connections of before and new ones, and delivers
-// none. When it heals, new connections work, and those that were swallowed stay dead.
-type swallower struct {
+// blackholeProxy is a TCP proxy before a PostgreSQL's socket that passes everything on until it is
+// told to swallow: from then on it takes all bytes, on connections of before and new ones, and
+// delivers none. When it heals, new connections work, and those that were swallowed stay dead.
+type blackholeProxy struct {
 	url string // the database's, through the proxy
 
 	mu       sync.Mutex // guards what follows, and whether a relay is dead
@@ -225,7 +225,7 @@ type relay struct {
 	dead      bool
 }
 
-func newSwallower(t *testing.T, databaseURL string) *swallower {
+func newBlackholeProxy(t *testing.T, databaseURL string) *blackholeProxy {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	must(t, err)
@@ -238,7 +238,7 @@ func newSwallower(t *testing.T, databaseURL string) *swallower {
 	q.Set("host", host)
 	q.Set("port", port)
 	u.RawQuery = q.Encode()
-	s := &swallower{url: u.String(), taken: make(chan struct{}, 1000), listening: l}
+	s := &blackholeProxy{url: u.String(), taken: make(chan struct{}, 1000), listening: l}
 	s.running.Go(func() {
 		for {
 			near, err := l.Accept()
@@ -257,7 +257,7 @@ func newSwallower(t *testing.T, databaseURL string) *swallower {
 	return s
 }
 
-func (s *swallower) relay(near, far net.Conn) {
+func (s *blackholeProxy) relay(near, far net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := &relay{near, far, s.swallows}
@@ -274,7 +274,7 @@ func (s *swallower) relay(near, far net.Conn) {
 }
 
 // pass ends one direction of a relay, and with it the other, when either side closes.
-func (s *swallower) pass(r *relay, to, from net.Conn) {
+func (s *blackholeProxy) pass(r *relay, to, from net.Conn) {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := from.Read(buffer)
@@ -296,7 +296,7 @@ func (s *swallower) pass(r *relay, to, from net.Conn) {
 	}
 }
 
-func (s *swallower) swallow() {
+func (s *blackholeProxy) swallow() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swallows = true
@@ -306,7 +306,7 @@ func (s *swallower) swallow() {
 }
 
 // tries waits for attempts to connect that were swallowed.
-func (s *swallower) tries(t *testing.T, n int) {
+func (s *blackholeProxy) tries(t *testing.T, n int) {
 	t.Helper()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
@@ -320,19 +320,19 @@ func (s *swallower) tries(t *testing.T, n int) {
 }
 
 // delay makes new connections wait for their first byte.
-func (s *swallower) delay(late time.Duration) {
+func (s *blackholeProxy) delay(late time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.late = late
 }
 
-func (s *swallower) heal() {
+func (s *blackholeProxy) heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.swallows = false
 }
 
-func (s *swallower) close() {
+func (s *blackholeProxy) close() {
 	s.listening.Close()
 	s.mu.Lock()
 	for _, r := range s.relays {
@@ -349,7 +349,7 @@ func TestListenerHalfOpen(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
 	o, guest := p.AddOwner(t, 1), p.AddGuest(t, "Ana", "Reis")
-	s := newSwallower(t, p.URL)
+	s := newBlackholeProxy(t, p.URL)
 	listener, _ := listen(t, s.url)
 	proven(t, listener, true)
 	s.swallow()
@@ -368,7 +368,7 @@ func TestListenerHalfOpen(t *testing.T) {
 func TestListenerBackBetweenTwoLooks(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
-	listening, main := newSwallower(t, p.URL), newSwallower(t, p.URL)
+	listening, main := newBlackholeProxy(t, p.URL), newBlackholeProxy(t, p.URL)
 	dialer := &db.Dialer{}
 	pool, err := db.OpenThrough(t.Context(), main.url, dialer)
 	must(t, err)
@@ -408,7 +408,7 @@ func TestListenerLeavesWhatAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := dbtest.New(t)
-			listening, dead := newSwallower(t, p.URL), newSwallower(t, p.URL)
+			listening, dead := newBlackholeProxy(t, p.URL), newBlackholeProxy(t, p.URL)
 			dialer := &db.Dialer{}
 			pool, err := db.OpenThrough(t.Context(), p.URL, dialer)
 			must(t, err)
@@ -465,18 +465,22 @@ func TestListenerLeavesWhatAnswers(t *testing.T) {
 func TestListenerEnds(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
-	for name, until := range map[string]func(*testing.T, *swallower, *db.Listener){
-		"at once":                 func(*testing.T, *swallower, *db.Listener) {},
-		"proven":                  func(t *testing.T, _ *swallower, l *db.Listener) { proven(t, l, true) },
-		"swallowed just now":      func(t *testing.T, s *swallower, l *db.Listener) { proven(t, l, true); s.swallow() },
-		"swallowed a while ago":   func(t *testing.T, s *swallower, l *db.Listener) { proven(t, l, true); s.swallow(); proven(t, l, false) },
-		"while it connects again": func(t *testing.T, s *swallower, l *db.Listener) { proven(t, l, true); s.swallow(); s.tries(t, 3) },
-		"from the start":          func(t *testing.T, s *swallower, _ *db.Listener) { s.tries(t, 1) },
-		"after some attempts":     func(t *testing.T, s *swallower, _ *db.Listener) { s.tries(t, 4) },
+	for name, until := range map[string]func(*testing.T, *blackholeProxy, *db.Listener){
+		"at once":            func(*testing.T, *blackholeProxy, *db.Listener) {},
+		"proven":             func(t *testing.T, _ *blackholeProxy, l *db.Listener) { proven(t, l, true) },
+		"swallowed just now": func(t *testing.T, s *blackholeProxy, l *db.Listener) { proven(t, l, true); s.swallow() },
+		"swallowed a while ago": func(t *testing.T, s *blackholeProxy, l *db.Listener) {
+			proven(t, l, true)
+			s.swallow()
+			proven(t, l, false)
+		},
+		"while it connects again": func(t *testing.T, s *blackholeProxy, l *db.Listener) { proven(t, l, true); s.swallow(); s.tries(t, 3) },
+		"from the start":          func(t *testing.T, s *blackholeProxy, _ *db.Listener) { s.tries(t, 1) },
+		"after some attempts":     func(t *testing.T, s *blackholeProxy, _ *db.Listener) { s.tries(t, 4) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSwallower(t, p.URL)
+			s := newBlackholeProxy(t, p.URL)
 			if name == "from the start" || name == "after some attempts" {
 				s.swallow()
 			}

@@ -249,7 +249,7 @@ func TestMigrateHangs(t *testing.T) {
 	tx := begin(t, p)
 	// it waits here, in the midst of it
 	tx.MustExec(`LOCK TABLE hangar_owners IN ROW EXCLUSIVE MODE`)
-	network := newSwallower(t, databaseURL)
+	network := newBlackholeProxy(t, databaseURL)
 	ctx, giveUp := context.WithCancel(t.Context())
 	defer giveUp()
 	ended := make(chan error, 1)

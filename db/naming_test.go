@@ -90,7 +90,7 @@ func TestOtherSchema(t *testing.T) {
 				t.Errorf("ours, and with the usual name: %s", left)
 			}
 			// Statements that the portal's own program sends; those that go through p mean ours.
-			s := newScene(t, p)
+			s := newTriggerFixture(t, p)
 			portal.Exec(t, s.names.Replace(`UPDATE bookings SET status = 'confirmed' WHERE id = {b1}`))
 			if got := s.logged(t); len(got) == 0 || got[0] != "A booking_updated b1 H1 pending>confirmed" {
 				t.Errorf("logged %q", got)

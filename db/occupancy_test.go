@@ -12,9 +12,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// place is one hangar of one owner in any variant of the portal, and what is logged of
+// occupancyFixture is one hangar of one owner in any variant of the portal, and what is logged of
 // its occupation.
-type place struct {
+type occupancyFixture struct {
 	*dbtest.Portal
 	occupancy           *db.Occupancy
 	loc                 *time.Location
@@ -24,13 +24,13 @@ type place struct {
 	mark                int64
 }
 
-func newPlace(t *testing.T, p *dbtest.Portal) *place {
+func newOccupancyFixture(t *testing.T, p *dbtest.Portal) *occupancyFixture {
 	t.Helper()
 	loc, err := time.LoadLocation("America/Sao_Paulo")
 	must(t, err)
 	store, err := db.NewStore(t.Context(), p.Pool, loc)
 	must(t, err)
-	l := &place{Portal: p, occupancy: db.NewOccupancy(store), loc: loc}
+	l := &occupancyFixture{Portal: p, occupancy: db.NewOccupancy(store), loc: loc}
 	l.user = p.AddGuest(t, "Olga", "Prado")
 	l.owner = p.ID(t, `INSERT INTO hangar_owners (user_id, company_name) VALUES ($1, 'Hangares Prado') RETURNING id::text`, l.user)
 	l.hangar = l.addHangar(t, "H1")
@@ -40,14 +40,14 @@ func newPlace(t *testing.T, p *dbtest.Portal) *place {
 	return l
 }
 
-func (l *place) addHangar(t *testing.T, number string) string {
+func (l *occupancyFixture) addHangar(t *testing.T, number string) string {
 	t.Helper()
 	return l.ID(t, `INSERT INTO hangar_listings (owner_id, hangar_number, icao_code, aerodrome_name, city, state, daily_rate)
 		VALUES ($1, $2, 'SBMT', 'Campo de Marte', 'São Paulo', 'SP', 100) RETURNING id::text`, l.owner, number)
 }
 
 // stay books the hangar, by instants that are midnights in São Paulo, as this variant writes them.
-func (l *place) stay(t *testing.T, hangar, guest, status string, from, to time.Time) (id string) {
+func (l *occupancyFixture) stay(t *testing.T, hangar, guest, status string, from, to time.Time) (id string) {
 	t.Helper()
 	written := func(at time.Time) string {
 		switch {
@@ -65,7 +65,7 @@ func (l *place) stay(t *testing.T, hangar, guest, status string, from, to time.T
 }
 
 // reconcile reconciles and tells what was logged.
-func (l *place) reconcile(t *testing.T, now time.Time, hangars, reached []string) []string {
+func (l *occupancyFixture) reconcile(t *testing.T, now time.Time, hangars, reached []string) []string {
 	t.Helper()
 	must(t, l.Pool.Get(&l.mark, `SELECT coalesce(max(id), 0) FROM realtime.events`))
 	count, err := l.occupancy.Reconcile(t.Context(), now, hangars, reached)
@@ -82,7 +82,7 @@ func (l *place) reconcile(t *testing.T, now time.Time, hangars, reached []string
 	return told
 }
 
-func (l *place) expect(t *testing.T, what string, got []string, want ...string) {
+func (l *occupancyFixture) expect(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: logged %q, want %q", what, got, want)
@@ -90,14 +90,14 @@ func (l *place) expect(t *testing.T, what string, got []string, want ...string) 
 }
 
 // day is midnight in São Paulo.
-func (l *place) day(d int) time.Time { return time.Date(2026, 3, d, 0, 0, 0, 0, l.loc) }
+func (l *occupancyFixture) day(d int) time.Time { return time.Date(2026, 3, d, 0, 0, 0, 0, l.loc) }
 
 func TestOccupancyVariants(t *testing.T) {
 	t.Parallel()
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			l := newPlace(t, v.migrated(t))
+			l := newOccupancyFixture(t, v.migrated(t))
 			own := []string{l.hangar}
 			l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
 			l.stay(t, l.hangar, "Bia Luz", "active", l.day(12), l.day(13))
@@ -135,7 +135,7 @@ func TestOccupancyVariants(t *testing.T) {
 
 func TestOccupancySpaces(t *testing.T) {
 	t.Parallel()
-	l := newPlace(t, dbtest.New(t))
+	l := newOccupancyFixture(t, dbtest.New(t))
 	l.Exec(t, `UPDATE hangar_listings SET total_spaces = 2`)
 	own := []string{l.hangar}
 	l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
@@ -149,7 +149,7 @@ func TestOccupancySpaces(t *testing.T) {
 
 func TestOccupancyFirstSettle(t *testing.T) {
 	t.Parallel()
-	l := newPlace(t, dbtest.New(t))
+	l := newOccupancyFixture(t, dbtest.New(t))
 	l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
 	// it was so before anybody looked
 	l.expect(t, "first of all", l.reconcile(t, l.day(11), nil, nil))
@@ -161,7 +161,7 @@ func TestOccupancyFirstSettle(t *testing.T) {
 // TestOccupancyAfterHours is a server that was away while stays began and ended.
 func TestOccupancyAfterHours(t *testing.T) {
 	t.Parallel()
-	l := newPlace(t, dbtest.New(t))
+	l := newOccupancyFixture(t, dbtest.New(t))
 	second, third := l.addHangar(t, "H2"), l.addHangar(t, "H3")
 	l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(11))
 	l.stay(t, second, "Bia Luz", "confirmed", l.day(10), l.day(20))
@@ -178,7 +178,7 @@ func TestOccupancyAfterHours(t *testing.T) {
 
 func TestOccupancyRowsChange(t *testing.T) {
 	t.Parallel()
-	l := newPlace(t, dbtest.New(t))
+	l := newOccupancyFixture(t, dbtest.New(t))
 	own := []string{l.hangar}
 	ana := l.stay(t, l.hangar, "Ana Reis", "pending", l.day(10), l.day(20))
 	l.reconcile(t, l.day(9), nil, nil)
@@ -208,7 +208,7 @@ func TestOccupancyListingGoes(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		t.Run(fmt.Sprintf("looking at all: %v", all), func(t *testing.T) {
 			t.Parallel()
-			l := newPlace(t, dbtest.New(t))
+			l := newOccupancyFixture(t, dbtest.New(t))
 			l.Exec(t, cascade)
 			l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(20))
 			empty := l.addHangar(t, "H2")

@@ -9,11 +9,11 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// busybody is a trigger of the portal's own that changes the booking which was just written.
-func busybody(when, action string) string {
-	return `CREATE OR REPLACE FUNCTION public.busybody() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + action + ` RETURN NULL; END $$;
-		DROP TRIGGER IF EXISTS busybody ON bookings;
-		CREATE TRIGGER busybody AFTER ` + when + ` ON bookings FOR EACH ROW WHEN (pg_trigger_depth() < 3) EXECUTE FUNCTION public.busybody();`
+// amendingTrigger is a trigger of the portal's own that changes the booking which was just written.
+func amendingTrigger(when, action string) string {
+	return `CREATE OR REPLACE FUNCTION public.amend() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ` + action + ` RETURN NULL; END $$;
+		DROP TRIGGER IF EXISTS amending ON bookings;
+		CREATE TRIGGER amending AFTER ` + when + ` ON bookings FOR EACH ROW WHEN (pg_trigger_depth() < 3) EXECUTE FUNCTION public.amend();`
 }
 
 // TestOrderInTransaction has triggers of the portal's own change a booking again: what is logged of
@@ -22,27 +22,27 @@ func TestOrderInTransaction(t *testing.T) {
 	t.Parallel()
 	const (
 		confirm = `UPDATE bookings SET status = 'confirmed', payment_date = now() WHERE id = NEW.id AND status = 'pending';`
-		done    = `DROP TRIGGER IF EXISTS busybody ON bookings;`
+		done    = `DROP TRIGGER IF EXISTS amending ON bookings;`
 	)
 	runLogCases(t, dbtest.New(t), []logCase{
-		{name: "inserted and then confirmed", before: busybody("INSERT", confirm), do: `INSERT INTO bookings ({columns}) VALUES {stay in H1}`,
+		{name: "inserted and then confirmed", before: amendingTrigger("INSERT", confirm), do: `INSERT INTO bookings ({columns}) VALUES {stay in H1}`,
 			want: []string{"A booking_created new1 H1 pending", "A booking_updated new1 H1 pending>confirmed", "A revenue_received new1 H1 220.50"}},
 		{name: "two by two", do: `INSERT INTO bookings ({columns}) VALUES {stay in H1}; INSERT INTO bookings ({columns}) VALUES {stay in H1}`,
 			want: []string{"A booking_created new1 H1 pending", "A booking_updated new1 H1 pending>confirmed", "A revenue_received new1 H1 220.50",
 				"A booking_created new2 H1 pending", "A booking_updated new2 H1 pending>confirmed", "A revenue_received new2 H1 220.50"}},
-		{name: "inserted and then deleted", before: busybody("INSERT", `DELETE FROM bookings WHERE id = NEW.id;`),
+		{name: "inserted and then deleted", before: amendingTrigger("INSERT", `DELETE FROM bookings WHERE id = NEW.id;`),
 			do: `INSERT INTO bookings ({columns}) VALUES {stay in H1};` + done, want: []string{"A booking_created new1 H1 pending", "A booking_updated new1 H1 pending>deleted"}},
-		{name: "updated and then updated", before: busybody("UPDATE", `UPDATE bookings SET status = 'active' WHERE id = NEW.id AND status = 'confirmed';
+		{name: "updated and then updated", before: amendingTrigger("UPDATE", `UPDATE bookings SET status = 'active' WHERE id = NEW.id AND status = 'confirmed';
 				UPDATE bookings SET status = 'completed' WHERE id = NEW.id AND status = 'active';`), do: update(`status = 'confirmed'`),
 			want: []string{"A booking_updated b1 H1 pending>confirmed", "A booking_updated b1 H1 confirmed>active", "A booking_completed b1 H1 active>completed"}},
-		{name: "deleted and then put back", before: busybody("DELETE", `INSERT INTO bookings OVERRIDING SYSTEM VALUE VALUES (OLD.*);`),
+		{name: "deleted and then put back", before: amendingTrigger("DELETE", `INSERT INTO bookings OVERRIDING SYSTEM VALUE VALUES (OLD.*);`),
 			do: `DELETE FROM bookings WHERE id = {b1}`, want: []string{"A booking_updated b1 H1 pending>deleted", "A booking_created b1 H1 pending"}},
-		{name: "another one's trigger comes first", before: busybody("UPDATE", `SELECT 1;`) + done + `CREATE TABLE IF NOT EXISTS receipts (booking integer);
+		{name: "another one's trigger comes first", before: amendingTrigger("UPDATE", `SELECT 1;`) + done + `CREATE TABLE IF NOT EXISTS receipts (booking integer);
 				CREATE OR REPLACE FUNCTION public.receive() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE bookings SET status = 'confirmed' WHERE id = NEW.booking; RETURN NULL; END $$;
 				CREATE OR REPLACE TRIGGER receive AFTER INSERT ON receipts FOR EACH ROW EXECUTE FUNCTION public.receive()`, version: 14,
 			do:   `INSERT INTO receipts VALUES ({b1}); UPDATE bookings SET status = 'active' WHERE id = {b1}`,
 			want: []string{"A booking_updated b1 H1 pending>confirmed", "A booking_updated b1 H1 confirmed>active"}},
-		{name: "a roll-back in between", before: busybody("INSERT", confirm),
+		{name: "a roll-back in between", before: amendingTrigger("INSERT", confirm),
 			do: `BEGIN; SAVEPOINT s; INSERT INTO bookings ({columns}) VALUES {stay in H1}; ROLLBACK TO s; UPDATE bookings SET status = 'active' WHERE id = {b1};
 				INSERT INTO bookings ({columns}) VALUES {stay in X1}; COMMIT`,
 			want: []string{"A booking_updated b1 H1 pending>active", "B booking_created new1 X1 pending", "B booking_updated new1 X1 pending>confirmed",
@@ -56,8 +56,8 @@ func TestOrderInTransaction(t *testing.T) {
 func TestOrderOfMany(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
-	s := newScene(t, p)
-	p.Exec(t, busybody("INSERT", `UPDATE bookings SET status = 'confirmed' WHERE id = NEW.id;`))
+	s := newTriggerFixture(t, p)
+	p.Exec(t, amendingTrigger("INSERT", `UPDATE bookings SET status = 'confirmed' WHERE id = NEW.id;`))
 	const many = 1500
 	s.do(t, update(`status = 'active'`)+`; INSERT INTO bookings ({columns}) SELECT {columns} FROM bookings, generate_series(1, `+fmt.Sprint(many)+`) WHERE id = {b2}`)
 	var wrong, told int
@@ -78,7 +78,7 @@ func TestBookingBeforeListing(t *testing.T) {
 	p := dbtest.New(t)
 	p.Exec(t, `ALTER TABLE bookings DROP CONSTRAINT bookings_hangar_id_fkey,
 		ADD FOREIGN KEY (hangar_id) REFERENCES hangar_listings DEFERRABLE INITIALLY DEFERRED`)
-	s := newScene(t, p)
+	s := newTriggerFixture(t, p)
 	stay := func(status string) string {
 		return strings.NewReplacer("("+s.a.Hangars[0]+",", "(900001,", "'pending'", "'"+status+"'").Replace(s.names.Replace("{stay in H1}"))
 	}

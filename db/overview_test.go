@@ -9,7 +9,7 @@ import (
 // TestGrowthBasis has revenue in neither week, in this one, in both, and in the earlier one.
 func TestGrowthBasis(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	pay := func(ago string) {
 		b.Exec(t, `UPDATE bookings SET payment_date = now() AT TIME ZONE 'UTC' - $1::interval WHERE payment_date IS NOT NULL`, ago)
 	}

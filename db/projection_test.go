@@ -10,9 +10,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
-// books is a projection in a database with one owner and one booking, completed and paid today:
-// 220.50, of which 180 are pending.
-type books struct {
+// projectionFixture is a projection in a database with one owner and one booking, completed and
+// paid today: 220.50, of which 180 are pending.
+type projectionFixture struct {
 	*dbtest.Portal
 	store      *db.Store
 	projection *db.Projection
@@ -21,33 +21,33 @@ type books struct {
 	now        time.Time
 }
 
-func openBooks(t *testing.T) books {
+func newProjectionFixture(t *testing.T) projectionFixture {
 	t.Helper()
-	return openBooksOn(t, dbtest.New(t))
+	return newProjectionFixtureOn(t, dbtest.New(t))
 }
 
-func openBooksOn(t *testing.T, p *dbtest.Portal) books {
+func newProjectionFixtureOn(t *testing.T, p *dbtest.Portal) projectionFixture {
 	t.Helper()
 	store, err := db.NewStore(t.Context(), p.Pool, dbtest.Noon())
 	must(t, err)
-	b := books{Portal: p, store: store, projection: db.NewProjection(store), owner: p.AddOwner(t, 2), guest: p.AddGuest(t, "Caio", "Brandão"), now: time.Now()}
+	b := projectionFixture{Portal: p, store: store, projection: db.NewProjection(store), owner: p.AddOwner(t, 2), guest: p.AddGuest(t, "Caio", "Brandão"), now: time.Now()}
 	b.pay(t)
 	b.build(t)
 	return b
 }
 
 // paidBooking is a statement that adds a booking which is completed and paid.
-func (b books) paidBooking() string {
+func (b projectionFixture) paidBooking() string {
 	return `WITH b AS (INSERT INTO bookings (` + dbtest.BookingColumns + `, payment_date) SELECT v.*, now() AT TIME ZONE 'UTC'
 		FROM (VALUES ` + dbtest.BookingValues(b.owner.Hangars[0], b.guest) + `) v RETURNING id) SELECT id FROM b`
 }
 
-func (b books) pay(t *testing.T) {
+func (b projectionFixture) pay(t *testing.T) {
 	t.Helper()
 	b.Exec(t, `UPDATE bookings SET status = 'completed' WHERE id = `+b.ID(t, b.paidBooking()))
 }
 
-func (b books) build(t *testing.T) {
+func (b projectionFixture) build(t *testing.T) {
 	t.Helper()
 	built, err := b.projection.Build(t.Context(), b.now)
 	must(t, err)
@@ -57,7 +57,7 @@ func (b books) build(t *testing.T) {
 }
 
 // compare returns whether the projection is believed, and whether it differs.
-func (b books) compare(t *testing.T) (trusted, differs bool) {
+func (b projectionFixture) compare(t *testing.T) (trusted, differs bool) {
 	t.Helper()
 	trusted, found, err := b.projection.Compare(t.Context(), b.owner.ID, b.now)
 	must(t, err)
@@ -65,7 +65,7 @@ func (b books) compare(t *testing.T) (trusted, differs bool) {
 }
 
 // shows sees that the store says what the owner earned and what is pending.
-func (b books) shows(t *testing.T, revenue, pending db.Decimal) {
+func (b projectionFixture) shows(t *testing.T, revenue, pending db.Decimal) {
 	t.Helper()
 	m, _, err := b.store.Metrics(t.Context(), b.owner.ID, b.now)
 	must(t, err)
@@ -74,7 +74,7 @@ func (b books) shows(t *testing.T, revenue, pending db.Decimal) {
 	}
 }
 
-func (b books) apply(t *testing.T) db.Lag {
+func (b projectionFixture) apply(t *testing.T) db.Lag {
 	t.Helper()
 	upkeep, err := b.projection.Apply(t.Context())
 	must(t, err)
@@ -83,7 +83,7 @@ func (b books) apply(t *testing.T) db.Lag {
 
 func TestProjectionIsOneSnapshot(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	b.shows(t, "220.50", "180.00")
 	if trusted, differs := b.compare(t); !trusted || differs {
 		t.Fatalf("a new projection: trusted %t, differs %t", trusted, differs)
@@ -124,23 +124,23 @@ func TestProjectionIsOneSnapshot(t *testing.T) {
 // sees that what the store says stays right, or is right again once the projection was compared.
 func TestProjectionIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(t *testing.T, b books){
-		"a truncated table": func(t *testing.T, b books) {
+	for name, spoil := range map[string]func(t *testing.T, b projectionFixture){
+		"a truncated table": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `TRUNCATE bookings CASCADE`)
 			b.pay(t)
 		},
-		"rows written past the triggers, and said so": func(t *testing.T, b books) {
+		"rows written past the triggers, and said so": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `ALTER TABLE bookings DISABLE TRIGGER ALL; UPDATE bookings SET total_price = 220.5; ALTER TABLE bookings ENABLE TRIGGER ALL;
 				INSERT INTO realtime.events (type) VALUES ('truncated')`)
 		},
-		"a table written anew": func(t *testing.T, b books) { b.Exec(t, `VACUUM FULL bookings`) },
-		"a fault of a trigger": func(t *testing.T, b books) { b.Exec(t, `SELECT nextval('realtime.faults')`) },
-		"a trigger that was missing": func(t *testing.T, b books) {
+		"a table written anew": func(t *testing.T, b projectionFixture) { b.Exec(t, `VACUUM FULL bookings`) },
+		"a fault of a trigger": func(t *testing.T, b projectionFixture) { b.Exec(t, `SELECT nextval('realtime.faults')`) },
+		"a trigger that was missing": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `DROP TRIGGER realtime_updated ON bookings`)
 			b.Exec(t, `CALL realtime.attach()`)
 		},
-		"another history": func(t *testing.T, b books) { must(t, b.projection.Invalidate(t.Context(), "")) },
-		"a log that is gone before it was read": func(t *testing.T, b books) {
+		"another history": func(t *testing.T, b projectionFixture) { must(t, b.projection.Invalidate(t.Context(), "")) },
+		"a log that is gone before it was read": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `UPDATE bookings SET total_price = 220.51; UPDATE bookings SET total_price = 220.50`)
 			b.Exec(t, `WITH s AS (SELECT pg_current_snapshot() AS s) INSERT INTO realtime.batches (number, before, after, bound, at)
 				SELECT 1, s, s, pg_snapshot_xmax(s), now() - interval '2 days' FROM s
@@ -152,17 +152,17 @@ func TestProjectionIsNotBelieved(t *testing.T) {
 				must(t, err)
 			}
 		},
-		"a row of an older version": func(t *testing.T, b books) {
+		"a row of an older version": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `INSERT INTO realtime.events (owner_id, type, data) VALUES ($1, 'changed', '{"hangarId":"1"}')`, b.owner.ID)
 		},
-		"a wrong number": func(t *testing.T, b books) {
+		"a wrong number": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `UPDATE realtime.ledger SET price = price + 1000`)
 			if trusted, differs := b.compare(t); !trusted || !differs {
 				t.Errorf("a wrong projection: trusted %t, differs %t", trusted, differs)
 			}
 			must(t, b.projection.Invalidate(t.Context(), ""))
 		},
-		"a wrong sum": func(t *testing.T, b books) {
+		"a wrong sum": func(t *testing.T, b projectionFixture) {
 			b.Exec(t, `UPDATE realtime.ledger_totals SET pending = pending + 0.01`)
 			if trusted, differs := b.compare(t); !trusted || !differs {
 				t.Errorf("a wrong projection: trusted %t, differs %t", trusted, differs)
@@ -172,7 +172,7 @@ func TestProjectionIsNotBelieved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := openBooks(t)
+			b := newProjectionFixture(t)
 			var mark db.Version
 			look(t, b.store, &mark)
 			spoil(t, b)
@@ -199,7 +199,7 @@ func TestProjectionIsNotBelieved(t *testing.T) {
 
 func TestProjectionIsNotBuiltBesideAFault(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	b.Exec(t, `SELECT nextval('realtime.faults')`)
 	if built, err := b.projection.Build(t.Context(), b.now); err != nil || built {
 		t.Errorf("built %t, %v, although the transaction with the fault may not have ended", built, err)
@@ -208,7 +208,7 @@ func TestProjectionIsNotBuiltBesideAFault(t *testing.T) {
 
 func TestOneServerWritesTheProjection(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	other := begin(t, b.Portal)
 	_, err := other.Exec(`LOCK TABLE realtime.ledger_generation IN SHARE UPDATE EXCLUSIVE MODE`)
 	must(t, err)
@@ -229,7 +229,7 @@ func TestOneServerWritesTheProjection(t *testing.T) {
 // TestProjectionForgets sees that it holds no more than what counts.
 func TestProjectionForgets(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	b.Exec(t, `INSERT INTO realtime.payouts (booking_id, owner_id, paid_out_at) SELECT id::text, $1, now() FROM bookings`, b.owner.ID)
 	b.apply(t)
 	later := b.now.Add(90 * 24 * time.Hour)

@@ -66,7 +66,7 @@ func TestMigrateUpgrades(t *testing.T) {
 			}
 			// as a server of the former version does at its start
 			must(t, execute(databaseURL, `CALL realtime.attach()`))
-			s := newScene(t, dbtest.Open(t, databaseURL))
+			s := newTriggerFixture(t, dbtest.Open(t, databaseURL))
 			s.do(t, update(`status = 'completed'`))
 			if got := s.logged(t); len(got) == 0 || got[0] != "A booking_completed b1 H1 pending>completed" {
 				t.Errorf("logged %q", got)

@@ -74,7 +74,7 @@ func TestShadows(t *testing.T) {
 			must(t, db.Migrate(t.Context(), databaseURL, quiet))
 			p := dbtest.Open(t, databaseURL)
 			asks(t, p)
-			s := newScene(t, p)
+			s := newTriggerFixture(t, p)
 			for _, statement := range []string{update(`status = 'confirmed'`), update(`hangar_id = {X1}`), `DELETE FROM bookings WHERE id = {b2}`,
 				`UPDATE hangar_listings SET city = 'Santos'`, `INSERT INTO realtime.payouts (booking_id, owner_id) VALUES ('{b1}', '{A}')`} {
 				s.do(t, statement)
@@ -268,7 +268,7 @@ func TestShadowsOfMoments(t *testing.T) {
 	must(t, db.Migrate(t.Context(), databaseURL, quiet))
 	p := dbtest.Open(t, databaseURL)
 	asks(t, p)
-	s := newScene(t, p)
+	s := newTriggerFixture(t, p)
 	for _, statement := range []string{update(`status = 'confirmed'`), update(`check_in = '2026-01-10', payment_date = '2026-01-10'`), `DELETE FROM bookings WHERE id = {b2}`} {
 		s.do(t, statement)
 	}

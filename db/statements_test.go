@@ -6,7 +6,7 @@ import "testing"
 // asks in the pause before the next look waits for it, and gets no error.
 func TestColumnGoesAfterALook(t *testing.T) {
 	t.Parallel()
-	b := openBooks(t)
+	b := newProjectionFixture(t)
 	for _, statement := range []string{
 		`ALTER TABLE hangar_listings DROP COLUMN total_spaces`,
 		`ALTER TABLE hangar_listings ADD COLUMN total_spaces integer DEFAULT 1`,

@@ -12,7 +12,7 @@ func TestToday(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			l := newPlace(t, v.migrated(t))
+			l := newOccupancyFixture(t, v.migrated(t))
 			l.stay(t, l.hangar, "Ana Reis", "confirmed", l.day(10), l.day(12))
 			l.stay(t, l.hangar, "Bia Luz", "completed", l.day(8), l.day(10))
 			l.stay(t, l.hangar, "Caio Melo", "pending", l.day(10), l.day(11))

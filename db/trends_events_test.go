@@ -13,8 +13,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// tide is a portal whose trends are kept, in São Paulo, with one owner of two hangars.
-type tide struct {
+// trendHistory is a portal whose trends are kept, in São Paulo, with one owner of two hangars.
+type trendHistory struct {
 	*dbtest.Portal
 	store  *db.Store
 	keeper *db.TrendKeeper
@@ -24,32 +24,32 @@ type tide struct {
 	now    time.Time
 }
 
-func newTide(t *testing.T) *tide {
+func newTrendHistory(t *testing.T) *trendHistory {
 	t.Helper()
 	loc, err := time.LoadLocation("America/Sao_Paulo")
 	must(t, err)
-	return newTideIn(t, loc)
+	return newTrendHistoryIn(t, loc)
 }
 
-func newTideIn(t *testing.T, loc *time.Location) *tide {
+func newTrendHistoryIn(t *testing.T, loc *time.Location) *trendHistory {
 	t.Helper()
 	p := dbtest.New(t)
 	p.Exec(t, `ALTER TABLE bookings DROP CONSTRAINT bookings_dates_check; ALTER TABLE bookings ALTER total_price TYPE numeric;
 		ALTER TABLE hangar_listings DROP CONSTRAINT hangar_listings_total_spaces_check`)
 	store, err := db.NewStore(t.Context(), p.Pool, loc)
 	must(t, err)
-	return &tide{Portal: p, store: store, keeper: db.NewTrendKeeper(store), owner: p.AddOwner(t, 2), guest: p.AddGuest(t, "Ana", "Reis"), loc: loc,
+	return &trendHistory{Portal: p, store: store, keeper: db.NewTrendKeeper(store), owner: p.AddOwner(t, 2), guest: p.AddGuest(t, "Ana", "Reis"), loc: loc,
 		now: time.Date(2026, 3, 12, 14, 30, 0, 0, loc)}
 }
 
 // add adds a booking: created and paid, "" for not, at instants in UTC.
-func (d *tide) add(t *testing.T, hangar int, status, in, out, created, paid, price string) string {
+func (d *trendHistory) add(t *testing.T, hangar int, status, in, out, created, paid, price string) string {
 	t.Helper()
 	return d.ID(t, `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, created_at, payment_date)
 		VALUES ($1, $2, $3, $4, 2, 1, 1, $5::numeric, $6, $7, nullif($8, '')::timestamp) RETURNING id::text`, d.owner.Hangars[hangar], d.guest, in, out, price, status, created, paid)
 }
 
-func (d *tide) build(t *testing.T) {
+func (d *trendHistory) build(t *testing.T) {
 	t.Helper()
 	built, err := d.keeper.Build(t.Context(), d.now)
 	must(t, err)
@@ -58,7 +58,7 @@ func (d *tide) build(t *testing.T) {
 	}
 }
 
-func (d *tide) ask(t *testing.T, interval db.TrendInterval, from, to string, compare db.TrendCompare) db.Trends {
+func (d *trendHistory) ask(t *testing.T, interval db.TrendInterval, from, to string, compare db.TrendCompare) db.Trends {
 	t.Helper()
 	got, err := d.store.Trends(t.Context(), d.owner.ID, db.TrendQuery{Interval: interval, From: date(from), To: date(to), Compare: compare}, d.now)
 	must(t, err)
@@ -66,7 +66,7 @@ func (d *tide) ask(t *testing.T, interval db.TrendInterval, from, to string, com
 }
 
 // same sees that what is kept and the tables say the same, in one snapshot, of each interval.
-func (d *tide) same(t *testing.T, what string) {
+func (d *trendHistory) same(t *testing.T, what string) {
 	t.Helper()
 	for interval, from := range map[db.TrendInterval]string{db.TrendHour: "2026-03-11", db.TrendDay: "2026-02-20", db.TrendWeek: "2025-12-01", db.TrendMonth: "2025-01-01"} {
 		q := db.TrendQuery{Interval: interval, From: date(from), To: date("2026-03-13"), Compare: db.CompareBefore}
@@ -95,7 +95,7 @@ func texts(list []*db.Decimal) string {
 // taken that in; and that it says nothing where it cannot know.
 func TestTrendsFollow(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	other := d.AddOwner(t, 1)
 	one := d.add(t, 0, "confirmed", "2026-03-11 15:00", "2026-03-14 12:00", "2026-02-10 10:00", "", "100.10")
 	two := d.add(t, 1, "completed", "2026-03-01 15:00", "2026-03-04 12:00", "2026-02-11 10:00", "2026-02-12 10:00", "50")
@@ -180,7 +180,7 @@ func TestTrendsFollow(t *testing.T) {
 // TestTrendsOfAnotherZone: what was kept for one zone is nothing for another.
 func TestTrendsOfAnotherZone(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	d.add(t, 0, "confirmed", "2026-03-11 15:00", "2026-03-12 12:00", "2026-03-11 02:30", "2026-03-11 02:30", "100")
 	d.build(t)
 	for zone, want := range map[string]string{"America/Noronha": "- 100.00 0.00", "America/Sao_Paulo": "100.00 0.00 0.00", "America/Rio_Branco": "100.00 0.00 0.00"} {
@@ -202,7 +202,7 @@ func TestTrendsOfAnotherZone(t *testing.T) {
 // TestTrendsCapacity: nights of the past are of what was offered then.
 func TestTrendsCapacity(t *testing.T) {
 	t.Parallel()
-	d := newTideIn(t, dbtest.Noon())
+	d := newTrendHistoryIn(t, dbtest.Noon())
 	today := date(time.Now().In(d.loc).Format(time.DateOnly))
 	d.now = time.Now()
 	day := func(n int) string { return today.AddDate(0, 0, n).Format(time.DateOnly) }
@@ -250,7 +250,7 @@ func TestTrendsCapacity(t *testing.T) {
 // month, what is compared with the same range asked for by itself, and growth like for like.
 func TestTrendsAddUp(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	if got := d.ask(t, db.TrendDay, "2026-03-01", "2026-03-13", db.CompareBefore); texts(got.Series.Revenue) != strings.Repeat("- ", 11)+"0.00" ||
 		texts(got.Series.Occupancy) != strings.Repeat("- ", 11)+"0.0" || got.Totals.Revenue.Before != nil || got.Totals.Revenue.Change != nil {
 		t.Errorf("without bookings: %s, %s, %+v", texts(got.Series.Revenue), texts(got.Series.Occupancy), got.Totals.Revenue)
@@ -317,7 +317,7 @@ func TestTrendsAddUp(t *testing.T) {
 // TestTrendDays: days have the hours that their clocks had.
 func TestTrendDays(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	d.now = time.Date(2019, 3, 1, 12, 0, 0, 0, d.loc)
 	for day, want := range map[string]struct {
 		hours       int
@@ -337,7 +337,7 @@ func TestTrendDays(t *testing.T) {
 // each day once.
 func TestTrendsOfLeapYears(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	// the price is the date
 	for year := 2023; year <= 2025; year++ {
 		for at := time.Date(year, 2, 24, 12, 0, 0, 0, time.UTC); at.Month() < 4 && at.YearDay() < 66; at = at.AddDate(0, 0, 1) {
@@ -371,7 +371,7 @@ func TestTrendsOfLeapYears(t *testing.T) {
 // much of it as has passed of this one, and where that is shorter with all of it.
 func TestTrendsOfMonthEnds(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	// one each noon
 	for at := time.Date(2023, 12, 1, 12, 0, 0, 0, time.UTC); at.Before(time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)); at = at.AddDate(0, 0, 1) {
 		clock := at.Format(time.DateTime)
@@ -404,7 +404,7 @@ func TestTrendsOfMonthEnds(t *testing.T) {
 // change and go and the trends are brought up to date.
 func TestTrendsBesideWriters(t *testing.T) {
 	t.Parallel()
-	d := newTide(t)
+	d := newTrendHistory(t)
 	d.now = time.Now()
 	d.build(t)
 	done := make(chan error, 1)

@@ -25,7 +25,7 @@ func TestTrendsOfLargeHistory(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d, %d bookings", seed, bookings)
-	c := newTrendPlace(t, variantOf(t, "a table"), "America/Sao_Paulo")
+	c := newTrendFixture(t, variantOf(t, "a table"), "America/Sao_Paulo")
 	c.r = rand.New(rand.NewPCG(seed, 6))
 	c.around = date("2019-06-14") // within 400 days are days of 23 and of 25 hours
 	y, m, d := c.around.Date()
@@ -121,7 +121,7 @@ func TestTrendsOfLargeHistory(t *testing.T) {
 }
 
 // largest are the largest questions of each interval, compared in different ways.
-func (c *trendPlace) largest() []db.TrendQuery {
+func (c *trendFixture) largest() []db.TrendQuery {
 	to := next(c.oracle.shown(c.now))
 	return []db.TrendQuery{
 		{Interval: db.TrendHour, From: to.AddDate(0, 0, -13), To: to, Compare: db.CompareBefore},

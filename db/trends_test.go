@@ -11,8 +11,8 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// trendPlace is a portal whose trends are looked at in one zone.
-type trendPlace struct {
+// trendFixture is a portal whose trends are looked at in one zone.
+type trendFixture struct {
 	*dbtest.Portal
 	store  *db.Store
 	keeper *db.TrendKeeper
@@ -28,7 +28,7 @@ type trendPlace struct {
 	cancelled map[string]time.Time
 }
 
-func newTrendPlace(t *testing.T, v variant, zone string) *trendPlace {
+func newTrendFixture(t *testing.T, v variant, zone string) *trendFixture {
 	t.Helper()
 	loc, err := time.LoadLocation(zone)
 	must(t, err)
@@ -36,7 +36,7 @@ func newTrendPlace(t *testing.T, v variant, zone string) *trendPlace {
 	p.Exec(t, `ALTER TABLE `+tableOf(v)+` DROP CONSTRAINT `+tableOf(v)+`_dates_check; ALTER TABLE hangar_listings DROP CONSTRAINT hangar_listings_total_spaces_check`)
 	store, err := db.NewStore(t.Context(), p.Pool, loc)
 	must(t, err)
-	return &trendPlace{Portal: p, store: store, keeper: db.NewTrendKeeper(store), owner: p.AddOwner(t, 3), guest: p.AddGuest(t, "Ana", "Reis"),
+	return &trendFixture{Portal: p, store: store, keeper: db.NewTrendKeeper(store), owner: p.AddOwner(t, 3), guest: p.AddGuest(t, "Ana", "Reis"),
 		loc: loc, v: v, cancelled: make(map[string]time.Time)}
 }
 
@@ -47,19 +47,21 @@ func tableOf(v variant) string {
 	return "bookings"
 }
 
-func (c *trendPlace) dated() bool { return c.v.name != "a view without payment_date" }
+func (c *trendFixture) dated() bool { return c.v.name != "a view without payment_date" }
 
 // moment is a random quarter of an hour, up to so many days away.
-func (c *trendPlace) moment(days int) time.Time {
+func (c *trendFixture) moment(days int) time.Time {
 	return c.around.Add(time.Duration(c.r.IntN(2*days*96)-days*96) * quarter)
 }
 
-func (c *trendPlace) write(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05.999999") }
+func (c *trendFixture) write(at time.Time) string {
+	return at.UTC().Format("2006-01-02 15:04:05.999999")
+}
 
 var trendStatuses = []string{"confirmed", "confirmed", "active", "completed", "completed", "pending", "cancelled"}
 
 // values are a random booking's, as text.
-func (c *trendPlace) booking() (columns, values string) {
+func (c *trendFixture) booking() (columns, values string) {
 	in := c.moment(60)
 	out := in.Add(time.Duration(c.r.IntN(600)) * quarter)
 	switch c.r.IntN(12) {
@@ -83,7 +85,7 @@ func (c *trendPlace) booking() (columns, values string) {
 }
 
 // load reads the bookings, for the oracle.
-func (c *trendPlace) load(t *testing.T) {
+func (c *trendFixture) load(t *testing.T) {
 	t.Helper()
 	paid := `CASE WHEN b.status::text <> 'cancelled' THEN b.payment_date END`
 	if !c.dated() {
@@ -113,7 +115,7 @@ func (c *trendPlace) load(t *testing.T) {
 }
 
 // questions are some of each interval, compared in each way.
-func (c *trendPlace) questions() (list []db.TrendQuery) {
+func (c *trendFixture) questions() (list []db.TrendQuery) {
 	today := c.oracle.shown(c.now)
 	for _, interval := range []db.TrendInterval{db.TrendHour, db.TrendDay, db.TrendWeek, db.TrendMonth} {
 		days := map[db.TrendInterval]int{db.TrendHour: 2, db.TrendDay: 9, db.TrendWeek: 20, db.TrendMonth: 60}[interval]
@@ -130,7 +132,7 @@ func (c *trendPlace) questions() (list []db.TrendQuery) {
 }
 
 // agrees holds answers against the oracle.
-func (c *trendPlace) agrees(t *testing.T, what string, kept bool) {
+func (c *trendFixture) agrees(t *testing.T, what string, kept bool) {
 	t.Helper()
 	c.load(t)
 	for _, q := range c.questions() {
@@ -147,7 +149,7 @@ func (c *trendPlace) agrees(t *testing.T, what string, kept bool) {
 	}
 }
 
-func (c *trendPlace) build(t *testing.T) {
+func (c *trendFixture) build(t *testing.T) {
 	t.Helper()
 	built, err := c.keeper.Build(t.Context(), c.now)
 	must(t, err)
@@ -157,7 +159,7 @@ func (c *trendPlace) build(t *testing.T) {
 }
 
 // change does something to random bookings, with the triggers there.
-func (c *trendPlace) change(t *testing.T) {
+func (c *trendFixture) change(t *testing.T) {
 	t.Helper()
 	table := tableOf(c.v)
 	one := `(SELECT id FROM ` + table + ` ORDER BY random() LIMIT 1)`
@@ -202,7 +204,7 @@ func (c *trendPlace) change(t *testing.T) {
 }
 
 // note writes down what stands for the moments that nobody noted when the trends are built.
-func (c *trendPlace) note() {
+func (c *trendFixture) note() {
 	for _, r := range c.oracle.rows {
 		if _, noted := c.cancelled[r.ID]; r.Status == "cancelled" && !noted {
 			c.cancelled[r.ID] = *r.Cancelled
@@ -226,7 +228,7 @@ func TestTrendsAgreeWithOracle(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			c := newTrendPlace(t, variantOf(t, place.variant), place.zone)
+			c := newTrendFixture(t, variantOf(t, place.variant), place.zone)
 			c.r = rand.New(rand.NewPCG(seed, 18))
 			c.around = date(time.Now().In(c.loc).Format(time.DateOnly))
 			if place.around != "" {

@@ -14,10 +14,10 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 )
 
-// scene is two owners, A with the hangars H1 and H2 and B with X1, a guest, and A's
+// triggerFixture is two owners, A with the hangars H1 and H2 and B with X1, a guest, and A's
 // pending bookings b1 and b2 in H1. Statements name them {A}, {H1}, {b1}; what they log
 // is told in the same names.
-type scene struct {
+type triggerFixture struct {
 	*dbtest.Portal
 	names           *strings.Replacer
 	a, b            dbtest.Owner
@@ -27,9 +27,9 @@ type scene struct {
 	strangers       int   // bookings that got a name when they appeared
 }
 
-func newScene(t *testing.T, p *dbtest.Portal) *scene {
+func newTriggerFixture(t *testing.T, p *dbtest.Portal) *triggerFixture {
 	t.Helper()
-	s := &scene{Portal: p, a: p.AddOwner(t, 2), b: p.AddOwner(t, 1)}
+	s := &triggerFixture{Portal: p, a: p.AddOwner(t, 2), b: p.AddOwner(t, 1)}
 	p.Exec(t, `UPDATE hangar_listings SET hangar_number = 'X1' WHERE id = $1`, s.b.Hangars[0])
 	guest := p.AddGuest(t, "Ana", "Reis")
 	b1, b2 := p.Book(t, s.a.Hangars[0], guest), p.Book(t, s.a.Hangars[0], guest)
@@ -44,13 +44,13 @@ func newScene(t *testing.T, p *dbtest.Portal) *scene {
 }
 
 // do runs statements as one transaction.
-func (s *scene) do(t *testing.T, statements string) {
+func (s *triggerFixture) do(t *testing.T, statements string) {
 	t.Helper()
 	s.Exec(t, s.names.Replace(statements))
 }
 
 // logged tells what was logged since the last call.
-func (s *scene) logged(t *testing.T) []string {
+func (s *triggerFixture) logged(t *testing.T) []string {
 	t.Helper()
 	rows, err := s.Pool.Queryx(`SELECT id, coalesce(owner_id, '-') AS owner, type, coalesce(data, '{}') AS data FROM realtime.events WHERE id > $1 ORDER BY id`, s.mark)
 	must(t, err)
@@ -66,7 +66,7 @@ func (s *scene) logged(t *testing.T) []string {
 	return list
 }
 
-func (s *scene) tell(t *testing.T, owner, kind string, data []byte) string {
+func (s *triggerFixture) tell(t *testing.T, owner, kind string, data []byte) string {
 	t.Helper()
 	var d struct {
 		BookingID, HangarID, HangarNumber, Status, PreviousStatus, PaymentMethod *string
@@ -127,7 +127,7 @@ func runLogCases(t *testing.T, p *dbtest.Portal, cases []logCase) {
 				t.Logf("PostgreSQL %d does not know this statement", version)
 				return
 			}
-			s := newScene(t, p)
+			s := newTriggerFixture(t, p)
 			s.do(t, c.before)
 			s.logged(t)
 			s.do(t, c.do)
@@ -312,7 +312,7 @@ func TestTriggersWithoutConstraints(t *testing.T) {
 
 func TestTriggersCopy(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, dbtest.New(t))
+	s := newTriggerFixture(t, dbtest.New(t))
 	tx := begin(t, s.Portal)
 	copying, err := tx.Prepare(`COPY bookings (` + dbtest.BookingColumns + `) FROM STDIN`)
 	must(t, err)
@@ -338,7 +338,7 @@ func lastData(t *testing.T, pool *sqlx.DB, kind string) (data string) {
 
 func TestTriggersData(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, dbtest.New(t))
+	s := newTriggerFixture(t, dbtest.New(t))
 	s.Exec(t, `ALTER TABLE users ALTER first_name TYPE text; ALTER TABLE bookings DROP CONSTRAINT bookings_dates_check`)
 	s.do(t, update(`check_in = '2026-01-10 12:00', check_out = '2026-01-12 10:30', total_price = 1234567890.1, status = 'active', `+paid))
 	want := s.names.Replace(`{"bookingId" : "{b1}", "hangarId" : "{H1}", "hangarNumber" : "H1", "guestName" : "Ana Reis", "amount" : 1234567890.10, "duration" : 2, ` +

@@ -82,7 +82,7 @@ func TestPayments(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p.Exec(t, `ALTER TABLE hangar_bookings ALTER updated_at DROP NOT NULL, ALTER created_at DROP NOT NULL`)
-			s := newScene(t, p)
+			s := newTriggerFixture(t, p)
 			s.do(t, test.before)
 			begun := p.ID(t, `SELECT now()`)
 			s.do(t, test.do)
@@ -106,7 +106,7 @@ func TestPayments(t *testing.T) {
 // however much it did.
 func TestOneDoorbell(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, dbtest.New(t))
+	s := newTriggerFixture(t, dbtest.New(t))
 	listener := pq.NewListener(s.URL, time.Second, time.Second, nil)
 	must(t, listener.Listen("realtime"))
 	t.Cleanup(func() {

@@ -23,7 +23,7 @@ func truncations(t *testing.T, p *dbtest.Portal) (count int) {
 func TestWatchRebuiltTable(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
-	s := newScene(t, p)
+	s := newTriggerFixture(t, p)
 	watch := db.NewTriggerWatch(p.Pool)
 	h, err := watch.Check(t.Context())
 	if err != nil || len(h.Missing)+len(h.Disabled) > 0 || h.Outdated || truncations(t, p) > 0 {
@@ -149,7 +149,7 @@ func TestWatchCrash(t *testing.T) {
 	must(t, execute(server.URL(), strings.ReplaceAll(variants()[0].schema, "CREATE TABLE public.bookings", "CREATE UNLOGGED TABLE public.bookings")))
 	must(t, db.Migrate(t.Context(), server.URL(), quiet))
 	p := dbtest.Open(t, server.URL())
-	newScene(t, p)
+	newTriggerFixture(t, p)
 	watch := db.NewTriggerWatch(p.Pool)
 	_, err := watch.Check(t.Context())
 	must(t, err)

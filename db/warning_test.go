@@ -27,7 +27,7 @@ func TestWarningsTellWritersNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newWriterScene(t)
+			s := newWriterFixture(t)
 			secret := "secret_" + strings.ToLower(strings.ReplaceAll(s.ID(t, `SELECT gen_random_uuid()::text`), "-", ""))
 			s.Exec(t, strings.ReplaceAll(damage, "{secret}", secret))
 			const guest = "Guilhermina"

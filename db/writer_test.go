@@ -13,9 +13,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/demo"
 )
 
-// newWriterScene returns a portal whose tables, and everything of ours, belong to the ordinary role
-// `migrator`: unlike a superuser it can lack a right. The scene itself may do everything.
-func newWriterScene(t *testing.T) *scene {
+// newWriterFixture returns a portal whose tables, and everything of ours, belong to the ordinary
+// role `migrator`: unlike a superuser it can lack a right. What the fixture itself asks may do everything.
+func newWriterFixture(t *testing.T) *triggerFixture {
 	t.Helper()
 	databaseURL := dbtest.Clone(t, "owned by an ordinary role", func(databaseURL string) error {
 		err := execute(databaseURL, `CREATE ROLE migrator LOGIN; GRANT CREATE ON SCHEMA public TO migrator;
@@ -30,7 +30,7 @@ func newWriterScene(t *testing.T) *scene {
 		}
 		return db.Migrate(context.Background(), asMigrator, quiet)
 	})
-	return newScene(t, dbtest.Open(t, databaseURL))
+	return newTriggerFixture(t, dbtest.Open(t, databaseURL))
 }
 
 // faults returns how many faults our triggers have counted.
@@ -104,7 +104,7 @@ func TestWriterIsSafe(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newWriterScene(t)
+			s := newWriterFixture(t)
 			s.Exec(t, test.damage)
 			for i, statement := range dayOfWork {
 				if test.without != nil { // what the portal writes once it has dropped the column
@@ -136,7 +136,7 @@ func TestWriterIsSafe(t *testing.T) {
 // schema: it is logged all the same.
 func TestWriterWithoutRights(t *testing.T) {
 	t.Parallel()
-	s := newWriterScene(t)
+	s := newWriterFixture(t)
 	clerk := role(t, s.URL, "clerk", "")
 	s.Exec(t, `GRANT SELECT, INSERT, UPDATE, DELETE ON bookings, hangar_listings, hangar_owners TO clerk`)
 	pool := dbtest.Open(t, clerk).Pool
@@ -178,7 +178,7 @@ func TestWriterSessions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newWriterScene(t)
+			s := newWriterFixture(t)
 			s.Exec(t, hostile)
 			conn, err := s.Pool.Connx(t.Context())
 			must(t, err)
@@ -212,7 +212,7 @@ func TestWritersSerializable(t *testing.T) {
 	for _, v := range []variant{variants()[0], variants()[2]} {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, v.migrated(t))
+			s := newTriggerFixture(t, v.migrated(t))
 			var all [3]*sqlx.Tx
 			for i := range all {
 				all[i] = begin(t, s.Portal)
@@ -259,7 +259,7 @@ func TestWritersNeverWait(t *testing.T) {
 				table = "hangar_bookings"
 			}
 			p.Exec(t, strings.NewReplacer("bookings DROP", table+" DROP", "bookings_hangar", table+"_hangar").Replace(cascade))
-			s := newScene(t, p)
+			s := newTriggerFixture(t, p)
 			s.Exec(t, `INSERT INTO realtime.occupancy SELECT id::text, true, 'Ana' FROM hangar_listings`)
 			server := begin(t, s.Portal)
 			for _, statement := range []string{

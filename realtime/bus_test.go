@@ -80,22 +80,22 @@ type call func()
 // Ready implements Reader.
 func (c call) Ready() { c() }
 
-// rig is a bus over a table, fed one batch an event.
-type rig struct {
+// busFixture is a bus over a table, fed one batch an event.
+type busFixture struct {
 	*Bus
 	history *table
 	batch   int64
 }
 
-func newRig() *rig {
-	r := &rig{history: &table{}}
+func newBusFixture() *busFixture {
+	r := &busFixture{history: &table{}}
 	r.Bus = NewBus(r.history)
 	r.Reset(Encoder{Epoch: NewEpoch("test"), Location: time.UTC}, 0)
 	return r
 }
 
 // commit makes one event of an owner, in the table first and then on the bus, as the feed does.
-func (r *rig) commit(t *testing.T, ownerID string) eventlog.Position {
+func (r *busFixture) commit(t *testing.T, ownerID string) eventlog.Position {
 	t.Helper()
 	r.batch++
 	c := eventlog.Change{Position: eventlog.Position{Batch: r.batch, TxOrder: r.batch, ID: r.batch}, OwnerID: ownerID, Type: BookingCreated, Data: json.RawMessage(`{}`)}
@@ -130,7 +130,7 @@ func drain(t *testing.T, s *Subscription) (batches []int64) {
 	}
 }
 
-func (r *rig) subscribe(t *testing.T, ownerID, text string) (*Subscription, bool) {
+func (r *busFixture) subscribe(t *testing.T, ownerID, text string) (*Subscription, bool) {
 	t.Helper()
 	s := &Subscription{}
 	recovered, err := r.Subscribe(t.Context(), s, call(func() {}), ownerID, text)
@@ -146,7 +146,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a stream without a position begins now", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		last := r.commit(t, "1")
 		s, recovered := r.subscribe(t, "1", "")
 		if want := r.Encoder().Epoch.Format("1", last); s.LastID() != want || !recovered {
@@ -161,7 +161,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a cursor goes on after any position, in memory or not", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		var positions []eventlog.Position
 		for range ownerCapacity + 50 {
 			positions = append(positions, r.commit(t, "1"))
@@ -180,7 +180,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a reader that falls behind the memory goes on from the table", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		s, _ := r.subscribe(t, "1", "")
 		for range ownerCapacity + 100 {
 			r.commit(t, "1")
@@ -192,7 +192,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("who asks for the newest position does not ask the table", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		last := r.Encoder().Epoch.Format("1", r.commit(t, "1"))
 		r.commit(t, "2")
 		for range 100 {
@@ -207,7 +207,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("history that does not reach back begins now", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		r.history.gone = eventlog.Position{Batch: 5}
 		old := r.Encoder().Epoch.Format("1", eventlog.Position{Batch: 2, TxOrder: 2, ID: 2})
 		r.Reset(r.Encoder(), 9)
@@ -219,7 +219,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a loss is told to everybody, who then goes on", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		r.commit(t, "1")
 		s, _ := r.subscribe(t, "1", "")
 		r.batch++
@@ -240,7 +240,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a loss is told also to the first reader of an owner, who comes before the batch is over", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		r.commit(t, "1")
 		r.batch++
 		r.Gap(eventlog.Position{Batch: r.batch, TxOrder: 5, ID: 5}, "")
@@ -257,7 +257,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("a new epoch is told to everybody, who then goes on", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		r.commit(t, "1")
 		s, _ := r.subscribe(t, "1", "")
 		r.history.mu.Lock()
@@ -279,7 +279,7 @@ func TestCursors(t *testing.T) {
 
 	t.Run("memory for all owners together is bounded", func(t *testing.T) {
 		t.Parallel()
-		r := newRig()
+		r := newBusFixture()
 		const owners = 100
 		for i := range busCapacity + 5000 {
 			r.commit(t, fmt.Sprint(i%owners))
@@ -303,7 +303,7 @@ func TestCursors(t *testing.T) {
 
 func TestStateIsLatestWins(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newBusFixture()
 	asked := 0
 	r.OnDemand(func(string) { asked++ })
 	publish := func(typ string, data any) {
@@ -354,7 +354,7 @@ func TestStateIsLatestWins(t *testing.T) {
 // full rate, and finds no gap and nothing twice.
 func TestJoinWhileWriting(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newBusFixture()
 	const events = 3000
 	var group sync.WaitGroup
 	finished := make(chan struct{})
@@ -400,7 +400,7 @@ func TestJoinWhileWriting(t *testing.T) {
 
 func TestReadersComeAndGo(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newBusFixture()
 	woken := make([]int, 4)
 	open := make([]*Subscription, len(woken))
 	for i := range open {
@@ -443,7 +443,7 @@ func TestReadersComeAndGo(t *testing.T) {
 // told twice.
 func TestHalve(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newBusFixture()
 	r.setCapacity(3000)
 	behind, _ := r.subscribe(t, "1", "")
 	live, _ := r.subscribe(t, "2", "")
@@ -480,7 +480,7 @@ func TestHalve(t *testing.T) {
 // TestTail has a bus begin with the end of the log in memory. Owners of whom nothing was published
 // begin with it too, until something is passed on without being kept.
 func TestTail(t *testing.T) {
-	r := newRig()
+	r := newBusFixture()
 	var events []*Event
 	for range 6 {
 		r.commit(t, "1")
@@ -517,7 +517,7 @@ func TestTail(t *testing.T) {
 // waits until it has come as far. It gives up in the end.
 func TestPositionAheadOfTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ahead, r := newRig(), newRig()
+		ahead, r := newBusFixture(), newBusFixture()
 		for range 3 {
 			r.commit(t, "1")
 			ahead.commit(t, "1")

@@ -11,11 +11,11 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/seal"
 )
 
-// stuck carries nothing, and has room for so many messages.
-type stuck struct{ room int }
+// fullTransport carries nothing, and has room for so many messages.
+type fullTransport struct{ room int }
 
-func (s *stuck) Publish([]byte) bool { s.room--; return s.room >= 0 }
-func (*stuck) Proven() bool          { return true }
+func (s *fullTransport) Publish([]byte) bool { s.room--; return s.room >= 0 }
+func (*fullTransport) Proven() bool          { return true }
 
 // TestNumberingWaitsForNobody has 1,000 batches be numbered while neither PostgreSQL nor Redis
 // takes what the others are told: the numbering goes on at once, and what has no room is counted.
@@ -26,7 +26,7 @@ func TestNumberingWaitsForNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	const batches = 1000
-	for name, redis := range map[string]*stuck{"PostgreSQL": nil, "Redis": {room: 3}} {
+	for name, redis := range map[string]*fullTransport{"PostgreSQL": nil, "Redis": {room: 3}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

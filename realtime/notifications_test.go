@@ -14,9 +14,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
-// newsDesk is a NotificationsSource. An account's user has as many unread notifications as the
+// fakeNews is a NotificationsSource. An account's user has as many unread notifications as the
 // account's id says. Each answer is of a revision of its own.
-type newsDesk struct {
+type fakeNews struct {
 	mu       sync.Mutex // guards what follows
 	revision int64
 	asked    [][]db.NewsQuestion
@@ -24,7 +24,7 @@ type newsDesk struct {
 	away     bool
 }
 
-func (d *newsDesk) NotificationNews(_ context.Context, questions []db.NewsQuestion, _ int) (map[string]db.NotificationNews, error) {
+func (d *fakeNews) NotificationNews(_ context.Context, questions []db.NewsQuestion, _ int) (map[string]db.NotificationNews, error) {
 	d.mu.Lock()
 	d.asked = append(d.asked, slices.Clone(questions))
 	d.revision++
@@ -53,7 +53,7 @@ func (d *newsDesk) NotificationNews(_ context.Context, questions []db.NewsQuesti
 
 // answer sets how the next questions are answered, and returns those that were asked since the last
 // time, and about how many accounts in all.
-func (d *newsDesk) answer(away bool, refused string) (asked [][]db.NewsQuestion, accounts int) {
+func (d *fakeNews) answer(away bool, refused string) (asked [][]db.NewsQuestion, accounts int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	asked, d.asked, d.away, d.refused = d.asked, nil, away, refused
@@ -63,16 +63,16 @@ func (d *newsDesk) answer(away bool, refused string) (asked [][]db.NewsQuestion,
 	return asked, accounts
 }
 
-// newsroom is Notifications that run over a desk.
-type newsroom struct {
-	*rig
-	desk *newsDesk
+// notificationsFixture is Notifications that run over a source of news.
+type notificationsFixture struct {
+	*busFixture
+	source *fakeNews
 	*Notifications
 }
 
-func newNewsroom(t *testing.T) newsroom {
-	n := newsroom{rig: newRig(), desk: &newsDesk{}}
-	n.Notifications = NewNotifications(n.desk, n.Bus, time.UTC, quiet)
+func newNotificationsFixture(t *testing.T) notificationsFixture {
+	n := notificationsFixture{busFixture: newBusFixture(), source: &fakeNews{}}
+	n.Notifications = NewNotifications(n.source, n.Bus, time.UTC, quiet)
 	n.OnPersonalDemand(n.Changed)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -82,7 +82,7 @@ func newNewsroom(t *testing.T) newsroom {
 }
 
 // read subscribes as a user.
-func (n newsroom) read(t *testing.T, ownerID, userID string) *Subscription {
+func (n notificationsFixture) read(t *testing.T, ownerID, userID string) *Subscription {
 	t.Helper()
 	s := &Subscription{}
 	if _, err := n.SubscribeAs(t.Context(), s, call(func() {}), ownerID, userID, ""); err != nil {
@@ -120,14 +120,14 @@ func TestNotificationsAskTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				n := newNewsroom(t)
+				n := newNotificationsFixture(t)
 				var readers []*Subscription
 				for id := range accounts {
 					readers = append(readers, n.read(t, strconv.Itoa(id), "user"))
 					time.Sleep(apart)
 				}
 				time.Sleep(time.Second)
-				asked, about := n.desk.answer(false, "")
+				asked, about := n.source.answer(false, "")
 				// One begins in each pause, and a full one for each hundred who wait.
 				if most := 3 + accounts/notificationsAtOnce + int(accounts*apart/notificationsGather); len(asked) > most {
 					t.Errorf("%d questions, want %d at most", len(asked), most)
@@ -153,7 +153,7 @@ func TestNotificationsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts = 50
 		const wrong = 7
-		n := newNewsroom(t)
+		n := newNotificationsFixture(t)
 		var readers []*Subscription
 		var ids []string
 		for id := range accounts {
@@ -179,22 +179,22 @@ func TestNotificationsRefused(t *testing.T) {
 		time.Sleep(time.Second)
 		expect("at first", 0, everybody)
 
-		n.desk.answer(false, ids[wrong])
+		n.source.answer(false, ids[wrong])
 		n.Noted(db.NotificationNote{Owners: ids, Read: &db.NotificationRead{ID: 5, By: "user"}})
 		time.Sleep(notificationsRetry / 2)
 		expect("one is refused", 5, func(id int) bool { return id != wrong })
-		n.desk.answer(false, "")
+		n.source.answer(false, "")
 		time.Sleep(notificationsRetry)
 		expect("it is refused no more", 5, func(id int) bool { return id == wrong })
 
-		n.desk.answer(true, "")
+		n.source.answer(true, "")
 		n.Noted(db.NotificationNote{Owners: ids, Read: &db.NotificationRead{ID: 6, By: "user"}})
 		time.Sleep(notificationsRetry / 2)
-		if asked, about := n.desk.answer(true, ""); len(asked) > 3 || about != accounts {
+		if asked, about := n.source.answer(true, ""); len(asked) > 3 || about != accounts {
 			t.Errorf("a database that is away is asked %d times about %d accounts", len(asked), about)
 		}
 		expect("away", 0, func(int) bool { return false })
-		n.desk.answer(false, "")
+		n.source.answer(false, "")
 		time.Sleep(2 * notificationsRetry)
 		expect("back", 6, everybody)
 	})
@@ -205,7 +205,7 @@ func TestNotificationsRefused(t *testing.T) {
 func TestNotificationsLateReader(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		n := newNewsroom(t)
+		n := newNotificationsFixture(t)
 		first := n.read(t, "3", "first")
 		synctest.Wait() // the question waits for its answer
 		late := n.read(t, "3", "late")
@@ -216,7 +216,7 @@ func TestNotificationsLateReader(t *testing.T) {
 			}
 		}
 		var users []string
-		asked, _ := n.desk.answer(false, "")
+		asked, _ := n.source.answer(false, "")
 		for _, questions := range asked {
 			for _, q := range questions {
 				users = append(users, q.UserIDs...)

@@ -14,7 +14,7 @@ import (
 func TestCrowdReadsTheLogOnce(t *testing.T) {
 	t.Parallel()
 	const events, clients = 3*pageEvents + ownerCapacity, 60
-	r := newRig()
+	r := newBusFixture()
 	enc := r.Encoder()
 	for range events {
 		r.commit(t, "1")
@@ -45,7 +45,7 @@ func TestCrowdReadsTheLogOnce(t *testing.T) {
 // others read what was before.
 func TestNothingReadBeforeALossIsKept(t *testing.T) {
 	t.Parallel()
-	r := newRig()
+	r := newBusFixture()
 	first := r.commit(t, "1")
 	for range 2 * ownerCapacity {
 		r.commit(t, "1")

@@ -50,7 +50,7 @@ func (n *numbers) told() (asked []time.Time, owners int) {
 func TestMetricsPace(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T, loc *time.Location) (*numbers, *Metrics) {
-		r, source := newRig(), &numbers{}
+		r, source := newBusFixture(), &numbers{}
 		m := NewMetrics(source, r.Bus, loc, SystemClock{}, quiet)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -85,7 +85,7 @@ func TestMetricsPace(t *testing.T) {
 	t.Run("who comes while numbers are computed waits for them", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			r, source := newRig(), &numbers{takes: 50 * time.Millisecond}
+			r, source := newBusFixture(), &numbers{takes: 50 * time.Millisecond}
 			m := NewMetrics(source, r.Bus, time.UTC, SystemClock{}, quiet)
 			r.OnDemand(m.Demanded)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -136,7 +136,7 @@ func TestMetricsPace(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			const owners = 50
-			r, source := newRig(), &numbers{takes: 50 * time.Millisecond}
+			r, source := newBusFixture(), &numbers{takes: 50 * time.Millisecond}
 			for n := range owners {
 				r.subscribe(t, strconv.Itoa(n), "")
 			}
@@ -464,15 +464,15 @@ func (c *handClock) set(now time.Time) {
 	c.now = now
 }
 
-// tellsWhen yields when and for whom numbers are computed.
-type tellsWhen chan computed
+// recordingSource yields when and for whom numbers are computed.
+type recordingSource chan computed
 
 type computed struct {
 	owner string
 	at    time.Time
 }
 
-func (c tellsWhen) Dashboards(ctx context.Context, ownerIDs []string, now time.Time) (map[string]db.Dashboard, error) {
+func (c recordingSource) Dashboards(ctx context.Context, ownerIDs []string, now time.Time) (map[string]db.Dashboard, error) {
 	for _, id := range ownerIDs {
 		select {
 		case c <- computed{id, now}:
@@ -487,7 +487,7 @@ func (c tellsWhen) Dashboards(ctx context.Context, ownerIDs []string, now time.T
 func TestMidnightIsNotForgotten(t *testing.T) {
 	midnight := time.Date(2026, 3, 15, 0, 0, 0, 0, time.UTC)
 	clock := &handClock{now: midnight.Add(-30 * time.Second), timers: make(map[chan time.Time]time.Time), armed: make(chan struct{}, 1)}
-	r, source := newRig(), make(tellsWhen)
+	r, source := newBusFixture(), make(recordingSource)
 	m := NewMetrics(source, r.Bus, time.UTC, clock, quiet)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})

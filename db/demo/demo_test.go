@@ -83,8 +83,8 @@ func broken(t *testing.T, db *sqlx.DB, now time.Time) map[string]int {
 	return found
 }
 
-// vital is what an owner's screen shows, by SQL.
-type vital struct {
+// figures is what an owner's screen shows, by SQL.
+type figures struct {
 	Owner     int     `db:"owner"`
 	Revenue   float64 `db:"revenue"`
 	Today     int     `db:"today"`
@@ -94,7 +94,7 @@ type vital struct {
 	Growth    float64 `db:"growth"`
 }
 
-func vitalsOf(ctx context.Context, t *testing.T, db *sqlx.DB, now time.Time) (found []vital) {
+func figuresOf(ctx context.Context, t *testing.T, db *sqlx.DB, now time.Time) (found []figures) {
 	t.Helper()
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
 	err := db.SelectContext(ctx, &found, `

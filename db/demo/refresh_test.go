@@ -31,7 +31,7 @@ func TestRefresh(t *testing.T) {
 			if absence < 12*time.Hour && after != before || absence > 12*time.Hour && after <= before {
 				t.Errorf("%d bookings before and %d after", before, after)
 			}
-			for _, v := range vitalsOf(t.Context(), t, db, now) {
+			for _, v := range figuresOf(t.Context(), t, db, now) {
 				t.Logf("%+v", v)
 				if v.Occupancy < 30 || v.Occupancy > 95 || v.Growth < -60 || v.Growth > 90 {
 					t.Errorf("an odd business: %+v", v)

@@ -27,7 +27,7 @@ func TestSeed(t *testing.T) {
 			if found := broken(t, db, now); len(found) > 0 {
 				t.Errorf("broken rules: %v", found)
 			}
-			owners := vitalsOf(t.Context(), t, db, now)
+			owners := figuresOf(t.Context(), t, db, now)
 			if len(owners) != len(demo.Companies()) {
 				t.Fatalf("%d owners have bookings, want %d", len(owners), len(demo.Companies()))
 			}

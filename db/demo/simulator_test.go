@@ -64,7 +64,7 @@ func TestSimulatorKeepsTheRules(t *testing.T) {
 					t.Errorf("nobody did %q", action)
 				}
 			}
-			for _, v := range vitalsOf(t.Context(), t, db, c.Time) {
+			for _, v := range figuresOf(t.Context(), t, db, c.Time) {
 				t.Logf("%+v", v)
 				if v.Occupancy < 35 || v.Occupancy > 95 || v.Growth < -60 || v.Growth > 90 {
 					t.Errorf("an odd business: %+v", v)

@@ -114,8 +114,8 @@ func TestHolderThatCannotBeSentTo(t *testing.T) {
 	t.Parallel()
 	r := newReader(t)
 	r.sequencer.Release()
-	valve := newValve(t, r.URL)
-	holder := dbtest.Open(t, valve.url)
+	proxy := newPausableProxy(t, r.URL)
+	holder := dbtest.Open(t, proxy.url)
 	listener, err := db.NewListener(r.URL, r.URL, &db.Dialer{}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	sequencer := eventlog.NewSequencer(holder.Pool, listener, slog.New(slog.DiscardHandler))
@@ -124,10 +124,10 @@ func TestHolderThatCannotBeSentTo(t *testing.T) {
 		_, err := sequencer.Acquire(t.Context(), eventlog.Published{})
 		return err == nil
 	})
-	defer valve.close() // or giving the numbering up would wait for it
+	defer proxy.close() // or giving the numbering up would wait for it
 	// Wide rows, which fill every buffer on the way, and are not yet too much for a batch.
 	r.Exec(t, `INSERT INTO realtime.events (owner_id, type, data) SELECT '1', 'changed', json_build_object('text', repeat(md5(i::text), 60)) FROM generate_series(1, 1000) i`)
-	valve.shut()
+	proxy.shut()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	frozen := make(chan error, 1)
@@ -149,7 +149,7 @@ func TestHolderThatCannotBeSentTo(t *testing.T) {
 		numbered, err := other.Number(t.Context())
 		return err == nil && numbered.Head > 0
 	})
-	valve.close()
+	proxy.close()
 	if err := <-frozen; err == nil {
 		t.Error("who was frozen still numbers")
 	}
@@ -200,8 +200,9 @@ func counted(s *eventlog.Sequencer) (counts [3]float64) {
 	return counts
 }
 
-// valve is a way to a database that can be shut: then nothing that PostgreSQL sends is taken.
-type valve struct {
+// pausableProxy is a way to a database that can be shut: then nothing that PostgreSQL sends is
+// taken.
+type pausableProxy struct {
 	url      string
 	listener net.Listener
 	mu       sync.Mutex // guards what follows
@@ -210,7 +211,7 @@ type valve struct {
 	group    sync.WaitGroup
 }
 
-func newValve(t *testing.T, databaseURL string) *valve {
+func newPausableProxy(t *testing.T, databaseURL string) *pausableProxy {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	must(t, err)
@@ -225,7 +226,7 @@ func newValve(t *testing.T, databaseURL string) *valve {
 	q.Set("host", host)
 	q.Set("port", port)
 	u.RawQuery = q.Encode()
-	v := &valve{url: u.String(), listener: listener, open: make(chan struct{})}
+	v := &pausableProxy{url: u.String(), listener: listener, open: make(chan struct{})}
 	close(v.open)
 	v.group.Go(func() {
 		for {
@@ -250,7 +251,7 @@ func newValve(t *testing.T, databaseURL string) *valve {
 }
 
 // pass brings what PostgreSQL sends to the client, while the valve is open.
-func (v *valve) pass(client, server net.Conn) {
+func (v *pausableProxy) pass(client, server net.Conn) {
 	buffer := make([]byte, 4096)
 	for {
 		v.mu.Lock()
@@ -268,13 +269,13 @@ func (v *valve) pass(client, server net.Conn) {
 	}
 }
 
-func (v *valve) shut() {
+func (v *pausableProxy) shut() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.open = make(chan struct{})
 }
 
-func (v *valve) close() {
+func (v *pausableProxy) close() {
 	v.mu.Lock()
 	select {
 	case <-v.open:

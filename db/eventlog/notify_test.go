@@ -13,16 +13,16 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
-// ear hears the doorbell of a database.
-type ear struct {
+// wakeUpListener hears the doorbell of a database.
+type wakeUpListener struct {
 	portal *dbtest.Portal
 	marks  chan bool // for each mark that arrived, whether the doorbell rang since the one before
 }
 
-func newEar(t *testing.T, p *dbtest.Portal) *ear {
+func newWakeUpListener(t *testing.T, p *dbtest.Portal) *wakeUpListener {
 	t.Helper()
 	listener := pq.NewListener(p.URL, time.Second, time.Second, nil)
-	e := &ear{portal: p, marks: make(chan bool)}
+	e := &wakeUpListener{portal: p, marks: make(chan bool)}
 	ctx, stop := context.WithCancel(context.Background())
 	var listening sync.WaitGroup
 	// It never stops reading: PostgreSQL would wait for it, and others for that.
@@ -49,7 +49,7 @@ func newEar(t *testing.T, p *dbtest.Portal) *ear {
 
 // rung reports whether the doorbell rang since the last call: a mark that is committed now comes
 // after what was committed before.
-func (e *ear) rung(t *testing.T) (rung bool) {
+func (e *wakeUpListener) rung(t *testing.T) (rung bool) {
 	t.Helper()
 	e.portal.Exec(t, `SELECT pg_notify('mark', '')`)
 	select {
@@ -77,7 +77,7 @@ func TestMutedDoorbell(t *testing.T) {
 	r := newReader(t)
 	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
 	r.next(t)
-	e := newEar(t, r.Portal)
+	e := newWakeUpListener(t, r.Portal)
 	r.Book(t, o.Hangars[0], guest)
 	if !e.rung(t) {
 		t.Error("nobody is awake, and the doorbell did not ring")
@@ -120,7 +120,7 @@ func TestSettled(t *testing.T) {
 		t.Fatalf("settled is %v (%v) with a transaction under way that will not ring", settled, err)
 	}
 	r.next(t)
-	e := newEar(t, r.Portal)
+	e := newWakeUpListener(t, r.Portal)
 	commit(t, tx)
 	if e.rung(t) {
 		t.Fatal("the transaction rang after all")
@@ -146,7 +146,7 @@ func TestMuteLeavesWithItsHolder(t *testing.T) {
 	if _, err := r.sequencer.Number(t.Context()); err == nil {
 		t.Error("the ended connection still numbers")
 	}
-	e := newEar(t, r.Portal)
+	e := newWakeUpListener(t, r.Portal)
 	eventually(t, "the doorbell rings again", func() bool {
 		r.Book(t, o.Hangars[0], guest)
 		return e.rung(t)
@@ -169,7 +169,7 @@ func TestMuteAmongWriters(t *testing.T) {
 	r := newReader(t)
 	o, guest := r.AddOwner(t, 1), r.AddGuest(t, "Ana", "Reis")
 	r.next(t)
-	e := newEar(t, r.Portal)
+	e := newWakeUpListener(t, r.Portal)
 	writing, stop := context.WithCancel(t.Context())
 	defer stop()
 	var group sync.WaitGroup

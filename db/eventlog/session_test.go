@@ -47,18 +47,18 @@ func overTCP(t *testing.T) (p *dbtest.Portal, address string) {
 func TestHolderThatIsAloneCannotBeSentTo(t *testing.T) {
 	t.Parallel()
 	p, address := overTCP(t)
-	valve := newValve(t, address)
+	proxy := newPausableProxy(t, address)
 	listener, err := db.NewListener(p.URL, p.URL, &db.Dialer{}, slog.New(slog.DiscardHandler))
 	must(t, err)
-	sequencer := eventlog.NewSequencer(dbtest.Open(t, valve.url).Pool, listener, slog.New(slog.DiscardHandler))
+	sequencer := eventlog.NewSequencer(dbtest.Open(t, proxy.url).Pool, listener, slog.New(slog.DiscardHandler))
 	defer sequencer.Release()
 	eventually(t, "held", func() bool {
 		_, err := sequencer.Acquire(t.Context(), eventlog.Published{})
 		return err == nil
 	})
-	defer valve.close() // or giving the numbering up would wait for it
+	defer proxy.close() // or giving the numbering up would wait for it
 	p.Exec(t, `INSERT INTO realtime.events (owner_id, type, data) SELECT '1', 'changed', json_build_object('text', repeat(md5(i::text), 60)) FROM generate_series(1, 4000) i`)
-	valve.shut()
+	proxy.shut()
 	frozen := make(chan error, 1)
 	go func() {
 		_, err := sequencer.Number(context.Background())
@@ -76,7 +76,7 @@ func TestHolderThatIsAloneCannotBeSentTo(t *testing.T) {
 		_, err := holder()
 		return errors.Is(err, sql.ErrNoRows)
 	})
-	valve.close()
+	proxy.close()
 	if err := <-frozen; err == nil {
 		t.Error("who was frozen still numbers")
 	}

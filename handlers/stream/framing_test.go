@@ -18,13 +18,13 @@ import (
 // connection as on systems where it has no such way, and over TLS.
 var transports = []string{"plain", "without direct writes", "TLS"}
 
-// indirect hides from the server that its connections are TCP.
-type indirect struct{ net.Listener }
+// hiddenTCP hides from the server that its connections are TCP.
+type hiddenTCP struct{ net.Listener }
 
 type indirectConn struct{ *net.TCPConn }
 
 // Accept implements net.Listener.
-func (l indirect) Accept() (net.Conn, error) {
+func (l hiddenTCP) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		return indirectConn{tcp}, nil
@@ -45,7 +45,7 @@ func newTestServer(t testing.TB, kind string, routes http.Handler) testServer {
 	case "TLS":
 		server.StartTLS()
 	case "without direct writes":
-		server.Listener = indirect{server.Listener}
+		server.Listener = hiddenTCP{server.Listener}
 		server.Start()
 	default:
 		server.Start()

@@ -14,9 +14,9 @@ import (
 	"github.com/hangarshare/hangarshare-realtime/db/seal"
 )
 
-// speaker is a Redis under the clock of a test: what one server publishes, all hear. How long
+// fakeBroadcast is a Redis under the clock of a test: what one server publishes, all hear. How long
 // heartbeats take on a real one is the machine's affair.
-type speaker struct {
+type fakeBroadcast struct {
 	counts func(servers int) map[string]int // what each server has to tell
 
 	mu      sync.Mutex
@@ -27,19 +27,19 @@ type speaker struct {
 type server struct {
 	*Relay
 	leading atomic.Bool
-	said    chan saying
+	said    chan delayedMessage
 	stop    func()
 }
 
-// saying is a message, and when it arrives.
-type saying struct {
+// delayedMessage is a message, and when it arrives.
+type delayedMessage struct {
 	message []byte
 	at      time.Time
 }
 
 // start runs a server. What is said reaches it so much later, and one that is deaf never.
-func (s *speaker) start(keys *seal.Keyring, leading bool, late time.Duration, deaf bool) *server {
-	n := &server{said: make(chan saying, 1000)}
+func (s *fakeBroadcast) start(keys *seal.Keyring, leading bool, late time.Duration, deaf bool) *server {
+	n := &server{said: make(chan delayedMessage, 1000)}
 	n.leading.Store(leading)
 	n.Relay = New(Options{
 		Address: &Address{hosts: []string{"speaker"}}, Keys: keys, Log: slog.New(slog.DiscardHandler),
@@ -83,12 +83,12 @@ func (s *speaker) start(keys *seal.Keyring, leading bool, late time.Duration, de
 	return n
 }
 
-func (s *speaker) tell(messages [][]byte) {
+func (s *fakeBroadcast) tell(messages [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range s.servers {
 		for _, m := range messages {
-			n.said <- saying{m, time.Now()}
+			n.said <- delayedMessage{m, time.Now()}
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestCountsAreToldByBeats(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var counted atomic.Int64
-		redis := speaker{counts: func(int) map[string]int { counted.Add(1); return nil }}
+		redis := fakeBroadcast{counts: func(int) map[string]int { counted.Add(1); return nil }}
 		n := redis.start(keys, false, 0, false)
 		defer n.stop()
 		time.Sleep(beatInterval)
@@ -130,7 +130,7 @@ func TestRelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var redis speaker
+		var redis fakeBroadcast
 		servers := make([]*server, 4)
 		for i := range servers {
 			servers[i] = redis.start(keys, false, 0, false)

@@ -84,7 +84,7 @@ func runFanoutServer(kind string) error {
 	case rawServer:
 		f = &rawSockets{owners: map[string][]int{}}
 	case libraryServer:
-		f = &usualWay{owners: map[string][]chan []byte{}}
+		f = &plainServer{owners: map[string][]chan []byte{}}
 	default:
 		return fmt.Errorf("%s=%s is no server", fanoutServer, kind)
 	}
@@ -257,8 +257,8 @@ func textFrame(message []byte) []byte {
 	return append([]byte{0x81, byte(len(message))}, message...)
 }
 
-// usualWay is what one writes with the library after reading its examples.
-type usualWay struct {
+// plainServer is what one writes with the library after reading its examples.
+type plainServer struct {
 	mu     sync.RWMutex // guards owners
 	owners map[string][]chan []byte
 }
@@ -266,7 +266,7 @@ type usualWay struct {
 // usualQueue is how many messages may wait for a connection.
 const usualQueue = 256
 
-func (u *usualWay) serve(l *net.TCPListener) error {
+func (u *plainServer) serve(l *net.TCPListener) error {
 	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, _ := url.ParseQuery(r.URL.RawQuery)
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{stream.Subprotocol},
@@ -298,7 +298,7 @@ func (u *usualWay) serve(l *net.TCPListener) error {
 	}))
 }
 
-func (u *usualWay) publish(batch []fanoutMessage) {
+func (u *plainServer) publish(batch []fanoutMessage) {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	for _, m := range batch {

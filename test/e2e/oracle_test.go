@@ -27,7 +27,7 @@ type oracle struct {
 	stopped time.Time   // when stop was closed
 	over    atomic.Bool // the test has ended
 	writers sync.WaitGroup
-	clients []*roamer
+	clients []*roamingClient
 	reading sync.WaitGroup
 
 	mu        sync.Mutex
@@ -36,8 +36,9 @@ type oracle struct {
 	watching  bool // lags are noted
 }
 
-// roamer is a client that changes servers and transports, and resumes each time with its last id.
-type roamer struct {
+// roamingClient is a client that changes servers and transports, and resumes each time with its
+// last id.
+type roamingClient struct {
 	owner, token, begin string
 	ids                 []string
 	resyncs             int
@@ -54,7 +55,7 @@ func newOracle(t *testing.T, portal *dbtest.Portal, servers []*harness.Program, 
 	}
 	for i := range clients {
 		owner := o.owners[i%len(o.owners)]
-		r := &roamer{owner: owner.ID, token: harness.TokenFor(t, owner.UserID, time.Hour)}
+		r := &roamingClient{owner: owner.ID, token: harness.TokenFor(t, owner.UserID, time.Hour)}
 		status, header, _ := servers[0].Get(t, "owners/"+owner.ID+"/metrics", r.token)
 		if status != 200 {
 			t.Fatalf("an owner's numbers: %d", status)
@@ -108,7 +109,7 @@ func (o *oracle) end() {
 }
 
 // roam follows an owner, on another server after some hundred messages, until the log's end.
-func (o *oracle) roam(r *roamer, first int) {
+func (o *oracle) roam(r *roamingClient, first int) {
 	for at := first; ; at++ {
 		last := r.begin
 		if len(r.ids) > 0 {
@@ -149,7 +150,7 @@ func (o *oracle) overdue() bool {
 }
 
 // follow reads so many events and reports whether the client knows everything there is.
-func (o *oracle) follow(r *roamer, wire *harness.Wire, server, most int) (finished bool) {
+func (o *oracle) follow(r *roamingClient, wire *harness.Wire, server, most int) (finished bool) {
 	for range most {
 		text, err := wire.Next()
 		if err != nil {
@@ -172,7 +173,7 @@ func (o *oracle) follow(r *roamer, wire *harness.Wire, server, most int) (finish
 
 // complete reports whether the writers have stopped and the client was told of as many events as
 // there were bookings of its owner.
-func (o *oracle) complete(r *roamer) bool {
+func (o *oracle) complete(r *roamingClient) bool {
 	select {
 	case <-o.stop:
 	default:
