@@ -300,7 +300,7 @@ func (t *Tokens) read(ctx context.Context, token string) (says unverified, said 
 	case byPublicKey(says.algorithm):
 		return says, nil, signerNone, invalidToken(reasonAlgorithm, "it is signed with a private key, and neither JWKS_URL nor JWKS_FILE is set")
 	default:
-		return says, nil, signerNone, invalidToken(reasonAlgorithm, "its alg is neither HS256 nor "+publicKeyNames)
+		return says, nil, signerNone, unknownAlgorithm()
 	}
 }
 
@@ -320,10 +320,15 @@ func unreadable(token string) error {
 	case readable && parts == 5:
 		return invalidToken(reasonEncrypted, "it is encrypted (JWE), and only its issuer can read it")
 	case readable && parts == 3 && algorithm.Accept(idOf(header["alg"])) != nil:
-		return invalidToken(reasonAlgorithm, "its alg is neither HS256 nor "+publicKeyNames)
+		return unknownAlgorithm()
 	default:
 		return invalidToken(reasonMalformed, "it is no JWT: an opaque token, or one that was cut")
 	}
+}
+
+// unknownAlgorithm refuses a token that is signed by a method which never counts here.
+func unknownAlgorithm() *CredentialError {
+	return invalidToken(reasonAlgorithm, "its alg is neither HS256 nor "+publicKeyNames)
 }
 
 // headerOf returns the header of a token in the compact form; false where it has none.

@@ -75,7 +75,7 @@ func (u *Users) find(ctx context.Context, by signer, value string) (string, erro
 		case !db.Unavailable(a.Err):
 			return "", a.Err
 		default:
-			return "", &handlers.TryLater{Detail: "the database is away for a moment: try again shortly", Cause: a.Err}
+			return "", &handlers.TryLater{Detail: handlers.DatabaseAway, Cause: a.Err}
 		}
 	}
 }

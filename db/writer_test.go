@@ -14,7 +14,8 @@ import (
 )
 
 // newWriterFixture returns a portal whose tables, and everything of ours, belong to the ordinary
-// role `migrator`: unlike a superuser it can lack a right. What the fixture itself asks may do everything.
+// role `migrator`: unlike a superuser it can lack a right. What the fixture itself asks may do
+// everything.
 func newWriterFixture(t *testing.T) *triggerFixture {
 	t.Helper()
 	databaseURL := dbtest.Clone(t, "owned by an ordinary role", func(databaseURL string) error {

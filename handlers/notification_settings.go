@@ -111,7 +111,7 @@ func checkPreference(p db.Preference, role db.Role) error {
 	kind, known := db.KindOf(p.Kind)
 	switch {
 	case !known:
-		return Invalid("kind", "kind is no kind of notification")
+		return noSuchKind()
 	case !slices.Contains(db.Channels, p.Channel):
 		return Invalid("channel", "channel may be inApp, push or mail")
 	case p.Mode != "" && !p.Channel.Allows(p.Mode):

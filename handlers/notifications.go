@@ -50,6 +50,10 @@ type Notifications struct {
 	Log      *slog.Logger
 }
 
+func noSuchKind() *Refusal {
+	return Invalid("kind", "kind is no kind of notification: see GET …/notifications/preferences")
+}
+
 // serve answers with what do returns.
 func (n *Notifications) serve(w http.ResponseWriter, r *http.Request, do func() (any, error)) {
 	answer, err := do()
@@ -143,7 +147,7 @@ func (n *Notifications) list(r *http.Request) (list notificationList, position s
 	case !slices.Contains([]string{"unread", "all", "archived"}, filter.State):
 		return list, "", Invalid("state", "state may be unread, all or archived")
 	case filter.Kind != "" && !known:
-		return list, "", Invalid("kind", "kind is no kind of notification: see GET …/notifications/preferences")
+		return list, "", noSuchKind()
 	}
 	if err := AwaitBus(r.Context(), n.Snapshot.Bus); err != nil {
 		return list, "", err
@@ -219,7 +223,7 @@ func readShown(r *http.Request) (s shown, err error) {
 		return s, Invalid("through", "through must be the id of the newest notification that was shown")
 	}
 	if _, known := db.KindOf(s.Kind); s.Kind != "" && !known {
-		return s, Invalid("kind", "kind is no kind of notification")
+		return s, noSuchKind()
 	}
 	return s, nil
 }

@@ -47,13 +47,21 @@ var vocabulary = []struct {
 	{realtime.ErrForeign, kindForbidden, " is an event id of another owner account"},
 	{db.ErrInvalidID, kindInvalid, " is not an id"},
 	{db.ErrInvalidText, kindInvalid, " holds characters that are not possible here"},
-	{db.ErrSessionEnded, kindUnauthorized, "the session has ended: sign in again"},
+	{db.ErrSessionEnded, kindUnauthorized, SessionEnded},
 	{db.ErrNotFound, kindNotFound, "there is no such thing"},
 	{db.ErrConflict, kindConflict, "this is so already, or somebody else has changed it just now: load it again"},
 	{db.ErrDeviceRemoved, kindGone, "this device was removed: its user can add it again, on the device"},
 	{db.ErrBusy, kindUnavailable, "too many ask for this at the moment: try again shortly"},
 	{realtime.ErrNotReady, kindUnavailable, "the server is starting: try again shortly"},
 }
+
+// What clients are told on more than one way.
+const (
+	// SessionEnded refuses who has signed out, or whose session was ended.
+	SessionEnded = "the session has ended: sign in again"
+	// DatabaseAway has clients try again where nothing can be asked at this moment.
+	DatabaseAway = "the database is away for a moment: try again shortly"
+)
 
 // Refusal is an answer to a request that is not served, on any transport. As an error it is one
 // that who asked may read. cause is for the log and nil when the client alone is to blame.
@@ -171,7 +179,7 @@ func RefusalOf(err error, field string) *Refusal {
 		return r
 	}
 	if db.Unavailable(err) {
-		return &Refusal{Kind: kindUnavailable, Cause: err, Detail: "the database is away for a moment: try again shortly"}
+		return &Refusal{Kind: kindUnavailable, Cause: err, Detail: DatabaseAway}
 	}
 	return &Refusal{Kind: kindInternal, Cause: err,
 		Detail: "something went wrong on our side: try again, and tell the operator if it stays"}

@@ -10,7 +10,7 @@ import (
 )
 
 // sessionEnded disconnects a session whose user has signed out, or is not recognised any more.
-var sessionEnded = Disconnect{handlers.CloseUnauthorized, "the session has ended: sign in again"}
+var sessionEnded = Disconnect{handlers.CloseUnauthorized, handlers.SessionEnded}
 
 // checkAccess ends the session if its viewer may no longer see the account, or has signed out.
 func (s *session) checkAccess(ctx context.Context) error {
