@@ -82,7 +82,7 @@ func newCalendarQueries(s shape, mark string, parts []string) calendarQueries {
 	_, _, paidJoin := s.paid()
 	more := append([]string{
 		"{reaches}", "valid.floor - " + stayKept + " <= $2::timestamp",
-		"{price}", s.price, "{arrived}", s.arrived(), "{paidJoin}", paidJoin, "{detailKey}", s.bookingKey("asked"),
+		"{price}", s.price, "{arrived}", s.arrived(), "{paidJoin}", paidJoin, "{detailKey}", s.keys.booking.of("asked"),
 		"{createdInstant}", writable(asInstant(s.createdAt, "b.created_at", "'UTC'")),
 		"{updatedInstant}", writable(asInstant(s.updatedAt, "b.updated_at", "'UTC'")),
 	}, parts...)

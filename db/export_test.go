@@ -49,10 +49,6 @@ func (s *Store) PeopleQueries(userID, ownerID, email string) map[string][]any {
 	}
 }
 
-// Key writes a text as a value to compare with an id of a type, as queries do; CanonicalID says
-// whether it can be one from outside.
-func Key(columnType, text string) string { return key(columnType, text) }
-
 // CanonicalID returns an id as PostgreSQL writes one of a column's type.
 func CanonicalID(columnType, id string) (string, error) { return canonicalID(columnType, id) }
 

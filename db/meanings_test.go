@@ -173,9 +173,9 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-// TestIDsInGoAndSQL reads texts as ids of each type, as queries do, which are written in
-// Go, and as trigger functions do, which are written in SQL: both take the same for an
-// id, and all that may be one from outside.
+// TestIDsInGoAndSQL reads texts as ids of each type, as CanonicalID does, which is Go, and as
+// queries and trigger functions do, by key_of: what may be an id from outside is found as itself,
+// and no text makes a query fail.
 func TestIDsInGoAndSQL(t *testing.T) {
 	t.Parallel()
 	p := dbtest.New(t)
@@ -184,23 +184,20 @@ func TestIDsInGoAndSQL(t *testing.T) {
 		"-9223372036854775808", "99999999999999999999", uuid, strings.ToUpper(uuid), uuid + "0"}
 	p.Exec(t, `CREATE DOMAIN public.number AS bigint; CREATE DOMAIN public.word AS varchar(40); CREATE DOMAIN public.other_word AS public.word`)
 	for _, columnType := range []string{"smallint", "integer", "bigint", "numeric", "numeric(19,0)", "uuid", "char(36)", "varchar(40)", "text", "name",
-		"public.number", "public.word", "public.other_word"} {
+		"double precision", "oid", "public.number", "public.word", "public.other_word"} {
 		p.Exec(t, `DROP TABLE IF EXISTS public.kept; CREATE TABLE public.kept (id `+columnType+`)`)
 		base := p.ID(t, `SELECT realtime.type_sql('public.kept', 'id')`)
 		var read []struct {
-			V    string  `db:"v"`
-			Go   *string `db:"by_go"`
-			SQL  *string `db:"by_sql"`
-			Same bool    `db:"same"`
+			V  string  `db:"v"`
+			ID *string `db:"id"`
 		}
-		must(t, p.Pool.Select(&read, `SELECT v, by_go::text, by_sql::text, by_go IS NOT DISTINCT FROM by_sql AS same FROM (
-			SELECT v, `+db.Key(base, "v")+` AS by_go, `+p.ID(t, `SELECT realtime.key_sql('public.kept', 'v')`)+` AS by_sql FROM unnest($1::text[]) v) r`, pq.Array(texts)))
+		must(t, p.Pool.Select(&read, `SELECT v, (`+p.ID(t, `SELECT realtime.key_sql('public.kept', 'v')`)+`)::text AS id FROM unnest($1::text[]) v`, pq.Array(texts)))
 		for _, r := range read {
-			if !r.Same {
-				t.Errorf("%s: %q is %v in Go and %v in SQL", columnType, r.V, r.Go, r.SQL)
+			if other := columnType == "oid" || columnType == "double precision"; other && r.V != "1" {
+				continue // their ids have no one form: it is enough that nothing fails
 			}
 			// another form of one is asked for as that
-			if id, err := db.CanonicalID(base, r.V); err == nil && id == r.V && (r.Go == nil || *r.Go != id) {
+			if id, err := db.CanonicalID(base, r.V); err == nil && id == r.V && (r.ID == nil || *r.ID != id) {
 				t.Errorf("%s: %q may be an id, %q, and is not found by it", columnType, r.V, id)
 			}
 		}

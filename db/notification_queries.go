@@ -233,7 +233,7 @@ type notificationQueries struct {
 func newNotificationQueries(s shape, fill func(string) string) notificationQueries {
 	text := func(query string) string {
 		return fill(Fill(query, "{fullName}", `pg_catalog.left(pg_catalog.btrim(pg_catalog.concat_ws(' ', u.first_name, u.last_name)), 200)`,
-			"{factKey}", s.bookingKey("(p.facts->>'bookingId')")))
+			"{factKey}", s.keys.booking.of("(p.facts->>'bookingId')")))
 	}
 	page := func(which, order string) string {
 		return text(Fill(notificationPage, "{which}", which, "{order}", order))
@@ -248,7 +248,7 @@ func newNotificationQueries(s shape, fill func(string) string) notificationQueri
 		rules: text(`SELECT r.kind, r.params, r.enabled, r.changed_by, r.changed_at,
 			(SELECT {fullName} FROM {users} u WHERE u.id {=} {userKey:r.changed_by}) AS by_name
 			FROM realtime.rules r WHERE r.owner_id = $1 AND r.changed_at IS NOT NULL`),
-		payouts: text(Fill(payoutsSentQuery, "{payoutKey}", s.bookingKey("p.booking_id"))), managers: text(managersQuery), invited: text(invitedQuery),
+		payouts: text(Fill(payoutsSentQuery, "{payoutKey}", s.keys.booking.of("p.booking_id"))), managers: text(managersQuery), invited: text(invitedQuery),
 	}
 	due := func(condition string) string {
 		return text(Fill(dueBookingsQuery, "{condition}", condition,
@@ -261,11 +261,11 @@ func newNotificationQueries(s shape, fill func(string) string) notificationQueri
 		return `b.` + column + ` OPERATOR(pg_catalog.>=) ` + instantParam(s.checkIn, "$2", "$4") + ` AND b.` + column + ` OPERATOR(pg_catalog.<) ` + instantParam(s.checkIn, "$3", "$5")
 	}
 	q.unpaid = due(`b.status::text = 'confirmed' AND NOT ({arrived}) AND ` + between("check_in"))
-	q.named = due(Fill(`b.id {=} ANY (ARRAY(SELECT {askedKey} FROM pg_catalog.unnest($6::text[]) asked))`, "{askedKey}", s.bookingKey("asked")))
+	q.named = due(Fill(`b.id {=} ANY (ARRAY(SELECT {askedKey} FROM pg_catalog.unnest($6::text[]) asked))`, "{askedKey}", s.keys.booking.of("asked")))
 	q.arriving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_in"))
 	q.leaving = due(`b.status::text IN ('confirmed', 'active') AND ` + between("check_out"))
-	q.spaces = text(Fill(hangarSpacesQuery, "{askedKey}", key(s.hangarID, "asked")))
-	q.stays = text(Fill(hangarStaysQuery, "{askedKey}", key(s.hangarID, "asked"), "{until}", instantParam(s.checkIn, "$2", "$3"),
+	q.spaces = text(Fill(hangarSpacesQuery, "{askedKey}", s.keys.hangar.of("asked")))
+	q.stays = text(Fill(hangarStaysQuery, "{askedKey}", s.keys.hangar.of("asked"), "{until}", instantParam(s.checkIn, "$2", "$3"),
 		"{in}", writable(asInstant(s.checkIn, "b.check_in", "$4")), "{out}", writable(asInstant(s.checkIn, "b.check_out", "$4"))))
 	return q
 }

@@ -273,7 +273,7 @@ func newProjectionQueries(s shape) projectionQueries {
 		"{checkInClock}", clock(s.checkIn, "b.check_in"), "{checkOutClock}", clock(s.checkIn, "b.check_out"),
 		"{createdClock}", clock(s.createdAt, "b.created_at"))
 	parts := []string{
-		"{touchedRows}", Fill(rows, "{which}", Fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings),
+		"{touchedRows}", Fill(rows, "{which}", Fill(touchedRows, "{key}", s.keys.booking.of("id")), "{bookings}", s.bookings),
 		"{allRows}", Fill(rows, "{which}", "", "{bookings}", s.bookings),
 		"{ownRows}", Fill(rows, "{which}", Fill(ownRows, "{listings}", s.listings, "{ownerType}", s.ownerID), "{bookings}", s.bookings),
 		"{place}", Fill(projectionFingerprint, "{bookingsName}", pq.QuoteLiteral(s.bookings), "{system}", s.server.system,
@@ -294,13 +294,13 @@ func newProjectionQueries(s shape) projectionQueries {
 	q := projectionQueries{
 		metrics: Fill(Fill(mark+projectionMetrics, "{limit}", strconv.Itoa(freshLimit+1), "{turn}", turn), append(parts, s.days(clockParam)...)...),
 		listings: Fill(Fill(mark+projectionListings, "{limit}", strconv.Itoa(freshLimit+1),
-			"{staying}", Fill(stayingInProjection, "{key}", s.bookingKey("s.booking_id")), "{now.stay}", clockParam(s.checkIn, "$2", "$3")), parts...),
+			"{staying}", Fill(stayingInProjection, "{key}", s.keys.booking.of("s.booking_id")), "{now.stay}", clockParam(s.checkIn, "$2", "$3")), parts...),
 		apply: Fill(Fill(mark+projectionApply, "{limit}", strconv.Itoa(repairLimit+1)), parts...),
 		prune: Fill(Fill(mark+projectionPrune, "{limit}", strconv.Itoa(repairLimit+1)), parts...),
 		changes: Fill(Fill(changesQuery, "{limit}", strconv.Itoa(changesLimit), "{columns}", "owner_id, type, data", "{which}", "NOT realtime.is_internal(type)",
 			"{upper}", "$1::xid8", "{open}", "$2::xid8[]"), parts...),
 	}
-	hangarKey := func(row string) string { return key(s.hangarID, row+".hangar_id") }
+	hangarKey := func(row string) string { return s.keys.hangar.of(row + ".hangar_id") }
 	q.pending = Fill(Fill(mark+payoutPendingQuery, "{limit}", strconv.Itoa(repairLimit+1), "{hangarKey}", hangarKey("h")), parts...)
 	q.pendingInTables = Fill(Fill(payoutPendingInTables, "{hangarKey}", hangarKey("r")), parts...)
 	q.metricsOfMany, q.listingsOfMany = manyOwners(q.metrics), manyOwners(q.listings)

@@ -144,7 +144,7 @@ func newQueries(s shape, zone zoneDays) queries {
 	q := queries{
 		metrics:  Fill(Fill(metricsQuery, s.days(instantParam)...), tables...),
 		bookings: Fill(bookingsQuery, tables...),
-		booking:  Fill(Fill(bookingQuery, "{bookingKey}", s.bookingKey("$3::text")), tables...),
+		booking:  Fill(Fill(bookingQuery, "{bookingKey}", s.keys.booking.of("$3::text")), tables...),
 		today: Fill(Fill(todayQuery, "{from}", instantParam(s.checkIn, "$4", "$6"), "{until}", instantParam(s.checkIn, "$5", "$7")),
 			tables...),
 		listings: Fill(Fill(Fill(listingsQuery, "{staying}", stayingInTables), "{now.stay}", instantParam(s.checkIn, "$2", "$3")),
@@ -164,7 +164,7 @@ func newQueries(s shape, zone zoneDays) queries {
 		nextOwner:  Fill(`SELECT o.id::text FROM {owners} o WHERE $1 = '' OR o.id OPERATOR(pg_catalog.>) nullif($1, '')::{ownerType} ORDER BY o.id LIMIT 1`, tables...),
 		projection: newProjectionQueries(s),
 		trends:     newTrendQueries(s, zone),
-		reconcile: Fill(Fill(reconcileQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3"), "{hangarKey}", key(s.hangarID, "given")),
+		reconcile: Fill(Fill(reconcileQuery, "{now.stay}", instantParam(s.checkIn, "$2", "$3"), "{hangarKey}", s.keys.hangar.of("given")),
 			tables...) + `, (SELECT $2::timestamptz, $3::date) AS parameters GROUP BY ()`,
 		transitions: Fill(transitionsQuery, "{bookings}", s.bookings,
 			"{checkIn}", asInstant(s.checkIn, "b.check_in", "$5"), "{checkOut}", asInstant(s.checkIn, "b.check_out", "$5"),

@@ -13,11 +13,9 @@ import (
 // with casts on parameters and never on columns, so that the portal's own indexes serve.
 type shape struct {
 	bookings, listings, owners, users string // qualified table names
-	// types of hangar_owners.id, hangar_listings.id, users.id
-	ownerID, hangarID, userID string
-	ownerUser, email          string // types of hangar_owners.user_id and users.email
-	lowerEmail                bool   // users has an index on lower(email)
-	bookingID                 string // type of bookings.id
+	ownerID, userID, email            string // types of hangar_owners.id, users.id and users.email
+	lowerEmail                        bool   // users has an index on lower(email)
+	keys                              keyForms
 	// column types; paymentDate is "" where the column does not exist
 	checkIn, createdAt, paymentDate string
 	updatedAt                       string
@@ -35,10 +33,11 @@ func inspect(ctx context.Context, q sqlx.QueryerContext) (shape, error) {
 	var s shape
 	row := q.QueryRowxContext(ctx, `
 		SELECT realtime.qualified(b), realtime.qualified(l), realtime.qualified(o), realtime.qualified(u),
-			realtime.type_sql(o, 'id'), realtime.type_sql(l, 'id'), realtime.type_sql(u, 'id'), realtime.type_sql(o, 'user_id'),
+			realtime.type_sql(o, 'id'), realtime.type_sql(u, 'id'), realtime.key_sql(b, '{text}'), realtime.key_sql(l, '{text}'),
+			realtime.key_sql(o, '{text}'), realtime.key_sql(u, '{text}'), realtime.key_of(realtime.base_type(o, 'user_id'), '{text}'),
 			realtime.type_sql(u, 'email'), EXISTS (SELECT FROM pg_index WHERE indrelid = u::oid AND indisvalid AND indpred IS NULL
 				AND pg_get_expr(indexprs, indrelid) ~ '^lower[(][(]?email[)]?(::text)?[)]$'),
-			realtime.type_sql(b, 'id'), realtime.type_sql(b, 'check_in'), realtime.type_sql(b, 'created_at'),
+			realtime.type_sql(b, 'check_in'), realtime.type_sql(b, 'created_at'),
 			realtime.type_sql(b, 'updated_at'), coalesce(realtime.type_sql(b, 'payment_date'), ''),
 			realtime.paid_sql(b, 'b'), realtime.amount_sql(b, 'b', 'total_price'), realtime.amount_sql(b, 'b', 'subtotal'),
 			realtime.amount_sql(b, 'b', 'fees'), realtime.nights_sql(b, 'b'), realtime.spaces_sql(l, 'l'),
@@ -48,8 +47,9 @@ func inspect(ctx context.Context, q sqlx.QueryerContext) (shape, error) {
 			coalesce(realtime.portal_table('hangar_listings'), realtime.business_table('hangar_listings')) AS l,
 			coalesce(realtime.portal_table('hangar_owners'), realtime.business_table('hangar_owners')) AS o,
 			coalesce(realtime.portal_table('users'), realtime.business_table('users')) AS u OFFSET 0) t`)
-	err := row.Scan(&s.bookings, &s.listings, &s.owners, &s.users, &s.ownerID, &s.hangarID, &s.userID, &s.ownerUser, &s.email, &s.lowerEmail,
-		&s.bookingID, &s.checkIn, &s.createdAt, &s.updatedAt, &s.paymentDate, &s.isPaid, &s.price, &s.subtotal, &s.fees, &s.nights,
+	err := row.Scan(&s.bookings, &s.listings, &s.owners, &s.users, &s.ownerID, &s.userID,
+		&s.keys.booking, &s.keys.hangar, &s.keys.owner, &s.keys.user, &s.keys.ownerUser, &s.email, &s.lowerEmail,
+		&s.checkIn, &s.createdAt, &s.updatedAt, &s.paymentDate, &s.isPaid, &s.price, &s.subtotal, &s.fees, &s.nights,
 		&s.spaces, &s.rate, &s.number)
 	if err != nil {
 		return s, fmt.Errorf("read the shape of the portal's tables: %w", hint(err))
@@ -109,33 +109,24 @@ func clock(columnType, column string) string {
 	}
 }
 
-// bookingKey writes a text as a value to compare with bookings.id; null where the text
-// cannot be one.
-func (s shape) bookingKey(text string) string { return key(s.bookingID, text) }
+// keyForms write a text as a value to compare with bookings.id, hangar_listings.id,
+// hangar_owners.id, users.id and hangar_owners.user_id, as realtime.key_of does.
+type keyForms struct{ booking, hangar, owner, user, ownerUser keyForm }
 
-// key writes a text as a value to compare with an id of the given type, so that the index on it
-// serves; null where the text cannot be one.
-func key(columnType, text string) string {
-	switch columnType {
-	case "smallint", "integer", "bigint", "numeric":
-		return "CASE WHEN " + text + " ~ '^-?[0-9]{1,19}$' THEN CASE WHEN " + text +
-			"::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN " + text + "::bigint END END"
-	case "uuid":
-		return "CASE WHEN " + text + " ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' THEN " + text + "::uuid END"
-	default:
-		return text + "::" + columnType
-	}
-}
+// keyForm is such an expression, in which {text} is the text.
+type keyForm string
 
-var keyForm = regexp.MustCompile(`\{(ownerKey|userKey|ownerUserKey):([^}]*)\}`)
+func (f keyForm) of(text string) string { return strings.ReplaceAll(string(f), "{text}", text) }
+
+var keyPattern = regexp.MustCompile(`\{(ownerKey|userKey|ownerUserKey):([^}]*)\}`)
 
 // fillKeys replaces {ownerKey:text} by the text as a value to compare with hangar_owners.id,
 // {userKey:text} with users.id, and {ownerUserKey:text} with hangar_owners.user_id.
 func (s shape) fillKeys(query string) string {
-	types := map[string]string{"ownerKey": s.ownerID, "userKey": s.userID, "ownerUserKey": s.ownerUser}
-	return keyForm.ReplaceAllStringFunc(query, func(found string) string {
-		parts := keyForm.FindStringSubmatch(found)
-		return "(" + key(types[parts[1]], parts[2]) + ")"
+	forms := map[string]keyForm{"ownerKey": s.keys.owner, "userKey": s.keys.user, "ownerUserKey": s.keys.ownerUser}
+	return keyPattern.ReplaceAllStringFunc(query, func(found string) string {
+		parts := keyPattern.FindStringSubmatch(found)
+		return "(" + forms[parts[1]].of(parts[2]) + ")"
 	})
 }
 

@@ -264,18 +264,18 @@ func newTrendQueries(s shape, zone zoneDays) trendQueries {
 		return Fill(trendStayDeltas, "{rows}", rows, "{month:day}", month,
 			"{turns}", oneToMonth("coalesce(sum(turn) FILTER (WHERE place = %d), 0)"))
 	}
-	newRows := Fill(rows, "{which}", Fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings, "{cancellations}", "noted")
+	newRows := Fill(rows, "{which}", Fill(touchedRows, "{key}", s.keys.booking.of("id")), "{bookings}", s.bookings, "{cancellations}", "noted")
 	rows = Fill(rows, "{cancellations}", "realtime.cancellations")
 	own := Fill(rows, "{which}", Fill(ownRows, "{listings}", s.listings, "{ownerType}", s.ownerID), "{bookings}", s.bookings)
-	ofHangars := Fill(rows, "{which}", "AND b.hangar_id "+builtIn+" ANY (ARRAY(SELECT "+key(s.hangarID, "asked")+" FROM pg_catalog.unnest($1::text[]) AS asked))",
+	ofHangars := Fill(rows, "{which}", "AND b.hangar_id "+builtIn+" ANY (ARRAY(SELECT "+s.keys.hangar.of("asked")+" FROM pg_catalog.unnest($1::text[]) AS asked))",
 		"{bookings}", s.bookings)
 	parts := []string{
-		"{newRows}", newRows, "{touchedRows}", Fill(rows, "{which}", Fill(touchedRows, "{key}", s.bookingKey("id")), "{bookings}", s.bookings),
+		"{newRows}", newRows, "{touchedRows}", Fill(rows, "{which}", Fill(touchedRows, "{key}", s.keys.booking.of("id")), "{bookings}", s.bookings),
 		"{allRows}", Fill(rows, "{which}", "", "{bookings}", s.bookings),
 		"{place}", Fill(projectionFingerprint, "{bookingsName}", pq.QuoteLiteral(s.bookings), "{system}", s.server.system,
 			"{rules}", pq.QuoteLiteral(rulesOf(rows))),
-		"{generation}", trendGeneration, "{cancelledInstant}", changedAt, "{key}", s.bookingKey("id"),
-		"{cancelledKey}", s.bookingKey("c.booking_id"), "{toldKey}", s.bookingKey("told.booking_id"),
+		"{generation}", trendGeneration, "{cancelledInstant}", changedAt, "{key}", s.keys.booking.of("id"),
+		"{cancelledKey}", s.keys.booking.of("c.booking_id"), "{toldKey}", s.keys.booking.of("told.booking_id"),
 		"{bookings}", s.bookings, "{listings}", s.listings, "{ownerType}", s.ownerID, "{spaces}", s.spaces,
 		"{offering}", Fill(trendOffering, "{spaces}", s.spaces, "{listings}", s.listings),
 		"{sums:SELECT * FROM differences}", sums("SELECT * FROM differences"), "{turnsOf:SELECT * FROM differences}", turns("SELECT * FROM differences"),

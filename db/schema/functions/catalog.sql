@@ -118,8 +118,9 @@ BEGIN
     WHERE relkind IN ('r', 'p') AND relpersistence <> 't';
 END $$;
 
--- A text as a value to compare with the table's id; null where the text cannot be one.
-CREATE OR REPLACE FUNCTION realtime.key_sql(rel regclass, value text) RETURNS text
+-- A text as a value to compare with an id of a type, so that the index on it serves; null where the
+-- text cannot be one.
+CREATE OR REPLACE FUNCTION realtime.key_of(type regtype, value text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT replace(CASE
         WHEN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN
@@ -129,9 +130,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             'CASE WHEN {v} ~ ''^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'' THEN {v}::uuid END'
         WHEN type = 'bpchar'::regtype THEN '{v}::bpchar'
         WHEN type IN ('text'::regtype, 'varchar'::regtype) THEN '{v}'
-        WHEN (SELECT typcategory FROM pg_type WHERE oid = type) = 'S' THEN '{v}::' || type::text
-        ELSE 'NULL' END, '{v}', value)
-    FROM (SELECT realtime.base_type(rel, 'id') AS type) t;
+        WHEN t.typcategory = 'S' THEN '{v}::' || type::text
+        WHEN t.typcategory = 'N' THEN 'CASE WHEN {v} ~ ''^[0-9]{1,9}$'' THEN {v}::' || type::text || ' END'
+        ELSE 'NULL::' || type::text END, '{v}', value)
+    FROM pg_type t WHERE t.oid = type;
+$$;
+
+-- A text as a value to compare with the table's id.
+CREATE OR REPLACE FUNCTION realtime.key_sql(rel regclass, value text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT realtime.key_of(realtime.base_type(rel, 'id'), value);
 $$;
 
 -- A table of the portal, found by the caller's own search path, so it has none of its own and names
