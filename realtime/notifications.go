@@ -30,9 +30,18 @@ const (
 	// notificationsGather is the least time between the beginnings of two questions: clients of a
 	// server that is gone come back at one a millisecond.
 	notificationsGather = 10 * time.Millisecond
+	// notificationsApart is how many questions are under way at once, of each size, about accounts
+	// of which one took too long, and notificationsQuick within what time they have to be answered
+	// about, to be asked about with all others again.
+	notificationsApart = 2
+	notificationsQuick = 500 * time.Millisecond
 	// NotificationItems is how many changes a message tells at most.
 	NotificationItems = 50
 )
+
+// notificationsShares are how many accounts a question is about at most: at first, after one that
+// took too long, and after another.
+var notificationsShares = [...]int{notificationsAtOnce, 10, 1}
 
 // NotificationsSource tells what is new about the notifications of accounts.
 type NotificationsSource interface {
@@ -50,7 +59,8 @@ type Notifications struct {
 	bus    *Bus
 	loc    *time.Location
 	log    *slog.Logger
-	loader db.Loader[string, accountNews]
+	// loaders ask, one for each of notificationsShares.
+	loaders [len(notificationsShares)]db.Loader[string, accountNews]
 
 	asked atomic.Int64
 
@@ -63,6 +73,7 @@ type Notifications struct {
 // ownerNews is what was told of an owner's notifications. It is kept while the owner is watched.
 type ownerNews struct {
 	running, again bool
+	share          int                  // with how many it is asked about: notificationsShares
 	revision       int64                // that was told; below 0 for none
 	told           map[string]toldCount // by user
 	read           *db.NotificationRead // what was marked read at once since
@@ -83,7 +94,10 @@ type accountNews struct {
 // NewNotifications returns a Notifications that asks while Run runs.
 func NewNotifications(source NotificationsSource, bus *Bus, loc *time.Location, log *slog.Logger) *Notifications {
 	n := &Notifications{source: source, bus: bus, loc: loc, log: log, wake: make(chan struct{}, 1), owners: make(map[string]*ownerNews)}
-	n.loader.Ask, n.loader.Most, n.loader.Parallel, n.loader.Gather = n.ask, notificationsAtOnce, notificationsParallel, notificationsGather
+	for i, most := range notificationsShares {
+		n.loaders[i].Ask, n.loaders[i].Most, n.loaders[i].Parallel = n.ask, most, notificationsApart
+	}
+	n.loaders[0].Parallel, n.loaders[0].Gather = notificationsParallel, notificationsGather
 	return n
 }
 
@@ -194,7 +208,11 @@ func (n *Notifications) refresh(ctx context.Context, ownerID string) {
 
 // tell asks what is new of an owner, and tells those users for whom anything is.
 func (n *Notifications) tell(ctx context.Context, ownerID string) error {
-	news, err := n.loader.Load(ctx, ownerID)
+	n.mu.Lock()
+	o := n.owners[ownerID]
+	loader := &n.loaders[o.share]
+	n.mu.Unlock()
+	news, err := loader.Load(ctx, ownerID)
 	if err = cmp.Or(err, news.err); err != nil || len(news.users) == 0 {
 		return err
 	}
@@ -202,9 +220,6 @@ func (n *Notifications) tell(ctx context.Context, ownerID string) error {
 	if since < news.Floor || since > news.Revision { // nobody can go on from there
 		since, news.Items, news.More, read = news.Revision, nil, false, nil
 	}
-	n.mu.Lock()
-	o := n.owners[ownerID]
-	n.mu.Unlock()
 	messages, err := n.messages(ownerID, since, news.NotificationNews, read, func(c db.NotificationCounts) bool {
 		now := toldCount{news.Revision, c.Unread, c.Unseen, clearedOf(c)}
 		known := news.users[c.UserID] && o.told[c.UserID] == now
@@ -252,6 +267,7 @@ func (n *Notifications) ask(ctx context.Context, ownerIDs []string) (map[string]
 		return nil, nil
 	}
 	n.asked.Add(int64(len(questions)))
+	begun := time.Now()
 	found, err := n.source.NotificationNews(ctx, questions, NotificationItems)
 	for _, q := range questions {
 		about, err := found, err
@@ -263,8 +279,24 @@ func (n *Notifications) ask(ctx context.Context, ownerIDs []string) (map[string]
 			n.untold(q.OwnerID, answer.read)
 		}
 		answers[q.OwnerID] = answer
+		n.took(q.OwnerID, time.Since(begun), err)
 	}
 	return answers, nil
+}
+
+// took notes how long a question about an account took. Where that was too long nobody knows of
+// which account: they are asked about with few others from then on, then alone, until that is
+// quick. Where the whole database was slow for a while these few are soon told.
+func (n *Notifications) took(ownerID string, lasted time.Duration, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch o := n.owners[ownerID]; {
+	case o == nil: // Run ends
+	case db.TookTooLong(err):
+		o.share = min(o.share+1, len(notificationsShares)-1)
+	case err == nil && lasted < notificationsQuick:
+		o.share = 0
+	}
 }
 
 // untold keeps for the next answer what was to be told with one that did not come.

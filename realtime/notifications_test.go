@@ -21,15 +21,20 @@ type fakeNews struct {
 	revision int64
 	asked    [][]db.NewsQuestion
 	refused  string // no question may be about this account
+	slow     string // a question about this account has no answer in time
 	away     bool
 }
 
-func (d *fakeNews) NotificationNews(_ context.Context, questions []db.NewsQuestion, _ int) (map[string]db.NotificationNews, error) {
+func (d *fakeNews) NotificationNews(ctx context.Context, questions []db.NewsQuestion, _ int) (map[string]db.NotificationNews, error) {
 	d.mu.Lock()
 	d.asked = append(d.asked, slices.Clone(questions))
 	d.revision++
-	revision := d.revision
+	revision, slow := d.revision, d.slow
 	d.mu.Unlock()
+	if slices.ContainsFunc(questions, func(q db.NewsQuestion) bool { return q.OwnerID == slow }) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	time.Sleep(5 * time.Millisecond)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -197,6 +202,70 @@ func TestNotificationsRefused(t *testing.T) {
 		n.source.answer(false, "")
 		time.Sleep(2 * notificationsRetry)
 		expect("back", 6, everybody)
+	})
+}
+
+// TestNotificationsSlow has an account about which no question is answered in time: the others in
+// its question are told after that, and wait for it no more.
+func TestNotificationsSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const accounts = 50
+		const slow = 7
+		n := newNotificationsFixture(t)
+		n.source.slow = strconv.Itoa(slow)
+		var readers []*Subscription
+		var ids []string
+		for id := range accounts {
+			ids = append(ids, strconv.Itoa(id))
+			readers = append(readers, n.read(t, ids[id], "user"))
+		}
+		expect := func(what string, whom func(id int) bool) {
+			t.Helper()
+			for id, reader := range readers {
+				if state := told(t, reader); (state != nil) != whom(id) {
+					t.Errorf("%s: account %d is told %+v", what, id, state)
+				}
+			}
+		}
+		others := func(id int) bool { return id != slow }
+		time.Sleep(db.QueryTimeout + notificationsRetry + time.Second)
+		few := 0 // who were asked about with it a second time
+		for id, reader := range readers {
+			if told(t, reader) == nil && id != slow {
+				few++
+			}
+		}
+		if few >= notificationsShares[1] {
+			t.Errorf("after one question that took too long %d are told nothing", few)
+		}
+		time.Sleep(db.QueryTimeout + notificationsRetry)
+		n.source.answer(false, "")
+		for range 5 {
+			n.Noted(db.NotificationNote{Owners: ids, Read: &db.NotificationRead{ID: 5, By: "user"}})
+			time.Sleep(notificationsRetry)
+			expect("beside it", others)
+		}
+		asked, _ := n.source.answer(false, "")
+		if len(asked) > 5*3+2 {
+			t.Errorf("%d questions for five changes", len(asked))
+		}
+		for _, questions := range asked {
+			if len(questions) > 1 && slices.ContainsFunc(questions, func(q db.NewsQuestion) bool { return q.OwnerID == n.source.slow }) {
+				t.Errorf("it is asked about with %d others", len(questions)-1)
+			}
+		}
+		n.source.mu.Lock()
+		n.source.slow = ""
+		n.source.mu.Unlock()
+		time.Sleep(db.QueryTimeout + 2*notificationsRetry)
+		expect("it is quick", func(id int) bool { return id == slow })
+		n.source.answer(false, "")
+		n.Noted(db.NotificationNote{Owners: ids})
+		time.Sleep(notificationsRetry)
+		if asked, about := n.source.answer(false, ""); len(asked) > 3 || about != accounts {
+			t.Errorf("quick again: %d questions about %d accounts", len(asked), about)
+		}
 	})
 }
 
