@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -18,7 +19,8 @@ const (
 	takenTime = time.Hour
 	// refusalTime is for how long the refusal of one user's device counts as one.
 	refusalTime = 24 * time.Hour
-	// maxHosts bounds the hosts that are known. Push services are few.
+	// maxHosts bounds the hosts that are known. Push services are few, but for two of them users
+	// may name any host below theirs.
 	maxHosts = 1024
 )
 
@@ -56,7 +58,7 @@ func (b *breakers) openUntil(host string, now time.Time) time.Time {
 func (b *breakers) took(host string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.put(host, breaker{taken: now})
+	b.put(host, breaker{taken: now}, now)
 }
 
 // refuse notes that a host refuses our key or password, for a device of a user; "" is nobody's. It
@@ -68,12 +70,12 @@ func (b *breakers) refuse(host, user string, now time.Time, while time.Duration)
 	defer b.mu.Unlock()
 	is := b.hosts[host]
 	if user == "" || is.ours || is.refused != "" && is.refused != user && now.Sub(is.taken) >= while {
-		b.put(host, breaker{until: now.Add(stopTime), ours: true, taken: is.taken})
+		b.put(host, breaker{until: now.Add(stopTime), ours: true, taken: is.taken}, now)
 		return true, !is.ours || !is.until.After(now)
 	}
 	tell = is.refused == ""
 	is.refused, is.refusedAt = user, now
-	b.put(host, is)
+	b.put(host, is, now)
 	return false, tell
 }
 
@@ -99,15 +101,32 @@ func (b *breakers) failed(host string, now time.Time, r Result) {
 			is.until = now.Add(min(silentTime<<min(is.silent-silentFailures, 8), stopTime))
 		}
 	}
-	b.put(host, is)
+	b.put(host, is, now)
 }
 
-// put keeps a breaker. Where there are too many hosts they are all forgotten.
-func (b *breakers) put(host string, is breaker) {
-	if b.hosts == nil || len(b.hosts) >= maxHosts {
+// put keeps a breaker. Where there are too many, those that say nothing any more are forgotten,
+// then all that do not tell operators that we are refused, then all.
+func (b *breakers) put(host string, is breaker, now time.Time) {
+	if b.hosts == nil {
 		b.hosts = make(map[string]breaker)
 	}
+	if _, known := b.hosts[host]; !known {
+		for _, forgotten := range []func(breaker) bool{
+			func(is breaker) bool { return is.idle(now) },
+			func(is breaker) bool { return !is.ours },
+			func(breaker) bool { return true },
+		} {
+			if len(b.hosts) >= maxHosts {
+				maps.DeleteFunc(b.hosts, func(_ string, is breaker) bool { return forgotten(is) })
+			}
+		}
+	}
 	b.hosts[host] = is
+}
+
+// idle reports whether a breaker says nothing of its host any more.
+func (is breaker) idle(now time.Time) bool {
+	return !is.ours && !is.until.After(now) && (is.refused == "" || now.Sub(is.refusedAt) >= refusalTime) && now.Sub(is.taken) >= takenTime
 }
 
 // refusing returns how many hosts refuse our key, password or address: those that are stopped, and

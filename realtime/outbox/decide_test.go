@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -209,5 +210,46 @@ func TestBreakers(t *testing.T) {
 	}
 	if len(b.hosts) > maxHosts {
 		t.Errorf("%d hosts are known", len(b.hosts))
+	}
+}
+
+// TestBreakersOfManyHosts has users name thousands of hosts below that of a push service: what they
+// do is forgotten, and not what is known of the service's own.
+func TestBreakersOfManyHosts(t *testing.T) {
+	t.Parallel()
+	for what, fail := range map[string]func(b *breakers, host string, now time.Time){
+		"none is there": func(b *breakers, host string, now time.Time) { b.failed(host, now, Result{}) },
+		"all are silent": func(b *breakers, host string, now time.Time) {
+			for range silentFailures {
+				b.failed(host, now, Result{})
+			}
+		},
+	} {
+		var b breakers
+		now := time.Now()
+		b.refuse("ours", "", now, takenTime)
+		b.failed("busy", now, Result{Code: 503, RetryAfter: time.Hour})
+		for n := range 3 * maxHosts {
+			fail(&b, fmt.Sprint(n, ".push.example"), now)
+			b.took("known", now)
+		}
+		if len(b.hosts) > maxHosts {
+			t.Errorf("%s: %d hosts are known", what, len(b.hosts))
+		}
+		if b.openUntil("ours", now).IsZero() {
+			t.Errorf("%s: a host that refuses our key is forgotten", what)
+		}
+		if what == "none is there" && b.openUntil("busy", now).IsZero() {
+			t.Errorf("%s: a host that takes nothing at present is forgotten", what)
+		}
+	}
+	var b breakers
+	now := time.Now()
+	for n := range maxHosts {
+		b.refuse(fmt.Sprint(n), "", now, takenTime)
+	}
+	b.took("0", now)
+	if b.openUntil("1", now).IsZero() {
+		t.Error("one that is known takes a message, and all others are forgotten")
 	}
 }

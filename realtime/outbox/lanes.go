@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 )
@@ -32,6 +33,7 @@ type lane struct {
 	room chan struct{} // as many as there are messages under way
 	took time.Duration // how long one is, on average
 	next time.Time     // when the one that found no room last comes back
+	held int           // how many messages are on it or wait for room: it is not forgotten
 }
 
 // enter takes a place on the way to a host, if its sender is Bounded. Where there is none it
@@ -46,12 +48,16 @@ func (l *lanes) enter(ctx context.Context, by Sender, host string, now func() ti
 	l.mu.Lock()
 	is := l.hosts[host]
 	if is == nil {
+		if len(l.hosts) >= maxHosts {
+			maps.DeleteFunc(l.hosts, func(_ string, is *lane) bool { return is.held == 0 })
+		}
 		is = &lane{room: make(chan struct{}, most), took: laneTook}
 		if l.hosts == nil {
 			l.hosts = make(map[string]*lane)
 		}
 		l.hosts[host] = is
 	}
+	is.held++
 	l.mu.Unlock()
 	wait, cancel := context.WithTimeout(ctx, laneWait)
 	defer cancel()
@@ -60,6 +66,7 @@ func (l *lanes) enter(ctx context.Context, by Sender, host string, now func() ti
 	case <-wait.Done():
 		l.mu.Lock()
 		defer l.mu.Unlock()
+		is.held--
 		is.next = is.next.Add(is.took / time.Duration(most))
 		if from := now(); is.next.Before(from.Add(lanePause)) || is.next.After(from.Add(laneLongest)) {
 			is.next = from.Add(lanePause)
@@ -70,6 +77,7 @@ func (l *lanes) enter(ctx context.Context, by Sender, host string, now func() ti
 	return func() {
 		l.mu.Lock()
 		is.took += (now().Sub(begun) - is.took) / laneWeight
+		is.held--
 		l.mu.Unlock()
 		<-is.room
 	}, time.Time{}

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,5 +70,41 @@ func TestLanes(t *testing.T) {
 		stopped, cancel := context.WithCancel(t.Context())
 		cancel()
 		l.enter(stopped, narrow{}, "a", time.Now)
+	})
+}
+
+// TestLanesOfManyHosts goes to thousands of hosts: the ways to those where nothing is under way are
+// forgotten, and no other.
+func TestLanesOfManyHosts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l lanes
+		l.enter(t.Context(), narrow{}, "full", time.Now)
+		leave, _ := l.enter(t.Context(), narrow{}, "full", time.Now)
+		waited := make(chan time.Time)
+		go func() {
+			_, later := l.enter(t.Context(), narrow{}, "full", time.Now)
+			waited <- later
+		}()
+		synctest.Wait()
+		for n := range 3 * maxHosts {
+			leave, later := l.enter(t.Context(), narrow{}, strconv.Itoa(n), time.Now)
+			if leave(); !later.IsZero() {
+				t.Fatalf("there is no room on the way to host %d", n)
+			}
+		}
+		if len(l.hosts) > maxHosts {
+			t.Errorf("%d ways are known", len(l.hosts))
+		}
+		if later := <-waited; later.IsZero() {
+			t.Error("there is room for a third")
+		}
+		leave()
+		if _, later := l.enter(t.Context(), narrow{}, "full", time.Now); !later.IsZero() {
+			t.Error("what was left makes no room")
+		}
+		if is := l.hosts["full"]; is.held != 2 {
+			t.Errorf("%d are on their way, want 2", is.held)
+		}
 	})
 }
