@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/lib/pq"
 )
 
 // dayStart returns the first instant of a date in loc. Where clocks jump over midnight that is the
@@ -62,6 +64,10 @@ var (
 	earliest = time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC)
 	latest   = time.Date(9999, 12, 30, 0, 0, 0, 0, time.UTC)
 )
+
+// Infinity of PostgreSQL is read as these bounds, in whatever column it is: lib/pq would fail at
+// such a row, and with it at all that were asked for.
+func init() { pq.EnableInfinityTs(earliest, latest) }
 
 // beyond are the years that PostgreSQL writes with more than four digits.
 var beyond = regexp.MustCompile(`^\d{5,}-\d\d-\d\d`)

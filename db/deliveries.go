@@ -87,7 +87,7 @@ func NewDeliveries(s *Store) *Deliveries {
 // taking at this moment is stepped over. Rows are found by their place in the table, which needs no
 // second index and leaves the planner no choice. Parameters: 1 how many, 2 seconds of lease, 3 and
 // 4 the place in the queue after which it begins: not_before and id.
-const claimQuery = `UPDATE realtime.deliveries d SET attempts = d.attempts + 1, claimed_until = now() + pg_catalog.make_interval(secs => $2), claim = gen_random_uuid()
+const claimQuery = `UPDATE realtime.deliveries d SET attempts = least(d.attempts, 2147483646) + 1, claimed_until = now() + pg_catalog.make_interval(secs => $2), claim = gen_random_uuid()
 	WHERE d.ctid = ANY (ARRAY(
 		SELECT ctid FROM realtime.deliveries
 		WHERE done_at IS NULL AND not_before <= now() AND (not_before, id) > ($3, $4::bigint) AND (claimed_until IS NULL OR claimed_until < now())
@@ -105,7 +105,8 @@ type claimCursor struct {
 	front time.Time
 }
 
-// queuePosition is a place in the queue. The zero one is before all others.
+// queuePosition is a place in the queue. The zero one is before all others: it is sent as
+// -infinity.
 type queuePosition struct {
 	notBefore time.Time
 	id        int64
@@ -204,7 +205,7 @@ type DeliverySettings struct {
 	QuietTo     int           `db:"quiet_to"`
 	QuietDays   pq.Int64Array `db:"quiet_days"`
 	Digest      string        `db:"digest"`
-	PausedUntil time.Time     `db:"paused_until"` // the zero time where they are not
+	PausedUntil time.Time     `db:"paused_until"` // long ago where they are not
 	Private     bool          `db:"private"`
 }
 
@@ -233,9 +234,13 @@ const openQuery = `SELECT d.id::text AS id, d.claim::text AS claim, d.channel, d
 		LEFT JOIN realtime.push_subscriptions p ON d.channel = 'push' AND p.id = d.target AND p.user_id = d.user_id
 	WHERE d.id = $1::bigint AND d.claim = $2::uuid AND d.done_at IS NULL AND d.claimed_until > now()`
 
+// quietDays are the days in a user's settings u, in one row and from the first: PostgreSQL knows
+// other arrays. What is no day is left out.
+const quietDays = `ARRAY(SELECT d FROM pg_catalog.unnest(u.quiet_days) AS d WHERE d BETWEEN 0 AND 6)`
+
 const deliverySettings = `coalesce(u.zone, '') AS "settings.zone", coalesce(u.lang, '') AS "settings.lang",
 		coalesce(pg_catalog.date_part('epoch', u.quiet_from) / 60, 0)::int AS "settings.quiet_from", coalesce(pg_catalog.date_part('epoch', u.quiet_to) / 60, 0)::int AS "settings.quiet_to",
-		u.quiet_days AS "settings.quiet_days", coalesce(u.digest, 'off') AS "settings.digest",
+		` + quietDays + ` AS "settings.quiet_days", coalesce(u.digest, 'off') AS "settings.digest",
 		coalesce(u.paused_until, '0001-01-01Z') AS "settings.paused_until", coalesce(u.private, true) AS "settings.private"`
 
 const pushColumns = `coalesce(p.id, '') AS "push.id", coalesce(p.endpoint, '') AS "push.endpoint", p.p256dh AS "push.p256dh", p.auth AS "push.auth",
@@ -310,7 +315,7 @@ const (
 		WHERE id = $1::bigint AND claim = $2::uuid`
 	retryQuery = `UPDATE realtime.deliveries SET not_before = $3, code = nullif($4, 0), claim = NULL, claimed_until = NULL
 		WHERE id = $1::bigint AND claim = $2::uuid`
-	postponeQuery = `UPDATE realtime.deliveries SET not_before = $3, attempts = attempts - 1, claim = NULL, claimed_until = NULL
+	postponeQuery = `UPDATE realtime.deliveries SET not_before = $3, attempts = greatest(attempts, 1) - 1, claim = NULL, claimed_until = NULL
 		WHERE id = $1::bigint AND claim = $2::uuid`
 )
 

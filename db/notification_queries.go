@@ -68,7 +68,7 @@ const (
 // what changed after a revision, for all who may see it. One of the rows has the counts.
 // Parameters: 1 the account, 2 the users, 3 how many changes, 4 the revision; with one below 0
 // there are no changes.
-const notificationNews = `
+var notificationNews = `
 WITH ` + notificationViewers + `,
 page AS MATERIALIZED (
 	SELECT n.* FROM realtime.notifications n
@@ -76,7 +76,7 @@ page AS MATERIALIZED (
 )
 SELECT a.revision AS account_revision, a.floor, CASE WHEN p.id IS NOT DISTINCT FROM (SELECT max(id) FROM page) THEN (
 	SELECT pg_catalog.json_agg(pg_catalog.json_build_object('userId', c.user_id, 'unread', c.unread, 'unseen', c.unseen,
-		'clearedUntil', (date_part('epoch', c.cleared_until) * 1000)::bigint, 'hidden', pg_catalog.array_to_json(w.hidden)))
+		'clearedUntil', CASE WHEN c.cleared_until IS NOT NULL THEN (date_part('epoch', ` + writable("c.cleared_until") + `) * 1000)::bigint END, 'hidden', pg_catalog.array_to_json(w.hidden)))
 	FROM counts c JOIN viewers w ON w.user_id = c.user_id) END AS people, coalesce(p.id, 0) AS some, shown.*
 FROM account a LEFT JOIN page p ON true
 LEFT JOIN LATERAL (SELECT ` + notificationColumns + ` WHERE p.id IS NOT NULL) shown ON true`
@@ -136,10 +136,12 @@ FROM wanted w CROSS JOIN LATERAL (
 ON CONFLICT (notification_id, user_id, channel, target) DO NOTHING`
 
 // payoutsSentQuery is the payouts that were sent lately, as far as some bookings are in them, each
-// with all that was sent to its account at that moment. Parameter: 1 the bookings.
+// with all that was sent to its account at that moment. One at no moment that is told is told to
+// nobody. Parameter: 1 the bookings.
 const payoutsSentQuery = `
 WITH sent AS MATERIALIZED (
 	SELECT DISTINCT owner_id, paid_out_at FROM realtime.payouts WHERE booking_id = ANY ($1::text[]) AND paid_out_at > now() - interval '1 day'
+		AND paid_out_at < '9999-12-30Z'
 )
 SELECT p.owner_id, p.paid_out_at, count(*) AS number, round(coalesce(sum(b.amount), 0), 2)::text AS amount
 FROM sent JOIN realtime.payouts p ON p.owner_id = sent.owner_id AND p.paid_out_at = sent.paid_out_at

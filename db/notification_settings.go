@@ -104,13 +104,16 @@ func (s *Store) UserSettings(ctx context.Context, userID string) (UserSettings, 
 	}
 	err := s.getFor(ctx, s.account, &row, always(`SELECT coalesce(zone, '') AS zone, coalesce(lang, '') AS lang,
 		coalesce(pg_catalog.to_char(quiet_from, 'HH24:MI'), '') AS from, coalesce(pg_catalog.to_char(quiet_to, 'HH24:MI'), '') AS to,
-		coalesce(quiet_days, '{}') AS days, digest, pg_catalog.to_char(digest_at, 'HH24:MI') AS at, paused_until AS paused, private
-		FROM realtime.user_settings WHERE user_id = $1`), userID)
+		`+quietDays+` AS days, digest, pg_catalog.to_char(digest_at, 'HH24:MI') AS at, paused_until AS paused, private
+		FROM realtime.user_settings u WHERE u.user_id = $1`), userID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return UserSettings{Digest: "off", DigestAt: "08:00", Private: true}, nil
 	}
 	if err != nil {
 		return UserSettings{}, fmt.Errorf("read a user's settings: %w", err)
+	}
+	if !row.Paused.Time.After(earliest) { // that is no pause
+		row.Paused.Time = time.Time{}
 	}
 	return UserSettings{Zone: row.Zone, Lang: row.Lang, QuietFrom: row.From, QuietTo: row.To, QuietDays: row.Days,
 		Digest: row.Digest, DigestAt: row.At, PausedUntil: row.Paused.Time, Private: row.Private}, nil
