@@ -69,6 +69,15 @@ var (
 // such a row, and with it at all that were asked for.
 func init() { pq.EnableInfinityTs(earliest, latest) }
 
+// Known returns a moment that a row says, as it is told in words, and the zero time where it says
+// none: no date at all, infinity, and what is beyond the bounds are told as these elsewhere.
+func Known(moment time.Time) time.Time {
+	if !moment.After(earliest) || !moment.Before(latest) {
+		return time.Time{}
+	}
+	return moment
+}
+
 // beyond are the years that PostgreSQL writes with more than four digits.
 var beyond = regexp.MustCompile(`^\d{5,}-\d\d-\d\d`)
 

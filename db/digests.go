@@ -96,8 +96,8 @@ type NotificationDetails struct {
 	Email, Name       string // of its user
 	HangarNumber      string
 	GuestName         string
-	Amount            Decimal
-	CheckIn, CheckOut time.Time // zero where it is about no stay
+	Amount            Decimal   // "" where it is about none, or none is known
+	CheckIn, CheckOut time.Time // zero where it is about no stay, or its row says no such date
 	Unread            int       // notifications of the account
 	// Waiting are the numbers of the account's other deliveries that wait for the same device.
 	Waiting []int64
@@ -190,8 +190,11 @@ func (o *Deliveries) about(ctx context.Context, ownerID string, text json.RawMes
 		return details, nil // a newer server made it
 	}
 	details = NotificationDetails{HangarNumber: f.HangarNumber, Amount: f.Amount}
-	details.CheckIn, _ = time.Parse(time.RFC3339, f.CheckInDate)
-	details.CheckOut, _ = time.Parse(time.RFC3339, f.CheckOutDate)
+	for text, moment := range map[string]*time.Time{f.CheckInDate: &details.CheckIn, f.CheckOutDate: &details.CheckOut} {
+		if at, err := time.Parse(time.RFC3339, text); err == nil {
+			*moment = Known(at)
+		}
+	}
 	if f.BookingID == "" {
 		return details, nil
 	}
@@ -202,7 +205,11 @@ func (o *Deliveries) about(ctx context.Context, ownerID string, text json.RawMes
 	if err != nil {
 		return details, err
 	}
-	return NotificationDetails{HangarNumber: b.HangarNumber, GuestName: b.GuestName, Amount: b.Amount, CheckIn: b.CheckIn, CheckOut: b.CheckOut}, nil
+	details = NotificationDetails{HangarNumber: b.HangarNumber, GuestName: b.GuestName, CheckIn: Known(b.CheckIn), CheckOut: Known(b.CheckOut)}
+	if b.Priced {
+		details.Amount = b.Amount
+	}
+	return details, nil
 }
 
 // mostDigested bounds the notifications that a digest counts.

@@ -12,7 +12,7 @@ type dueBooking struct {
 	BookingID    string    `db:"booking_id"`
 	HangarID     string    `db:"hangar_id"`
 	HangarNumber string    `db:"hangar_number"`
-	Amount       Decimal   `db:"amount"`
+	Amount       Decimal   `db:"amount"` // "" where its row says none
 	CheckIn      time.Time `db:"check_in"`
 	CheckOut     time.Time `db:"check_out"`
 	CreatedAt    time.Time `db:"created_at"`
@@ -21,8 +21,14 @@ type dueBooking struct {
 }
 
 func (b dueBooking) facts(loc *time.Location) RuleFacts {
+	date := func(moment time.Time) string {
+		if Known(moment).IsZero() {
+			return ""
+		}
+		return moment.In(loc).Format(time.RFC3339)
+	}
 	return RuleFacts{BookingID: b.BookingID, HangarID: b.HangarID, HangarNumber: b.HangarNumber, Amount: b.Amount,
-		CheckInDate: b.CheckIn.In(loc).Format(time.RFC3339), CheckOutDate: b.CheckOut.In(loc).Format(time.RFC3339)}
+		CheckInDate: date(b.CheckIn), CheckOutDate: date(b.CheckOut)}
 }
 
 // due asks for bookings between two times.

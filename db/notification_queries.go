@@ -169,7 +169,7 @@ WHERE i.expires_at > now()`
 // where they are named.
 const dueBookingsQuery = `
 SELECT l.owner_id::text AS owner_id, b.id::text AS booking_id, b.hangar_id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number,
-	coalesce(round({price}, 2), 0)::text AS amount, {in} AS check_in, {out} AS check_out, {created} AS created_at,
+	coalesce(round({price}, 2)::text, '') AS amount, {in} AS check_in, {out} AS check_out, {created} AS created_at,
 	coalesce(b.status::text = 'pending', false) AS pending, coalesce(b.status::text = 'confirmed' AND NOT ({arrived}), false) AS owing
 FROM {bookings} b JOIN {listings} l ON l.id {=} b.hangar_id
 WHERE l.owner_id IS NOT NULL AND {condition}

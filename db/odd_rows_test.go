@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,5 +185,25 @@ func TestOddPayouts(t *testing.T) {
 	p.Exec(t, `UPDATE realtime.payouts SET paid_out_at = NULL, scheduled_on = 'infinity'`)
 	if _, _, err := store.Metrics(t.Context(), owner.ID, time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOddBookingsAreDue has bookings due whose price and end only SQL writes: what is told of them
+// says neither.
+func TestOddBookingsAreDue(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	now := time.Now().Truncate(time.Second)
+	m.Exec(t, `ALTER TABLE bookings ALTER total_price TYPE numeric`)
+	for _, price := range []string{"NaN", "Infinity", "0"} {
+		m.Exec(t, `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, created_at)
+			VALUES ($1, $2, '2126-03-12', 'infinity', 1, 1, 0, $3, 'pending', $4)`, m.owner.Hangars[0], m.guest, price, now.Add(-2*time.Hour).UTC())
+	}
+	m.look(now.Add(-time.Second), now)
+	var facts []string
+	must(t, m.Pool.Select(&facts, `SELECT concat_ws(' ', facts->>'amount', facts->>'checkInDate', facts->>'checkOutDate') FROM realtime.notifications ORDER BY facts->>'bookingId'`))
+	const in = "2126-03-11T21:00:00-03:00"
+	if want := []string{in, in, "0.00 " + in}; !slices.Equal(facts, want) {
+		t.Errorf("told of %q, want %q", facts, want)
 	}
 }

@@ -85,7 +85,7 @@ const metricsParameters = `, (SELECT $2::timestamptz, $3::timestamptz, $4::times
 const bookingColumns = `
 SELECT b.id::text AS booking_id, b.hangar_id::text AS hangar_id, coalesce(l.hangar_number::text, '') AS hangar_number,
 	pg_catalog.btrim(pg_catalog.concat_ws(' ', u.first_name, u.last_name)) AS guest_name,
-	coalesce(round({price}, 2), 0)::text AS amount, {nights} AS nights,
+	coalesce(round({price}, 2), 0)::text AS amount, {price} IS NOT NULL AS priced, {nights} AS nights,
 	{checkIn} AS check_in, {checkOut} AS check_out, {createdAt} AS created_at,
 	coalesce(b.status::text, '') AS status, coalesce(b.payment_method::text, '') AS payment_method, {arrived} AS paid
 FROM {bookings} b JOIN {listings} l ON l.id {=} b.hangar_id LEFT JOIN {users} u ON u.id {=} b.user_id {paidJoin}

@@ -28,11 +28,14 @@ type Decimal string
 // MarshalJSON implements json.Marshaler; what is no number (PostgreSQL's NaN and
 // infinities) becomes 0.
 func (d Decimal) MarshalJSON() ([]byte, error) {
-	if d == "" || strings.ContainsAny(string(d), "Nn") {
+	if !d.IsNumber() {
 		return []byte("0"), nil
 	}
 	return []byte(d), nil
 }
+
+// IsNumber reports whether it is one, and neither nothing nor PostgreSQL's NaN and infinities.
+func (d Decimal) IsNumber() bool { return d != "" && !strings.ContainsAny(string(d), "Nn") }
 
 // UnmarshalJSON implements json.Unmarshaler: it keeps the digits of a JSON number. PostgreSQL
 // writes what is no number (NaN and infinities) as text.
@@ -237,7 +240,8 @@ type Booking struct {
 	HangarID      string    `db:"hangar_id"`
 	HangarNumber  string    `db:"hangar_number"`
 	GuestName     string    `db:"guest_name"`
-	Amount        Decimal   `db:"amount"`
+	Amount        Decimal   `db:"amount"` // 0 where it is not Priced
+	Priced        bool      `db:"priced"` // its row says a finite price
 	Nights        int       `db:"nights"`
 	CheckIn       time.Time `db:"check_in"`
 	CheckOut      time.Time `db:"check_out"`

@@ -11,7 +11,7 @@ import (
 )
 
 // BookingFacts are the facts of a notification about a booking, as they are kept: no names. Dates
-// are RFC 3339 with the zone's offset, Amount is BRL.
+// are RFC 3339 with the zone's offset, Amount is BRL; what the row does not say is left out.
 type BookingFacts struct {
 	BookingID     string     `json:"bookingId,omitempty"`
 	HangarID      string     `json:"hangarId,omitempty"`
@@ -104,6 +104,9 @@ func (r *reading) booking(c eventlog.Change) {
 	}
 	facts := BookingFacts{BookingID: l.BookingID, HangarID: l.HangarID, HangarNumber: l.HangarNumber, Amount: l.Amount, Status: l.Status,
 		CheckInDate: r.date(l.CheckIn), CheckOutDate: r.date(l.CheckOut), PaymentMethod: l.PaymentMethod}
+	if !facts.Amount.IsNumber() {
+		facts.Amount = ""
+	}
 	key := madeAt{l.BookingID, c.OwnerID, c.Batch, c.TxOrder}
 	switch c.Type {
 	case BookingCreated:
@@ -153,8 +156,10 @@ func (r *reading) end(c eventlog.Change, kind, bookingID string) {
 	r.ended = append(r.ended, db.EndedGroup{OwnerID: c.OwnerID, Group: db.GroupOf(kind, bookingID)})
 }
 
+// date writes a moment as messages have it, "" where the row says none.
 func (r *reading) date(text string) string {
-	if text == "" {
+	at, err := db.ParseMoment(text, r.enc.Location)
+	if err == nil && db.Known(at).IsZero() {
 		return ""
 	}
 	return r.enc.date(text)

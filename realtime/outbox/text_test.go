@@ -9,7 +9,7 @@ import (
 func TestLine(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"Caio Brandão": "Caio Brandão", "a\r\nBcc: x": "a Bcc: x", "\x00\x1b[31mred\x7f": "[31mred", "a\u202etxt.exe": "atxt.exe", "a\u2028b\u0085c": "a b c", "  ": "", "\xff": "",
+		"Caio Brandão": "Caio Brandão", "a\r\nBcc: x": "a Bcc: x", "\x00\x1b[31mred\x7f": "[31mred", "a\u202etxt.exe": "atxt.exe", "a\u2028b\u0085c": "a b c", "  ": "", "\u200d\u3164": "", "\u0301\u2800": "", "e\u0301": "e\u0301", "👩\u200d✈": "👩\u200d✈", "\xff": "",
 	} {
 		if got := line(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

@@ -81,7 +81,8 @@ func (w *Words) Title(kind string, count int) string {
 	return forms[0]
 }
 
-// Days writes the days of a stay: "12 a 15 mar", "30 mar a 2 abr", "12 mar".
+// Days writes the days of a stay: "12 a 15 mar", "30 mar a 2 abr", "12 mar"; nothing of one that
+// ends before it begins.
 func (w *Words) Days(from, to time.Time) string {
 	day := func(at time.Time, withMonth bool) string {
 		text := strconv.Itoa(at.Day())
@@ -91,7 +92,7 @@ func (w *Words) Days(from, to time.Time) string {
 		return text
 	}
 	switch {
-	case from.IsZero():
+	case from.IsZero(), !to.IsZero() && to.Format(time.DateOnly) < from.Format(time.DateOnly):
 		return ""
 	case to.IsZero() || from.Format(time.DateOnly) == to.Format(time.DateOnly):
 		return day(from, true)

@@ -116,6 +116,9 @@ func TestDaysAndMoney(t *testing.T) {
 			t.Errorf("%s to %s: %q", c.from, c.to, got)
 		}
 	}
+	if got := w.Days(time.Time{}, day("2026-03-12")) + w.Days(day("2026-03-12"), day("2026-03-11")); got != "" {
+		t.Errorf("without a beginning, or with an end before it: %q", got)
+	}
 	if got := w.Days(time.Time{}, time.Time{}) + w.Days(day("2026-03-12"), time.Time{}); got != "12 mar" {
 		t.Errorf("without an end: %q", got)
 	}

@@ -18,7 +18,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         ELSE '(coalesce({r}.status::text IN (''confirmed'', ''active'', ''completed''), false))' END, 'r', r);
 $$;
 
--- What a message about a booking holds.
+-- What a message about a booking holds. The amount is null where the row says none that is finite.
 CREATE OR REPLACE FUNCTION realtime.booking_json(bookings regclass, r text, status text, extra text DEFAULT '',
     hangar_number text DEFAULT '{r}l.hangar_number::text, {r}d.hangar_number') RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -26,7 +26,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'bookingId', {r:id}, 'hangarId', {r:hangar},
         'hangarNumber', coalesce({number}, ''),
         'guestName', btrim(concat_ws(' ', {r}u.first_name, {r}u.last_name)),
-        'amount', coalesce(round({r:price}, 2), 0), 'duration', {r:nights},
+        'amount', round({r:price}, 2), 'duration', {r:nights},
         'checkIn', {r}.check_in, 'checkOut', {r}.check_out, 'status', {status}{extra})$t$,
         'number', hangar_number, 'status', status, 'extra', extra), bookings, r);
 $$;
@@ -37,7 +37,7 @@ CREATE OR REPLACE FUNCTION realtime.payment_json(bookings regclass, r text,
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT realtime.over_booking(realtime.fill($t$json_build_object('bookingId', {r:id}, 'hangarId', {r:hangar},
         'hangarNumber', coalesce({number}, ''),
-        'amount', coalesce(round({r:price}, 2), 0),
+        'amount', round({r:price}, 2),
         'paymentMethod', coalesce({r}.payment_method::text, ''))$t$,
         'number', hangar_number), bookings, r);
 $$;
