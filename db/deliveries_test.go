@@ -370,6 +370,25 @@ func TestRemovedDevicesStayRemoved(t *testing.T) {
 	}
 }
 
+// TestDigestsBesideMany has more unread notifications of other kinds come after what a digest is to
+// tell than it counts: it tells of its own.
+func TestDigestsBesideMany(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	owner := p.AddOwner(t, 1)
+	for n := range 3 {
+		notified(t, p, owner.ID, "payment_received", n+1)
+	}
+	p.Exec(t, `INSERT INTO realtime.notifications (owner_id, kind, key, group_key, revision, news, happened_at)
+		SELECT $1, 'booking_created', n::text, n::text, n, n, now() FROM generate_series(4, 1200) n`, owner.ID)
+	p.Exec(t, `INSERT INTO realtime.preferences (user_id, owner_id, kind, channel, mode) VALUES ($1, $2, 'payment_received', 'mail', 'digest')`, owner.UserID, owner.ID)
+	lines, more, err := deliveries.DigestLines(t.Context(), db.OpenedDelivery{UserID: owner.UserID, OwnerID: owner.ID, Role: db.RoleOwner}, 2)
+	if err != nil || len(lines) != 2 || more != 1 || lines[0].Kind != "payment_received" {
+		t.Errorf("%+v and %d more, %v", lines, more, err)
+	}
+}
+
 // TestDigestsAreOnce plans a digest by two servers, and tells only what is unread and unseen.
 func TestDigestsAreOnce(t *testing.T) {
 	t.Parallel()

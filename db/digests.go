@@ -109,7 +109,6 @@ type DigestLine struct {
 	Kind           string          `db:"kind"`
 	Count          int             `db:"count"`
 	Facts          json.RawMessage `db:"facts"`
-	Mode           Mode            `db:"mode"`
 	NotificationDetails
 }
 
@@ -142,10 +141,10 @@ var waitingQuery = `SELECT (SELECT coalesce(sum(k.unread), 0)::bigint FROM realt
 				CASE WHEN n.kind = ANY ($5::text[]) THEN 'now' END) = 'now'
 		ORDER BY d.id LIMIT ` + strconv.Itoa(mostMerged) + `) AS waiting`
 
-// pushedTo returns the kinds that are pushed to users in a role who have said nothing of them.
-func pushedTo(role Role) (kinds []string) {
+// kindsBy returns the kinds that users in a role who have said nothing of them get so by a channel.
+func kindsBy(channel Channel, role Role, mode Mode) (kinds []string) {
 	for _, k := range NotificationKinds {
-		if k.DefaultMode(ChannelPush, role) == ModeNow {
+		if k.DefaultMode(channel, role) == mode {
 			kinds = append(kinds, k.Name)
 		}
 	}
@@ -173,7 +172,7 @@ func (o *Deliveries) Details(ctx context.Context, d OpenedDelivery) (details Not
 			Unread  int
 			Waiting pq.Int64Array
 		}
-		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID, pq.Array(pushedTo(d.Role)), d.Role != "")
+		err := o.store.getFor(ctx, o.guard, &counts, always(waitingQuery), d.UserID, d.Target, d.ID, d.OwnerID, pq.Array(kindsBy(ChannelPush, d.Role, ModeNow)), d.Role != "")
 		if err != nil {
 			return details, fmt.Errorf("count what else waits: %w", err)
 		}
@@ -221,28 +220,19 @@ func (o *Deliveries) DigestLines(ctx context.Context, d OpenedDelivery, limit in
 	asking, cancel := context.WithTimeout(ctx, QueryTimeout)
 	defer cancel()
 	var all []DigestLine
-	err = o.store.listFor(asking, o.guard, &all, always(`SELECT n.id::text AS id, n.kind, n.count, n.facts,
-			coalesce((SELECT mode FROM realtime.preferences f WHERE f.user_id = $1 AND f.owner_id = $2 AND f.kind = n.kind AND f.channel = 'mail'), '') AS mode
-		FROM realtime.notifications n WHERE `+unreadFor+` AND `+unseenBy+` ORDER BY n.id DESC LIMIT $3`), d.UserID, d.OwnerID, mostDigested)
+	err = o.store.listFor(asking, o.guard, &all, always(`SELECT n.id::text AS id, n.kind, n.count, n.facts
+		FROM realtime.notifications n WHERE `+unreadFor+` AND `+unseenBy+`
+			AND coalesce((SELECT mode FROM realtime.preferences f WHERE f.user_id = $1 AND f.owner_id = $2 AND f.kind = n.kind AND f.channel = 'mail'),
+				CASE WHEN n.kind = ANY ($4::text[]) THEN 'digest' END) = 'digest'
+		ORDER BY n.id DESC LIMIT $3`), d.UserID, d.OwnerID, mostDigested, pq.Array(kindsBy(ChannelMail, d.Role, ModeDigest)))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read what a digest tells: %w", err)
 	}
-	for _, l := range all {
-		if l.Mode == "" {
-			kind, _ := KindOf(l.Kind)
-			l.Mode = kind.DefaultMode(ChannelMail, d.Role)
-		}
-		switch {
-		case l.Mode != ModeDigest:
-			continue
-		case len(lines) == limit:
-			more++
-			continue
-		}
-		if l.NotificationDetails, err = o.about(ctx, d.OwnerID, l.Facts); err != nil {
+	lines = all[:min(limit, len(all))]
+	for i := range lines {
+		if lines[i].NotificationDetails, err = o.about(ctx, d.OwnerID, lines[i].Facts); err != nil {
 			return nil, 0, err
 		}
-		lines = append(lines, l)
 	}
-	return lines, more, nil
+	return lines, len(all) - len(lines), nil
 }
