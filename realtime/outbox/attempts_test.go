@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
@@ -152,6 +154,78 @@ func TestLeaseTooShortToSend(t *testing.T) {
 	h.await(t, "sent 1", `SELECT concat_ws(' ', outcome, attempts) FROM realtime.deliveries WHERE id = $1::bigint`, delivery)
 	if n := store.claims.Load(); n < 2 || len(h.mail.Letters()) != 1 {
 		t.Errorf("claimed %d times, %d letters", n, len(h.mail.Letters()))
+	}
+}
+
+// slowStore has one delivery, about which it takes its time.
+type slowStore struct {
+	outbox.Store
+	takes  time.Duration
+	claims atomic.Int64
+}
+
+func (s *slowStore) Claim(context.Context, int) ([]db.ClaimedDelivery, error) {
+	if s.claims.Add(1) > 1 {
+		return nil, nil
+	}
+	return []db.ClaimedDelivery{{ID: "1", Channel: db.ChannelMail, Attempts: 1, Until: time.Now().Add(30 * time.Second)}}, nil
+}
+
+func (s *slowStore) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(s.takes):
+		return nil
+	}
+}
+
+func (s *slowStore) Open(ctx context.Context, c db.ClaimedDelivery) (d db.OpenedDelivery, err error) {
+	now := time.Now()
+	return db.OpenedDelivery{ClaimedDelivery: c, UserID: "7", OwnerID: "42", Role: db.RoleOwner, Mode: db.ModeNow, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}, s.wait(ctx)
+}
+
+func (s *slowStore) Details(ctx context.Context, _ db.OpenedDelivery) (db.NotificationDetails, error) {
+	return db.NotificationDetails{Email: "olga@portal.example"}, s.wait(ctx)
+}
+
+func (s *slowStore) UnsubscribeToken(ctx context.Context, _, _ string) (string, error) {
+	return "t", s.wait(ctx)
+}
+
+func (*slowStore) Finish(context.Context, db.ClaimedDelivery, db.Outcome, int) error { return nil }
+func (*slowStore) Queue(context.Context) (db.Queue, error)                           { return db.Queue{}, nil }
+func (*slowStore) Prune(context.Context) error                                       { return nil }
+
+// sends is a channel that notes when it is used.
+type sends struct{ at chan time.Time }
+
+func (*sends) Host(outbox.Message) string { return "sends" }
+
+func (s *sends) Send(context.Context, outbox.Message) outbox.Result {
+	s.at <- time.Now()
+	return outbox.Result{Status: outbox.Sent}
+}
+
+// TestSlowToPrepare has a database take its time: what could not leave before the lease ends is
+// left to another attempt.
+func TestSlowToPrepare(t *testing.T) {
+	t.Parallel()
+	for takes, want := range map[time.Duration]int{time.Second: 1, 4900 * time.Millisecond: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			channel := &sends{make(chan time.Time, 1)}
+			out := &outbox.Outbox{Store: &slowStore{takes: takes}, Senders: map[db.Channel]outbox.Sender{db.ChannelMail: channel}, PublicURL: "https://live.portal.example",
+				Location: time.UTC, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- out.Run(ctx) }()
+			time.Sleep(time.Minute)
+			if len(channel.at) != want {
+				t.Errorf("each question takes %s: sent %d times, want %d", takes, len(channel.at), want)
+			}
+			cancel()
+			<-done
+		})
 	}
 }
 

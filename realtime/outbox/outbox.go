@@ -37,6 +37,9 @@ const (
 	mostAttempts = 30
 	// sendTime is the least of a lease that must be left for an attempt.
 	sendTime = 30 * time.Second
+	// prepareTime is for how much of that a delivery is read and worded at most. The rest is the
+	// sender's: another server may send what is still on its way when the lease ends.
+	prepareTime = 9 * time.Second
 	// devicePause is the least time between two pushes to a device that are not urgent.
 	devicePause = time.Minute
 	// elsewherePause is how long a delivery is left to other servers at first, and elsewhereLongest
@@ -173,7 +176,9 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 		o.Log.Error("a delivery is given up: each attempt failed before its end could be noted", "channel", c.Channel, "delivery", c.ID)
 		return o.finish(ctx, db.OpenedDelivery{ClaimedDelivery: c}, db.OutcomeRefused, 0)
 	}
-	d, err := o.Store.Open(ctx, c)
+	preparing, cancel := context.WithTimeout(ctx, prepareTime)
+	defer cancel()
+	d, err := o.Store.Open(preparing, c)
 	if err != nil {
 		return err
 	}
@@ -188,7 +193,7 @@ func (o *Outbox) attempt(ctx context.Context, c db.ClaimedDelivery) error {
 		leave, later := o.lanes.enter(ctx, sender, sender.Host(Message{Device: d.Device}), o.Now)
 		defer leave()
 		if v.Later = later; v.Sends() {
-			m, v, err = o.prepare(ctx, d, sender, now)
+			m, v, err = o.prepare(preparing, d, sender, now)
 		} else if half := now.Add(d.ExpiresAt.Sub(now) / 2); half.Before(later) {
 			v.Later = half // there are tries left before its end
 		}
