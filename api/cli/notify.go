@@ -33,7 +33,7 @@ type notifySettings struct {
 	SMTPURL             string   `name:"smtp-url" env:"SMTP_URL" placeholder:"URL" help:"Mail server that sends notifications: smtp://user:password@host:587 with STARTTLS, or smtps://. Without it, and without NOTIFY_WEBHOOK_URL, there is no mail." group:"Notifications"`
 	MailFrom            string   `env:"MAIL_FROM" placeholder:"ADDRESS" help:"Who mails come from." group:"Notifications"`
 	NotifyWebhookURL    string   `name:"notify-webhook-url" env:"NOTIFY_WEBHOOK_URL" placeholder:"URL" help:"Where mails are posted in place of SMTP_URL, for portals that send by themselves." group:"Notifications"`
-	NotifyWebhookSecret string   `env:"NOTIFY_WEBHOOK_SECRET" placeholder:"TEXT" help:"What signs these posts by Standard Webhooks: whsec_ and 24 bytes or more in base64." group:"Notifications"`
+	NotifyWebhookSecret string   `env:"NOTIFY_WEBHOOK_SECRET" placeholder:"TEXT" help:"What signs these posts by Standard Webhooks: whsec_ and 24 bytes or more in base64; of several, with spaces between, each signs." group:"Notifications"`
 }
 
 // push returns what sends web push, nil where it is not set up. development returns the key of a

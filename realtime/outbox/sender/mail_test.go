@@ -271,9 +271,9 @@ func TestWebhook(t *testing.T) {
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		h := r.Header
-		signer := Webhook{secret: key}
+		signer := Webhook{secrets: [][]byte{key}}
 		var told webhookBody
-		if h.Get("Webhook-Id") != "42" || h.Get("Webhook-Signature") != "v1,"+signer.sign("42", h.Get("Webhook-Timestamp"), body) ||
+		if h.Get("Webhook-Id") != "42" || h.Get("Webhook-Signature") != signer.sign("42", h.Get("Webhook-Timestamp"), body) ||
 			json.Unmarshal(body, &told) != nil || told.Type != "notification.mail" || told.Data.Email != "olga@portal.example" || told.Data.Subject != "Nova reserva" ||
 			told.Data.HTML == "" || told.Data.Unsubscribe == "" {
 			t.Errorf("%v\n%s", h, body)
@@ -298,12 +298,19 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("%d calls: a redirect was followed", calls)
 	}
 	// the example of the specification
-	spec := Webhook{}
-	spec.secret, _ = base64.StdEncoding.DecodeString("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-	if got := spec.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)); got != "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=" {
-		t.Errorf("the specification's example is signed by %s", got)
+	const known, signature = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+	next := "whsec_" + base64.StdEncoding.EncodeToString(key)
+	for secrets, want := range map[string][2]string{known: {signature, ""}, known + " " + next: {signature, "v1,"}, " " + next + "\n" + known: {"v1,", signature}} {
+		spec, err := NewWebhook(portal.URL, secrets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, second, _ := strings.Cut(spec.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)), " ")
+		if !strings.HasPrefix(first, want[0]) || !strings.HasPrefix(second, want[1]) || first == second {
+			t.Errorf("the specification's example is signed by %q and %q, want %q", first, second, want)
+		}
 	}
-	for _, bad := range []string{"", "whsec_", "whsec_AAAA", "not base64 at all, but long enough for it"} {
+	for _, bad := range []string{"", " ", "whsec_", "whsec_AAAA", next + " whsec_AAAA", next + "," + next, "not base64 at all, but long enough for it"} {
 		if _, err := NewWebhook(portal.URL, bad); err == nil {
 			t.Errorf("NOTIFY_WEBHOOK_SECRET=%q is taken", bad)
 		}

@@ -25,18 +25,28 @@ const minWebhookSecret = 24
 // Webhooks wants it (standardwebhooks.com). The address is the operator's own, so any is allowed.
 type Webhook struct {
 	address string
-	secret  []byte
+	secrets [][]byte
 	client  *http.Client
 }
 
-// NewWebhook returns a Webhook. The secret is base64, with or without whsec_ before it.
-func NewWebhook(address, secret string) (*Webhook, error) {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
-	if err != nil || len(key) < minWebhookSecret {
+// NewWebhook returns a Webhook. A secret is base64, with or without whsec_ before it; of several,
+// with spaces between, each signs, so that the portal may go from one to the next at any time.
+func NewWebhook(address, secrets string) (*Webhook, error) {
+	w := &Webhook{address: address}
+	for secret := range strings.FieldsSeq(secrets) {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+		if err != nil || len(key) < minWebhookSecret {
+			w.secrets = nil
+			break
+		}
+		w.secrets = append(w.secrets, key)
+	}
+	if len(w.secrets) == 0 {
 		return nil, fmt.Errorf("NOTIFY_WEBHOOK_SECRET must be whsec_ and at least %d bytes in base64, for example from `echo whsec_$(openssl rand -base64 32)`", minWebhookSecret)
 	}
 	dialer := net.Dialer{Timeout: httpTimeout}
-	return &Webhook{address: address, secret: key, client: newClient(dialer.DialContext)}, nil
+	w.client = newClient(dialer.DialContext)
+	return w, nil
 }
 
 // webhookBody is what the portal gets.
@@ -101,7 +111,7 @@ func (w *Webhook) Send(ctx context.Context, m outbox.Message) outbox.Result {
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Webhook-Id", m.ID) // the same on a repeat, by which the portal knows it
 	request.Header.Set("Webhook-Timestamp", at)
-	request.Header.Set("Webhook-Signature", "v1,"+w.sign(m.ID, at, body))
+	request.Header.Set("Webhook-Signature", w.sign(m.ID, at, body))
 	response, err := w.client.Do(request)
 	if err != nil {
 		return outbox.Result{Status: outbox.Again, Err: withoutAddress(err)}
@@ -132,10 +142,14 @@ func webhookResult(response *http.Response) outbox.Result {
 	return r
 }
 
-// sign returns the signature of a body.
+// sign returns the signatures of a body, as the header has them.
 func (w *Webhook) sign(id, at string, body []byte) string {
-	mac := hmac.New(sha256.New, w.secret)
-	mac.Write([]byte(id + "." + at + "."))
-	mac.Write(body)
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	var signatures []string
+	for _, secret := range w.secrets {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write([]byte(id + "." + at + "."))
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+	return strings.Join(signatures, " ")
 }
