@@ -190,18 +190,23 @@ type envelope struct {
 	text     []byte
 }
 
+// maxPath is the most bytes of an address that mail servers have to take, in its angle brackets
+// (RFC 5321, section 4.5.3.1.3). They end conversations about longer ones, as if all were wrong.
+const maxPath = 256
+
 // path returns an address as the commands of SMTP name it.
 func path(address string) string { return (&mail.Address{Address: address}).String() }
 
 // envelope writes a message as a mail, and addresses it.
 func (m *Mail) envelope(message outbox.Message) (e envelope, err error) {
 	wrong := errors.New("the user's e-mail address is none")
-	address := strings.TrimSpace(message.Address) // the portal may have it with spaces around
+	// The portal may have it with spaces around, and with marks that other programs put there.
+	address := strings.TrimFunc(message.Address, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) })
 	to, err := mail.ParseAddress(address)
-	if err != nil || to.Address != address {
+	if err != nil || path(to.Address) != "<"+address+">" {
 		return e, wrong
 	}
-	if to.Address, err = asciiDomain(to.Address); err != nil {
+	if to.Address, err = asciiDomain(to.Address); err != nil || len(path(to.Address)) > maxPath {
 		return e, wrong
 	}
 	to.Name = message.Name
