@@ -69,6 +69,15 @@ var (
 // such a row, and with it at all that were asked for.
 func init() { pq.EnableInfinityTs(earliest, latest) }
 
+// finite returns a moment that a user chose, so that it is kept as one: lib/pq writes infinity
+// from latest on, which a server of before cannot read.
+func finite(moment time.Time) time.Time {
+	if !moment.Before(latest) {
+		return latest.Add(-time.Millisecond)
+	}
+	return moment
+}
+
 // Known returns a moment that a row says, as it is told in words, and the zero time where it says
 // none: no date at all, infinity, and what is beyond the bounds are told as these elsewhere.
 func Known(moment time.Time) time.Time {

@@ -125,6 +125,7 @@ func (s *Store) SeeNotifications(ctx context.Context, ownerID, userID string, th
 // ClearLists notes up to when a user cleared the two lists of their page; an invalid time takes
 // that back.
 func (s *Store) ClearLists(ctx context.Context, ownerID, userID string, until sql.NullTime) error {
+	until.Time = finite(until.Time)
 	return s.changeView(ctx, ownerID, `INSERT INTO realtime.notification_views AS v (owner_id, user_id, cleared_until) VALUES ($1, $2, $3)
 		ON CONFLICT (owner_id, user_id) DO UPDATE SET cleared_until = excluded.cleared_until WHERE v.cleared_until IS DISTINCT FROM excluded.cleared_until`,
 		ownerID, userID, until)

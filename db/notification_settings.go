@@ -126,7 +126,7 @@ func (s *Store) SetUserSettings(ctx context.Context, userID string, u UserSettin
 		ON CONFLICT (user_id) DO UPDATE SET zone = excluded.zone, lang = excluded.lang, quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to,
 			quiet_days = excluded.quiet_days, digest = excluded.digest, digest_at = excluded.digest_at, paused_until = excluded.paused_until, private = excluded.private`,
 		userID, u.Zone, u.Lang, u.QuietFrom, u.QuietTo, pq.Array(u.QuietDays), u.Digest, u.DigestAt,
-		sql.NullTime{Time: u.PausedUntil, Valid: !u.PausedUntil.IsZero()}, u.Private)
+		sql.NullTime{Time: finite(u.PausedUntil), Valid: !u.PausedUntil.IsZero()}, u.Private)
 	if err != nil {
 		return fmt.Errorf("keep a user's settings: %w", err)
 	}

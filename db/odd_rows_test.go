@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"database/sql"
 	"slices"
 	"strings"
 	"testing"
@@ -205,5 +206,26 @@ func TestOddBookingsAreDue(t *testing.T) {
 	const in = "2126-03-11T21:00:00-03:00"
 	if want := []string{in, in, "0.00 " + in}; !slices.Equal(facts, want) {
 		t.Errorf("told of %q, want %q", facts, want)
+	}
+}
+
+// TestChosenMomentsAreFinite has users choose the last moments that there are: servers of before
+// read them.
+func TestChosenMomentsAreFinite(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	store, _ := newDeliveries(t, p)
+	last := time.UnixMilli(253402300799999)
+	must(t, store.SetUserSettings(t.Context(), "7", db.UserSettings{Digest: db.DigestOff, DigestAt: "08:00", PausedUntil: last}))
+	must(t, store.ClearLists(t.Context(), "1", "7", sql.NullTime{Time: last, Valid: true}))
+	if got := p.ID(t, `SELECT concat_ws(' ', isfinite(paused_until), isfinite(cleared_until)) FROM realtime.user_settings, realtime.notification_views`); got != "t t" {
+		t.Errorf("they are kept as finite: %s", got)
+	}
+	if u, err := store.UserSettings(t.Context(), "7"); err != nil || u.PausedUntil.Year() != 9999 {
+		t.Errorf("paused until %s, %v", u.PausedUntil, err)
+	}
+	must(t, store.SetUserSettings(t.Context(), "7", db.UserSettings{Digest: db.DigestOff, DigestAt: "08:00"}))
+	if u, err := store.UserSettings(t.Context(), "7"); err != nil || !u.PausedUntil.IsZero() {
+		t.Errorf("no pause is until %s, %v", u.PausedUntil, err)
 	}
 }
