@@ -53,11 +53,12 @@ func Unavailable(err error) bool {
 	return errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &network) && network.Timeout()
 }
 
-// TookTooLong reports whether err says that a time limit of ours ended a question, or an operator:
-// the database is there, and may need as long for it the next time.
+// TookTooLong reports whether err is the database's own word that a time limit, ours included, or
+// an operator ended a question: it is there, and may need as long for it the next time. A limit
+// that passed without a word of it, as while dialling, says nothing of the question.
 func TookTooLong(err error) bool {
 	var pqErr *pq.Error
-	return errors.As(err, &pqErr) && pqErr.Code == "57014" || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &pqErr) && pqErr.Code == "57014"
 }
 
 // checkText returns ErrInvalidText when one of a query's parameters is a text that no

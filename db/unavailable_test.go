@@ -14,12 +14,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/hangarshare/hangarshare-realtime/db"
+	"github.com/hangarshare/hangarshare-realtime/db/dbtest"
 	"github.com/hangarshare/hangarshare-realtime/db/eventlog"
 )
 
@@ -61,4 +63,54 @@ func TestOnlyWhatIsKnownToBeAwayIsUnavailable(t *testing.T) {
 			t.Errorf("%v is unavailable", err)
 		}
 	}
+}
+
+// TestTookTooLong has a time limit pass while the database works, and while there is nothing that
+// it could work at.
+func TestTookTooLong(t *testing.T) {
+	t.Parallel()
+	portal := dbtest.New(t)
+	network := newBlackholeProxy(t, portal.URL)
+	var dialer db.Dialer
+	t.Cleanup(dialer.Close)
+	pool, err := db.OpenThrough(t.Context(), network.url, &dialer)
+	must(t, err)
+	t.Cleanup(func() { pool.Close() })
+	limited := func(query string, args ...any) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		defer context.AfterFunc(ctx, func() { // what waits for no answer is cut, as by a Listener
+			network.mu.Lock()
+			defer network.mu.Unlock()
+			if network.swallows {
+				dialer.Cut(time.Now())
+			}
+		})()
+		var one int
+		return pool.GetContext(ctx, &one, query, args...)
+	}
+	expect := func(what string, err error, want bool) {
+		t.Helper()
+		if !db.Unavailable(err) || db.TookTooLong(err) != want {
+			t.Errorf("%s took too long: %t, want %t (%v)", what, !want, want, err)
+		}
+	}
+	const slow = `SELECT 1 FROM pg_sleep($1)`
+	expect("a question", limited(slow, 60), true)
+	limit, err := pool.Connx(t.Context())
+	must(t, err)
+	_, err = limit.ExecContext(t.Context(), `SET statement_timeout = 10`)
+	must(t, err)
+	_, err = limit.ExecContext(t.Context(), slow, 60)
+	expect("a question that PostgreSQL ends", err, true)
+	must(t, limit.Close())
+
+	pool.SetMaxOpenConns(1)
+	held, err := pool.Connx(t.Context())
+	must(t, err)
+	expect("waiting for a connection", limited(slow, 0), false)
+	must(t, held.Close())
+	network.swallow()
+	expect("a network that swallows it", limited(slow, 0), false)
+	expect("connecting", limited(slow, 0), false)
 }

@@ -97,12 +97,12 @@ type Notifier struct {
 
 	notes chan struct{}
 	once  sync.Once
+	first firstLook // there is a cursor
 
 	mu      sync.Mutex // guards what follows
 	active  bool
 	fresh   bool // the cursor is to be read again
 	offered []eventlog.Piece
-	begun   bool // there is a cursor, or it was tried to set one
 
 	stored  db.NotifierCursor // as it is kept
 	at      eventlog.Cursor   // how far the log was read
@@ -153,7 +153,7 @@ func (n *Notifier) Stop() {
 func (n *Notifier) Ready() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !n.active || n.begun
+	return !n.active || n.first.made.Load()
 }
 
 // Offer tells of a piece of the log that was numbered just now. It does not block.
@@ -238,16 +238,16 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 	n.mu.Lock()
 	active, fresh := n.active, n.fresh
 	n.mu.Unlock()
+	n.first.ask(ctx, n.begun)
 	if !active {
 		n.behind.Store(0)
-		return clockCheck, n.lookBegun(ctx)
+		return clockCheck, nil
 	}
 	if fresh {
 		err := n.load(ctx)
+		n.first.tried(err)
 		n.mu.Lock()
 		n.fresh = err != nil
-		// What is wrong otherwise keeps no numbers back.
-		n.begun = n.begun || !db.Unavailable(err) || db.TookTooLong(err)
 		n.mu.Unlock()
 		if err != nil {
 			return 0, err
@@ -282,22 +282,10 @@ func (n *Notifier) step(ctx context.Context) (wait time.Duration, err error) {
 	return wait, nil
 }
 
-// lookBegun looks, where another server makes notifications, whether that has begun, so that a
-// server which takes over is ready already.
-func (n *Notifier) lookBegun(ctx context.Context) error {
-	n.mu.Lock()
-	begun := n.begun
-	n.mu.Unlock()
-	if begun {
-		return nil
-	}
+// begun reports whether there is a cursor.
+func (n *Notifier) begun(ctx context.Context) (bool, error) {
 	stored, err := n.Maker.Cursor(ctx)
-	if err == nil && stored.Begun {
-		n.mu.Lock()
-		n.begun = true
-		n.mu.Unlock()
-	}
-	return err
+	return stored.Begun, err
 }
 
 // load reads how far notifications were made, and begins where none were.

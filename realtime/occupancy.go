@@ -43,15 +43,15 @@ type Occupancy struct {
 	log     *slog.Logger
 	ring    func() // tells the feed that the log has grown
 	notes   chan struct{}
+	first   firstLook // at all hangars
 
-	mu        sync.Mutex // guards what follows
-	active    bool
-	full      bool // reconcile all hangars and read what is coming
-	changed   map[string]struct{}
-	coming    boundaries
-	readTo    time.Time // what is coming was read up to here
-	asked     uint64    // how often it had to be read anew
-	baselined bool      // all hangars were reconciled once, here or elsewhere, or it was tried
+	mu      sync.Mutex // guards what follows
+	active  bool
+	full    bool // reconcile all hangars and read what is coming
+	changed map[string]struct{}
+	coming  boundaries
+	readTo  time.Time // what is coming was read up to here
+	asked   uint64    // how often it had to be read anew
 }
 
 // NewOccupancy returns a Occupancy at rest; ring is called after it has logged something.
@@ -117,7 +117,7 @@ func (t *Occupancy) readAgain() {
 func (t *Occupancy) Ready() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.active || t.baselined
+	return !t.active || t.first.made.Load()
 }
 
 // Run reconciles until ctx ends.
@@ -147,27 +147,15 @@ func (t *Occupancy) Run(ctx context.Context) error {
 // step does what is due and returns how long nothing else will be, unless a change is noted.
 func (t *Occupancy) step(ctx context.Context) (wait time.Duration, err error) {
 	t.mu.Lock()
-	active, baselined := t.active, t.baselined
+	active := t.active
 	t.mu.Unlock()
-	if !baselined { // also where another server does this: one that takes over is ready already
-		if done, err := t.hangars.Baselined(ctx); err == nil && done {
-			t.noteBaselined()
-		}
-	}
+	t.first.ask(ctx, t.hangars.Baselined)
 	if !active {
 		return clockCheck, nil
 	}
 	wait, err = t.reconcile(ctx)
-	if !baselined && (!db.Unavailable(err) || db.TookTooLong(err)) {
-		t.noteBaselined()
-	}
+	t.first.tried(err)
 	return wait, err
-}
-
-func (t *Occupancy) noteBaselined() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.baselined = true
 }
 
 // reconcile reads what is coming, if it is time, and has reconciled what is due.

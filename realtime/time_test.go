@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
@@ -405,7 +407,8 @@ func TestOccupancy(t *testing.T) {
 				"later":                 {&hangarSpy{takes: 5 * time.Second, baselined: true}, true, true},
 				"without a database":    {&hangarSpy{fail: driver.ErrBadConn}, false, false},
 				"where it is a refusal": {&hangarSpy{fail: errors.New("refused")}, true, true},
-				"where it takes longer": {&hangarSpy{fail: context.DeadlineExceeded}, true, true},
+				"where it takes longer": {&hangarSpy{fail: &pq.Error{Code: "57014"}}, true, true},
+				"not dialled in time":   {&hangarSpy{fail: dialTooLong(t)}, false, false},
 			} {
 				if atOnce, then := ready(want.spy); atOnce != want.atOnce || then != want.then {
 					t.Errorf("%s: ready %v, then %v", name, atOnce, then)
