@@ -130,12 +130,11 @@ func (n *Notifications) ChangedAll() {
 }
 
 func (n *Notifications) changed(ownerID string, read *db.NotificationRead) {
-	watched := ownerID != CanaryOwner && n.bus.IsWatched(ownerID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	o := n.owners[ownerID]
 	switch {
-	case !watched:
+	case ownerID == CanaryOwner || !n.bus.IsWatched(ownerID):
 		if o != nil && !o.running {
 			delete(n.owners, ownerID)
 		}
@@ -189,11 +188,10 @@ func (n *Notifications) refresh(ctx context.Context, ownerID string) {
 			n.mu.Unlock()
 		}
 		sleep(ctx, pause)
-		watched := n.bus.IsWatched(ownerID)
 		n.mu.Lock()
 		o := n.owners[ownerID]
 		switch {
-		case !watched && !o.again: // somebody may have come since
+		case !n.bus.IsWatched(ownerID): // under the lock: who comes after this is noted after it
 			delete(n.owners, ownerID)
 		case ctx.Err() == nil && o.again:
 			n.mu.Unlock()

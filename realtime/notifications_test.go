@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -295,4 +297,46 @@ func TestNotificationsLateReader(t *testing.T) {
 			t.Errorf("asked for %v, want %v", users, want)
 		}
 	})
+}
+
+// TestNotificationsTakeOver has a user come to an account in the moment in which it is given up,
+// since its last reader has left: they are told.
+func TestNotificationsTakeOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNotificationsFixture(t)
+		first, ready := &Subscription{}, make(chan struct{}, 1)
+		_, err := n.SubscribeAs(t.Context(), first, call(func() { signal(ready) }), "3", "first", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-ready
+		synctest.Wait() // refresh rests from now on
+		first.Close()
+		n.mu.Lock()
+		time.Sleep(notificationsPace) // and wakes in the same instant
+		awaitLocked("realtime.(*Notifications).refresh")
+		n.OnPersonalDemand(func(string) {})
+		late := n.read(t, "3", "late")
+		n.mu.Unlock()
+		n.Changed("3") // before refresh, which is being woken
+		time.Sleep(time.Second)
+		if state := told(t, late); state == nil || state.Unread != 3 {
+			t.Errorf("who comes as the last one leaves is told %+v", state)
+		}
+	})
+}
+
+// awaitLocked waits until a function's goroutine waits for a mutex. In a bubble that is no wait of
+// which synctest knows.
+func awaitLocked(function string) {
+	stacks := make([]byte, 1<<20)
+	for {
+		for _, goroutine := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+			if strings.Contains(goroutine, function) && strings.Contains(goroutine, "sync.(*Mutex).Lock") {
+				return
+			}
+		}
+		runtime.Gosched()
+	}
 }
