@@ -24,6 +24,9 @@ const (
 	// maxStray is the most bytes that a client may send on an event stream, on which it
 	// has nothing to say.
 	maxStray = 4 << 10
+	// maxFollowed is for how many bytes behind what was too much a client's close frame is looked
+	// for: what a browser may have sent before it read ours.
+	maxFollowed = 1 << 20
 	// maxControlPayload is the most bytes of a control frame's payload (RFC 6455, section 5.5).
 	maxControlPayload = 125
 )
@@ -53,6 +56,7 @@ type framing struct {
 	closed    bool  // the client's close frame has come; what is behind it counts for nothing
 	reason    []byte
 	fault     *Disconnect // why nothing is read any further
+	lost      bool        // and where the next frame begins is not known either
 
 	frames, bytes *rate.Limiter
 }
@@ -67,23 +71,12 @@ func (f *framing) begin() {
 func (f *framing) check(b []byte, now time.Time) (good int) {
 	frames := 0
 	for i := 0; i < len(b) && !f.closed; {
-		if f.remaining > 0 {
-			n := int(min(f.remaining, int64(len(b)-i)))
-			f.payload(b[i : i+n])
-			i += n
-		} else {
-			if f.headLen == 0 {
-				good, frames = i, frames+1
-			}
-			f.head[f.headLen] = b[i]
-			f.headLen++
-			i++
-			f.fault = f.readHead()
+		if f.remaining == 0 && f.headLen == 0 {
+			good, frames = i, frames+1
 		}
-		if f.fault == nil && f.headLen > 1 && f.headLen == f.headSize() && f.remaining == 0 {
-			f.fault = f.endFrame()
-		}
+		i += f.step(b[i:])
 		if f.fault != nil {
+			f.follow(b[i:])
 			return good
 		}
 	}
@@ -92,6 +85,38 @@ func (f *framing) check(b []byte, now time.Time) (good int) {
 		return 0
 	}
 	return len(b)
+}
+
+// follow walks over bytes behind the fault, up to the client's close frame. A client that was only
+// too much closes in order (RFC 6455, section 1.4); of one that breaks the protocol nothing more is
+// looked at (section 7.1.7).
+func (f *framing) follow(b []byte) {
+	first := f.fault
+	f.lost = f.lost || first.Code != handlers.CloseTooMany && first.Code != handlers.CloseTooBig
+	for len(b) > 0 && !f.closed && !f.lost {
+		f.fault = nil
+		b = b[f.step(b):]
+		f.lost = f.fault != nil && f.fault.Code != handlers.CloseTooBig
+	}
+	f.lost = f.lost || f.remaining > maxFollowed // nobody waits for the end of that
+	f.fault = first
+}
+
+// step walks over the next byte of a head, or over what there is of a payload.
+func (f *framing) step(b []byte) (n int) {
+	if f.remaining > 0 {
+		n = int(min(f.remaining, int64(len(b))))
+		f.payload(b[:n])
+	} else {
+		n = 1
+		f.head[f.headLen] = b[0]
+		f.headLen++
+		f.fault = f.readHead()
+	}
+	if f.fault == nil && f.headLen > 1 && f.headLen == f.headSize() && f.remaining == 0 {
+		f.fault = f.endFrame()
+	}
+	return n
 }
 
 // headSize returns how many bytes the head has that is being read, at least 2.
@@ -151,14 +176,14 @@ func (f *framing) readHead() *Disconnect {
 			return badFrame("a length written longer than it must be, or with its highest bit")
 		}
 	}
+	f.remaining = int64(length)
 	if !control {
+		f.open = !final
 		if length > maxMessage || f.message+int64(length) > maxMessage {
 			return &Disconnect{handlers.CloseTooBig, "a message may have 16384 bytes"}
 		}
 		f.message += int64(length)
-		f.open = !final
 	}
-	f.remaining = int64(length)
 	return nil
 }
 

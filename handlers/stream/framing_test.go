@@ -2,7 +2,10 @@ package stream_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,7 +60,13 @@ func newTestServer(t testing.TB, kind string, routes http.Handler) testServer {
 // dial connects to it.
 func (s testServer) dial(t testing.TB) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	return s.dialAt(t, s.Listener.Addr().String())
+}
+
+// dialAt connects to it by another address, which leads there.
+func (s testServer) dialAt(t testing.TB, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
 	if err == nil && s.kind == "TLS" {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 	}
@@ -71,7 +80,13 @@ func (s testServer) dial(t testing.TB) net.Conn {
 // join opens an established stream.
 func (s testServer) join(t testing.TB) *frametest.Client {
 	t.Helper()
-	c, err := frametest.Open(s.dial(t), "/ws?ownerId=42")
+	return s.joinAt(t, s.Listener.Addr().String())
+}
+
+// joinAt is join by another address.
+func (s testServer) joinAt(t testing.TB, address string) *frametest.Client {
+	t.Helper()
+	c, err := frametest.Open(s.dialAt(t, address), "/ws?ownerId=42")
 	if err == nil {
 		err = c.Await("connection_established")
 	}
@@ -221,5 +236,79 @@ func TestStrayBytesEndAnEventStream(t *testing.T) {
 				t.Errorf("the stream ends with %q", body)
 			}
 		})
+	}
+}
+
+// newHastyProxy starts a proxy in front of a server that ends both sides as soon as the server ends
+// its own, as most do.
+func newHastyProxy(t *testing.T, server string) (address string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		near, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer near.Close()
+		far, err := net.Dial("tcp", server)
+		if err != nil {
+			return
+		}
+		defer far.Close()
+		go io.Copy(far, near)
+		io.Copy(near, far)
+	}()
+	return listener.Addr().String()
+}
+
+// TestSlowClientIsToldWhy breaks a rule, and goes on sending for a while before it reads, as a
+// browser on a busy machine does: nothing of it fails, and it reads why, and the end.
+func TestSlowClientIsToldWhy(t *testing.T) {
+	t.Parallel()
+	ping := frametest.Frame(0x81, []byte(`{"type":"ping"}`))
+	for name, test := range map[string]struct {
+		sends []byte
+		code  int
+		proxy bool // where what follows is followed to the client's own close
+	}{
+		"a flood":                           {bytes.Repeat(ping, 200), 4429, false},
+		"a flood through a proxy":           {bytes.Repeat(ping, 200), 4429, true},
+		"a flood of frames through a proxy": {bytes.Repeat(frametest.Frame(0x8A, nil), 200), 4429, true},
+		"a long message through a proxy":    {frametest.Frame(0x81, make([]byte, 20_000)), 1009, true},
+		"an unknown opcode":                 {frametest.Frame(0x83, nil), 1002, false},
+	} {
+		for _, kind := range transports {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				s := newTestServer(t, kind, fakeStore{realtime.NewEpoch("slow client")}.open(t))
+				address := s.Listener.Addr().String()
+				if test.proxy {
+					address = newHastyProxy(t, address)
+				}
+				c := s.joinAt(t, address)
+				c.Write(test.sends)
+				for range 12 {
+					time.Sleep(200 * time.Millisecond) // is what it is about: a slow client
+					if _, err := c.Write(ping); err != nil {
+						t.Fatalf("it is reset before it has read why: %v", err)
+					}
+				}
+				for got := ""; got != fmt.Sprint("close ", test.code); {
+					var err error
+					if got, err = c.Next(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := c.Write(frametest.CloseFrame(uint16(test.code), "")); err != nil {
+					t.Error(err)
+				}
+				if err := c.End(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }

@@ -23,9 +23,14 @@ const (
 	// own last ones.
 	closeTimeout = 5 * time.Second
 	// lingerTime and lingerBytes bound how long, and for how much, a connection is still read from
-	// that has nothing more to send: see lingeringClose.
-	lingerTime  = time.Second
-	lingerBytes = 1 << 20
+	// that has nothing more to send, and lingerQuiet how long its peer may say nothing meanwhile:
+	// see lingeringClose. The bytes are more than the kernels of both sides hold by default.
+	lingerTime  = 20 * time.Second
+	lingerQuiet = 5 * time.Second
+	lingerBytes = 16 << 20
+	// maxLingering is how many connections have these times at once. All others have lingerShort.
+	maxLingering = 256
+	lingerShort  = time.Second
 	// maxControls is how many control frames may wait: some 4 KiB of pongs.
 	maxControls = 32
 )
@@ -277,10 +282,16 @@ func consume(frames net.Buffers, n int) net.Buffers {
 	return frames
 }
 
-// lingeringClose says that nothing more will come and reads on for a moment. A connection that is
-// closed while bytes of its peer lie unread is reset, and a reset may overtake what we said last
-// (RFC 9112, section 9.6).
-func (s *socket) lingeringClose() {
+// lingering has a place for each connection that may linger for long.
+var lingering = make(chan struct{}, maxLingering)
+
+// lingeringClose says that nothing more will come and reads on until the peer has said so, too. A
+// connection that is closed while bytes of its peer lie unread, or to which more come then, is
+// reset. A reset may overtake what we said last, and a client that it reaches while it writes does
+// not look for that (RFC 9112, section 9.6; RFC 6455, section 7.1.1). A peer that was still talking
+// has a long time to come to our last word, as long as there is a place. One that was silent has
+// lingerShort.
+func (s *socket) lingeringClose(talking bool) {
 	half, ok := s.below.(interface{ CloseWrite() error })
 	if !ok {
 		return
@@ -289,9 +300,22 @@ func (s *socket) lingeringClose() {
 		secure.CloseWrite()
 	}
 	half.CloseWrite()
-	s.below.SetReadDeadline(time.Now().Add(lingerTime))
+	quiet, late := lingerShort, time.Now().Add(lingerShort)
+	if talking {
+		select {
+		case lingering <- struct{}{}:
+			defer func() { <-lingering }()
+			quiet, late = lingerQuiet, time.Now().Add(lingerTime)
+		default:
+		}
+	}
 	var nothing [4 << 10]byte
 	for read := 0; read < lingerBytes; {
+		until := time.Now().Add(quiet)
+		if until.After(late) {
+			until = late
+		}
+		s.below.SetReadDeadline(until)
 		n, err := s.below.Read(nothing[:])
 		if read += n; err != nil {
 			return

@@ -71,7 +71,7 @@ func TestInterjectionsDoNotPileUp(t *testing.T) {
 		closed := make(chan error, 1)
 		go func() {
 			err := s.flush()
-			s.lingeringClose()
+			s.lingeringClose(false)
 			closed <- err
 		}()
 		all, err := io.ReadAll(peer)

@@ -97,7 +97,7 @@ func (es *eventStream) close(e Disconnect) {
 		}
 		es.writeLast(last)
 		if es.flush() == nil {
-			es.lingeringClose()
+			es.lingeringClose(e.Code == handlers.CloseTooMany)
 		}
 	}
 	es.abort()

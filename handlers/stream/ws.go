@@ -135,17 +135,31 @@ func (ws *webSocket) close(e Disconnect) {
 				<-ws.reading
 			}
 		}
-		ws.lingeringClose()
+		ws.lingeringClose(e != unresponsive && ws.framing.fault != nil && !ws.framing.closed)
 	}
 	ws.abort()
 	ws.conn.CloseNow() // lets go of what the library holds
 }
 
-// discard reads on until the client has closed, or cannot be followed.
+// discard reads on until the client has closed, or cannot be followed. Who is cut off while it
+// sends has not closed in order: a browser says so to its page where anything was left to send.
 func (ws *webSocket) discard() {
 	var nothing [512]byte
-	for !ws.framing.closed {
-		if _, err := ws.Read(nothing[:]); err != nil {
+	f := &ws.framing
+	for !f.closed && f.fault == nil {
+		if _, err := ws.Read(nothing[:]); err != nil && f.fault == nil {
+			return
+		}
+	}
+	if f.fault == nil {
+		return
+	}
+	f.follow(ws.buffered)
+	ws.buffered = nil
+	for read := 0; !f.closed && !f.lost && read < maxFollowed; {
+		n, err := ws.socket.Read(nothing[:])
+		f.follow(nothing[:n])
+		if read += n; err != nil {
 			return
 		}
 	}
