@@ -77,7 +77,7 @@ func (c Check) Run(ctx context.Context) []Finding {
 		defer ordinary.Close()
 	}
 	found = append(found, inspectAll(ctx, pool, checkServer, checkClock, checkRole, checkTables, checkHidden, checkColumns,
-		checkName, checkReplication, checkInstalled, checkTriggers)...)
+		checkIndexes, checkName, checkReplication, checkInstalled, checkTriggers)...)
 	if !slices.ContainsFunc(found, func(f Finding) bool { return f.Area == "installation" && f.Level == Obstacle }) {
 		found = append(found, checkVersionOfOurs(ctx, pool)...)
 	}

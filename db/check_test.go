@@ -57,7 +57,7 @@ func TestCheckOfAWorkingDatabase(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, area := range []string{"connection", "version", "encoding", "clock", "role", "connections", "shape", "installation", "triggers", "listen"} {
+	for _, area := range []string{"connection", "version", "encoding", "clock", "role", "connections", "shape", "indexes", "installation", "triggers", "listen"} {
 		if !finds(found, db.Fine, area+": ") {
 			t.Errorf("nothing is said of %s in %v", area, found)
 		}
@@ -189,4 +189,91 @@ func TestRowSecurity(t *testing.T) {
 			t.Errorf("%v", found)
 		}
 	})
+}
+
+// TestCheckNamesMissingIndexes takes away what rows are looked for by, and puts something in its
+// place. What the check advises is then done, one statement after the other, and is enough.
+func TestCheckNamesMissingIndexes(t *testing.T) {
+	t.Parallel()
+	const gone = `DROP INDEX bookings_hangar_id_idx; `
+	for name, test := range map[string]struct {
+		change string
+		parts  []string // of the finding; none where there is none
+	}{
+		"none":                           {gone, []string{"public.bookings has no index that begins with hangar_id", "→ CREATE INDEX CONCURRENTLY ON public.bookings (hangar_id)"}},
+		"with another column behind":     {gone + `CREATE INDEX ON bookings (hangar_id, check_in DESC)`, nil},
+		"with another column before":     {gone + `CREATE INDEX ON bookings (check_in, hangar_id)`, []string{"hangar_id"}},
+		"a hash":                         {gone + `CREATE INDEX ON bookings USING hash (hangar_id)`, nil},
+		"a summary":                      {gone + `CREATE INDEX ON bookings USING brin (hangar_id)`, []string{"hangar_id"}},
+		"of some rows":                   {gone + `CREATE INDEX ON bookings (hangar_id) WHERE status = 'confirmed'`, []string{"hangar_id"}},
+		"of all but nulls":               {gone + `CREATE INDEX ON bookings (hangar_id) WHERE hangar_id IS NOT NULL`, nil},
+		"of an expression":               {gone + `CREATE INDEX ON bookings ((hangar_id + 0))`, []string{"hangar_id"}},
+		"that was not completed":         {`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'bookings_hangar_id_idx'::regclass`, []string{"DROP INDEX CONCURRENTLY public.bookings_hangar_id_idx; CREATE INDEX CONCURRENTLY"}},
+		"an owner's":                     {`DROP INDEX hangar_listings_owner_id_idx, hangar_owners_user_id_idx`, []string{"hangar_owners (user_id)"}},
+		"a time's":                       {`DROP INDEX bookings_created_at_idx; CREATE INDEX ON bookings USING hash (created_at)`, []string{"bookings (created_at)"}},
+		"a time's summary":               {`DROP INDEX bookings_created_at_idx; CREATE INDEX ON bookings USING brin (created_at)`, nil},
+		"an address's, of another order": {`ALTER TABLE users DROP CONSTRAINT users_email_key; CREATE INDEX ON users (email COLLATE "C")`, []string{"users (email)"}},
+		"in capitals, below a view":      {`ALTER TABLE bookings RENAME TO hangar_bookings; CREATE VIEW bookings AS SELECT * FROM hangar_bookings; ` + gone, []string{"ON public.hangar_bookings (hangar_id)"}},
+		"of a table that inherits":       {`CREATE TABLE "Old" () INHERITS (bookings); CREATE INDEX ON "Old" (id); CREATE INDEX ON "Old" (created_at)`, []string{`of public.bookings, 1 table has no index`, `ON public."Old" (hangar_id)`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := fresh(t)
+			p.Exec(t, test.change)
+			advised(t, p, test.parts)
+		})
+	}
+	for name, test := range map[string]struct {
+		change string
+		parts  []string
+	}{
+		"partitions":                   {`CREATE INDEX ON bookings (id)`, nil},
+		"partitions, none":             {`CREATE INDEX ON bookings (id); ` + gone, []string{"of public.bookings, 2 tables have", "ON public.bookings_leaf (hangar_id); CREATE INDEX CONCURRENTLY ON public.bookings_old (hangar_id); then CREATE INDEX ON public.bookings (hangar_id)"}},
+		"partitions, one has its own":  {`CREATE INDEX ON bookings (id); ` + gone + `CREATE INDEX ON bookings_old (hangar_id)`, []string{"of public.bookings, 1 table has", "ON public.bookings_leaf (hangar_id); then"}},
+		"partitions, each has its own": {`CREATE INDEX ON bookings (id); ` + gone + `CREATE INDEX ON bookings_old (hangar_id); CREATE INDEX ON bookings_leaf (hangar_id)`, nil},
+		"partitions, only the whole":   {`CREATE INDEX ON bookings (id); ` + gone + `CREATE INDEX ON ONLY bookings (hangar_id)`, []string{"2 tables have"}},
+		"partitions without a key":     {``, []string{"index that begins with id"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := dbtest.Empty(t)
+			must(t, execute(address, partitioned))
+			p := dbtest.Open(t, address)
+			if test.change != "" {
+				p.Exec(t, test.change)
+			}
+			advised(t, p, test.parts)
+		})
+	}
+}
+
+// advised looks for a finding about indexes with all parts, and does what it says; for none without
+// parts.
+func advised(t *testing.T, p *dbtest.Portal, parts []string) {
+	t.Helper()
+	found := checked(t, p.URL)
+	if len(parts) == 0 {
+		if finds(found, db.Note, "indexes: ") || !finds(found, db.Fine, "indexes: ") {
+			t.Errorf("check found %v", found)
+		}
+		return
+	}
+	if !finds(found, db.Note, append(parts, "indexes: ")...) {
+		t.Fatalf("check found %v", found)
+	}
+	for _, f := range found {
+		if f.Area != "indexes" {
+			continue
+		}
+		for statement := range strings.SplitSeq(f.Cure, "; ") {
+			if at := strings.Index(statement, "DROP INDEX"); at > 0 {
+				statement = statement[at:]
+			}
+			statement, _, _ = strings.Cut(strings.TrimPrefix(statement, "then "), ", which")
+			p.Exec(t, statement)
+		}
+	}
+	if found = checked(t, p.URL); finds(found, db.Note, "indexes: ") || !finds(found, db.Fine, "indexes: ") {
+		t.Errorf("after what it says was done, check found %v", found)
+	}
 }
