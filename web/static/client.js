@@ -4,7 +4,7 @@
  * @import * as T from './internals.js'
  */
 import { newConnection } from './connection.js';
-import { ANSWER_MS, RealtimeError, openSocket, systemClock } from './parts.js';
+import { RealtimeError, loadModule, openSocket, systemClock } from './parts.js';
 
 export { RealtimeError };
 
@@ -55,14 +55,14 @@ export function createManager(ownerId, token, options = {}) {
     load: {
       async transport(mode) {
         if (mode === 'websocket') return options.openWebSocket ?? openWebSocket;
-        const http = await loadModule('fallback');
+        const http = await moduleOf('fallback');
         return mode === 'sse' ? options.openSse ?? http.openSse : options.openPolling ?? http.openPolling;
       },
-      snapshot: async (request) => (await loadModule('dial')).fetchSnapshot(request),
-      fallback: async (core, manager) => (await loadModule('fallback')).newFallback(core, manager),
-      tabs: async (core, manager) => (await loadModule('dial')).newTabs(core, manager),
+      snapshot: async (request) => (await moduleOf('dial')).fetchSnapshot(request),
+      fallback: async (core, manager) => (await moduleOf('fallback')).newFallback(core, manager),
+      tabs: async (core, manager) => (await moduleOf('dial')).newTabs(core, manager),
       // An outage needs this module, so it is loaded while the network works.
-      preload: () => loadModule('fallback').catch(() => {}),
+      preload: () => moduleOf('fallback').catch(() => {}),
     },
   });
 }
@@ -70,38 +70,17 @@ export function createManager(ownerId, token, options = {}) {
 const MODULES = { fallback: () => import('./fallback.js'), dial: () => import('./dial.js') };
 /** @type {Record<string, any>} */
 const loaded = {};
-let retries = 0;
 
 /**
  * A module that the first moment does not need. One that failed to load is asked for again with the
  * next need.
- * @type {T.LoadModule<typeof MODULES>}
+ * @type {T.ModuleOf<typeof MODULES>}
  */
-const loadModule = (name) => (loaded[name] ??= withLimit(/** @type {Promise<any>} */ (MODULES[name]()))
-  .catch((cause) => loadRenamed(name, cause))
+const moduleOf = (name) => (loaded[name] ??= loadModule(name, /** @type {() => Promise<any>} */ (MODULES[name]))
   .catch((error) => {
     delete loaded[name];
     throw error;
   }));
-
-/**
- * Firefox never fetches a module again that failed once, so the retry has another address.
- * Our server takes the hash of another version in it. A bundler's address is in the error's text.
- * @param {string} name @param {any} cause
- */
-function loadRenamed(name, cause) {
-  const other = `${++retries}`.padStart(16, '0');
-  const [, served] = /^(.*\/client\/)(?:[0-9a-f]{16}\/)?client\.js/.exec(import.meta.url) ?? [];
-  const [bundled] = (cause.name === 'TypeError' && /https?:\S+\.m?js/.exec(cause.message)) || [];
-  if (!served && !bundled) throw cause; // a bundler with a loader of its own tries again by itself
-  const address = served ? `${served}${other}/${name}.js` : `${bundled}?retry=${other}`;
-  return withLimit(import(/* @vite-ignore */ /* webpackIgnore: true */ address));
-}
-
-/** @template T @param {Promise<T>} loading @returns {Promise<T>} */
-const withLimit = (loading) => Promise.race([loading, new Promise((_, reject) => {
-  AbortSignal.timeout(ANSWER_MS).onabort = reject;
-})]);
 
 /** The token is sent as a sub-protocol, never in the address. @type {T.OpenTransport} */
 const openWebSocket = (request, handlers) =>

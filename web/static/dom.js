@@ -5,6 +5,8 @@
  */
 import { ANSWER_MS } from './parts.js';
 
+export { loadModule } from './parts.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** Drawings on a 24 × 24 grid. */
@@ -68,6 +70,23 @@ export const setText = (node, text) => {
   else node.textContent = text;
   return true;
 };
+
+/** What takes longer is told of. */
+const SLOW_MS = 1000;
+
+/**
+ * Waits for something, and tells that it takes long, or that it failed.
+ * @template T @param {Node} node says so @param {{loading: string, noReply: string}} words
+ * @param {Promise<T>} doing @param {string} [failed] @returns {Promise<T | null>} null: it failed
+ */
+export async function toldOf(node, words, doing, failed = words.noReply) {
+  setText(node, '');
+  const slow = setTimeout(setText, SLOW_MS, node, words.loading);
+  const done = await doing.catch(() => null);
+  clearTimeout(slow);
+  setText(node, done === null ? failed : '');
+  return done;
+}
 
 /** @param {HTMLElement} element @param {boolean} shown */
 export function show(element, shown) {
@@ -150,20 +169,6 @@ export function onSwipe(element, swiped) {
     for (const type of ['pointercancel', 'pointerdown']) on(type, end);
   });
 }
-
-let renamed = 0;
-
-/**
- * Loads a module that may have failed before: Firefox never fetches such a one again by its
- * address. Our server takes the hash of another version in it; other servers pass over a query.
- * @template T @param {() => Promise<T>} load @returns {Promise<T>}
- */
-export const retried = (load) => load().catch((cause) => {
-  const [, before, hash, after] = /(https?:\S+?\/client\/|https?:\S+?)([0-9a-f]{16}\/)?([^/\s]\S*\.m?js)/.exec(String(cause?.message)) ?? [];
-  if (!before) throw cause;
-  const other = `${++renamed}`.padStart(16, '0');
-  return import(/* @vite-ignore */ /* webpackIgnore: true */ hash ? `${before}${other}/${after}` : `${before}${after}?retry=${other}`);
-});
 
 /**
  * Where only text is zoomed, Firefox enlarges also a size that comes from a width: tells the styles

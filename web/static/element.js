@@ -6,7 +6,7 @@
  * @import * as T from './shapes.js'
  */
 import { createManager } from './client.js';
-import { ICONS, followZoom, h, icon, loadSheet, paced, retried, setAttribute, setIcon, setText, show } from './dom.js';
+import { ICONS, followZoom, h, icon, loadModule, loadSheet, paced, setAttribute, setIcon, setText, show, toldOf } from './dom.js';
 import { PANELS } from './element/panels.js';
 import { newQuestions, readListing, readRows } from './dial.js';
 import { readBookingRow } from './parts.js';
@@ -19,6 +19,8 @@ const ANNOUNCE_EVERY_MS = 10_000;
 const AGENDA_MS = 10_000;
 const LISTINGS_MS = 2000;
 const MAX_PAUSE_MS = 60_000;
+/** What failed is told of for so long. */
+const TOLD_MS = 8000;
 /**
  * The chance of a request in any one second, so that not all browsers ask in the first second of a
  * day.
@@ -75,6 +77,8 @@ class Display extends Base {
   #announceTimer = null;
   #announcedAt = -Infinity;
   /** @type {any} */
+  #toldTimer = null;
+  /** @type {any} */
   #styleTimer = null;
   #styleFailures = 0;
   #listingsTries = 0;
@@ -113,6 +117,7 @@ class Display extends Base {
     const statusLine = h('div', { class: 'status', 'data-tone': 'busy' },
       h('span', { class: 'pill' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), label), detail);
     const live = h('p', { class: 'sr', role: 'status', 'aria-live': 'polite' });
+    const told = h('p', { class: 'told', role: 'status' });
     const printed = h('p', { class: 'printed' });
     const pauseIcon = icon(ICONS.pause);
     const pauseWord = h('span', null, words.pause);
@@ -140,10 +145,10 @@ class Display extends Base {
     });
     const frame = h('div', { class: 'frame', lang: words.language, hidden: true },
       h('div', { class: 'bar' }, h('slot', { name: 'heading' }), statusLine, h('div', { class: 'tools' }, pause, reconnect)),
-      ...nodes(numbers), ...nodes(lists), ...lazy, pair, printed, live);
+      ...nodes(numbers), ...nodes(lists), ...lazy, pair, printed, told, live);
     followZoom(frame);
     return {
-      frame, lazy, label, detail, statusLine, live, printed, pauseIcon, pauseWord, pause, reconnect, columns: pair,
+      frame, lazy, label, detail, statusLine, live, told, printed, pauseIcon, pauseWord, pause, reconnect, columns: pair,
       numbers, lists: [...lists, ...columns], panels: [...numbers, ...lists, ...columns],
     };
   }
@@ -297,11 +302,12 @@ class Display extends Base {
     this.#started = this.#news = this.#status = this.#day = '';
     clearInterval(this.#ticker);
     clearTimeout(this.#announceTimer);
+    clearTimeout(this.#toldTimer);
     clearTimeout(this.#styleTimer);
     this.#announceTimer = this.#held = this.#downSince = this.#zone = null;
     this.#newBookings = this.#listingsTries = 0;
     this.#judged = false;
-    for (const part of [this.#view.live, this.#view.printed]) setText(part, '');
+    for (const part of [this.#view.live, this.#view.told, this.#view.printed]) setText(part, '');
     this.#view.frame.querySelector('dialog')?.close();
     this.#draw.cancel();
     this.#drawNumbers.cancel();
@@ -349,7 +355,7 @@ class Display extends Base {
    */
   #act(change, share) {
     change();
-    if (this.#feed) share?.(this.#feed).catch(() => this.#announce(this.#wording.words.notAnswered));
+    if (this.#feed && share) void this.#tell(share(this.#feed), this.#wording.words.noReply);
     this.#update(this.#view.panels.filter(({ interactive }) => interactive));
     this.#reportUnread();
   }
@@ -412,7 +418,7 @@ class Display extends Base {
     const { frame, lazy, numbers, panels } = this.#view;
     if (this.hasAttribute('hash') && /[#&]trends=/.test(location.hash)) lazy[0].querySelector('button')?.click();
     try {
-      const { newCards } = await retried(() => import('./element/cards.js'));
+      const { newCards } = await loadModule('element/cards', () => import('./element/cards.js'));
       const cards = await newCards({ frame, wording: this.#wording, get: this.#questions.get, days: () => this.#days, redraw: () => this.#changed() });
       numbers.push(cards);
       panels.push(cards);
@@ -425,29 +431,32 @@ class Display extends Base {
   /** @param {T.LazyName} name @param {HTMLElement} button */
   async #toggle(name, button) {
     const manager = this.#manager;
-    try {
-      const { togglePanel } = await retried(() => import('./element/lazy.js'));
-      await togglePanel(name, button, this.#opened, manager, {
-        ...this.#questions, wording: this.#wording, frame: this.#view.frame, server: this.#server(), ownerId: this.getAttribute('owner-id') ?? '',
-        hash: this.hasAttribute('hash'), now: () => this.#now(), open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
-      }, () => manager === this.#manager);
-    } catch {
-      this.#announce(this.#wording.say('notLoaded', { panel: this.#wording.words[name] }));
-    }
+    await this.#tell(loadModule('element/lazy', () => import('./element/lazy.js')).then(({ togglePanel }) => togglePanel(name, button, this.#opened, manager, {
+      ...this.#questions, wording: this.#wording, frame: this.#view.frame, server: this.#server(), ownerId: this.getAttribute('owner-id') ?? '',
+      hash: this.hasAttribute('hash'), now: () => this.#now(), open: (bookingId) => void this.#openBooking(bookingId), paused: () => this.#held !== null,
+    }, () => manager === this.#manager)), this.#wording.say('notLoaded', { panel: this.#wording.words[name] }));
+  }
+
+  /**
+   * Says that something takes long, or that it failed, to eyes too and for a while.
+   * @template D @param {Promise<D>} doing @param {string} failed @returns {Promise<D | null>}
+   */
+  async #tell(doing, failed) {
+    const { told } = this.#view;
+    clearTimeout(this.#toldTimer);
+    const done = await toldOf(told, this.#wording.words, doing, failed);
+    if (done === null) this.#toldTimer = setTimeout(setText, TOLD_MS, told, '');
+    return done;
   }
 
   /** @param {string} bookingId */
   async #openBooking(bookingId) {
     const wording = this.#wording;
-    try {
-      const { showDetails } = await retried(() => import('./element/details.js'));
-      await showDetails(this.#view.frame, {
-        wording, bookingId, zone: this.#zone, href: this.getAttribute('booking-href') ?? '',
-        load: () => this.#questions.get(`bookings/${encodeURIComponent(bookingId)}`),
-      });
-    } catch {
-      this.#announce(wording.words.detailsFailed);
-    }
+    const made = await this.#tell(loadModule('element/details', () => import('./element/details.js')), wording.words.detailsFailed);
+    void made?.showDetails(this.#view.frame, {
+      wording, bookingId, zone: this.#zone, href: this.getAttribute('booking-href') ?? '',
+      load: () => this.#questions.get(`bookings/${encodeURIComponent(bookingId)}`),
+    });
   }
 
   /** Arrivals and departures that no event told, after an instant. @param {number} after */

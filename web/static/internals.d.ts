@@ -87,7 +87,7 @@ export type FetchSnapshot = (
 
 /* client.js */
 
-export type LoadModule<M extends Record<string, () => Promise<unknown>>> = <N extends keyof M>(name: N) => ReturnType<M[N]>;
+export type ModuleOf<M extends Record<string, () => Promise<unknown>>> = <N extends keyof M>(name: N) => ReturnType<M[N]>;
 
 /* connection.js */
 

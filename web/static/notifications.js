@@ -8,7 +8,7 @@
  */
 import { createManager } from './client.js';
 import { newQuestions } from './dial.js';
-import { adoptSheet, followZoom, h, icon, retried, setAttribute, setText, show } from './dom.js';
+import { adoptSheet, followZoom, h, icon, loadModule, setAttribute, setText, show, toldOf } from './dom.js';
 import { fill } from './notifications/fill.js';
 import { NotificationStore, newAsk } from './notifications/store.js';
 import BELL_WORDS from './notifications/words/bell-pt.js';
@@ -26,7 +26,7 @@ const MOST = 99;
  * @param {N.Around} around @param {NotificationStore} store @returns {Promise<N.View>}
  */
 async function newBell(around, store) {
-  const { frame, inline, ask, wording: { views, formatCount } } = around;
+  const { frame, inline, ask, wording: { words: page, views, formatCount } } = around;
   await adoptSheet(around.server, frame, 'notifications.css');
   const words = views.notifications ?? BELL_WORDS;
   /** @type {N.Me} */
@@ -63,7 +63,7 @@ async function newBell(around, store) {
     if (counts !== said && unread !== null) around.counted({ unread, unseen });
     said = counts;
   };
-  const open = () => (opening ??= retried(() => import('./notifications/panel.js')).then(async ({ newPanel }) => {
+  const open = () => (opening ??= loadModule('notifications/panel', () => import('./notifications/panel.js')).then(async ({ newPanel }) => {
     const made = await newPanel({ around, store, bell, me, changed: update });
     if (stopped) made.stop();
     else node.append(made.node);
@@ -76,8 +76,7 @@ async function newBell(around, store) {
   const press = async () => {
     if (pressed) return;
     pressed = true;
-    setText(told, '');
-    await open().then((opened) => opened.toggle(), () => setText(told, words.failed));
+    (await toldOf(told, page, open()))?.toggle();
     pressed = false;
   };
   /** Who invites this user to other accounts, and which role the user has in this one. */
@@ -94,6 +93,7 @@ async function newBell(around, store) {
   return {
     node, update, reload,
     show: (bookingId) => (bookingId ? around.open(bookingId) : void open().then((opened) => opened.list()).catch(() => {})),
+    tell: (doing, failed) => toldOf(told, page, doing, failed),
     tick: () => panel?.tick(),
     stop() {
       stopped = true;
@@ -229,7 +229,8 @@ class Notifications extends Base {
         const view = await newBell({
           wording: found, frame, server, ownerId, ask: this.ask, inline: this.getAttribute('view') === 'list',
           now: () => manager.now() + skew, zone: () => manager.getState().timezone,
-          open: (bookingId) => void import('./notifications/booking.js').then(({ openBooking }) => openBooking(this, frame, bookingId, found, manager.getState().timezone)),
+          open: (bookingId) => void this.#view?.tell(loadModule('notifications/booking', () => import('./notifications/booking.js'))
+            .then(({ openBooking }) => openBooking(this, frame, bookingId, found, manager.getState().timezone)), found.words.detailsFailed),
           counted: (detail) => this.dispatchEvent(new CustomEvent('unreadchange', { detail })),
           answered: (id, accept) => this.dispatchEvent(new CustomEvent('invitationanswered', { detail: { id, accept } })),
         }, store);

@@ -4,7 +4,7 @@
  * @import * as T from './shapes.js'
  */
 import { RealtimeError } from './client.js';
-import { h, retried, setText } from './dom.js';
+import { h, loadModule, setText } from './dom.js';
 import './element.js';
 import { retryAfterMs } from './dial.js';
 import { newSteadyClock } from './parts.js';
@@ -83,7 +83,7 @@ function sessionOf({ token, expiresAt, accounts, date, ownerId = lastOwner() }) 
 /** The session of the portal's cookie, which no script can read. @returns {Promise<T.Session>} */
 async function portalSession() {
   const me = await ask('/api/auth/me');
-  const { carrier, labelOf, retryOnFocus } = await import('./page/cookie.js');
+  const { carrier, labelOf, retryOnFocus } = await loadModule('page/cookie', () => import('./page/cookie.js'));
   return { ...sessionOf({ ...me, token: labelOf(me) }), carrier, retryOnFocus };
 }
 
@@ -167,7 +167,7 @@ function open(next) {
     if (!wanted) return;
     wanted = false;
     try {
-      const { showBell } = await retried(() => import('./page/bell.js'));
+      const { showBell } = await loadModule('page/bell', () => import('./page/bell.js'));
       if (session === next) showBell(bellArea, { session: next, display, latest, wording, token: () => freshToken(next.ownerId, false), changed: () => redraw(next) });
     } catch {
       wanted = true;
@@ -198,7 +198,7 @@ async function showInvitations(of) {
   if (isDemo) return;
   const answer = await ask('/api/auth/me', undefined, of).catch(() => null);
   if (!Array.isArray(answer?.invitations) || answer.invitations.length === 0 || session !== of) return;
-  const { invitationBoxes } = await import('./page/invitations.js');
+  const { invitationBoxes } = await loadModule('page/invitations', () => import('./page/invitations.js'));
   main.append(...invitationBoxes(answer.invitations, { wording: { words, say }, answer: async (id, accept) => {
     await ask(`/api/me/invitations/${encodeURIComponent(id)}`, { accept }, session ?? of);
     await redraw(of);
@@ -272,7 +272,7 @@ async function askForPassword(problem) {
   if ('noPasswords' in root.dataset) return showAlert(words.noPasswords, button(words.tryNow, () => void start()));
   for (let tries = 0; ; tries++) {
     try {
-      const { signInForm } = await import('./page/sign-in.js');
+      const { signInForm } = await loadModule('page/sign-in', () => import('./page/sign-in.js'));
       const form = signInForm(problem, { wording: { words, say, formatSpan }, forgot: root.dataset.passwordLink ?? '',
         signIn: async (email, password) => open(sessionOf(await post('login', { email, password, cookie: true }))) });
       if (session) return;

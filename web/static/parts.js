@@ -21,6 +21,36 @@ export const CODE_TOKEN = 4998;
 /** The longest wait that a server may ask for. A browser's timer beyond 24 days fires at once. */
 const MAX_RETRY_MS = 3_600_000;
 
+/** A module that has not come by then is asked for at another address, too. */
+const LATE_MS = 3000;
+
+/** @template T @param {Promise<T>} loading @param {number} ms @returns {Promise<T>} */
+const withLimit = (loading, ms) => Promise.race([loading, new Promise((_, reject) => {
+  AbortSignal.timeout(ms).onabort = reject;
+})]);
+
+/**
+ * Loads a module that the first moment does not need, and waits for it no longer than for an
+ * answer. Firefox never fetches a module again that failed once, and no browser gives one up that
+ * does not come, so the second try has another address. Our server takes the hash of another
+ * version in it. A bundler's address is in the error's text.
+ * @template T
+ * @param {string} name its path from here, without its ending @param {() => Promise<T>} load
+ * @returns {Promise<T>} the first of both tries
+ */
+export const loadModule = (name, load) => {
+  const first = load();
+  return withLimit(first, LATE_MS).catch((cause) => {
+    const [, served] = /^(https?:.*\/client\/)(?:[0-9a-f]{16}\/)?parts\.js/.exec(import.meta.url) ?? [];
+    const [bundled] = /https?:\S+\.m?js/.exec(cause.message) ?? [];
+    // A copy of this module, at such an address, does not know how many there were.
+    const other = Date.now().toString(16).padStart(16, '0');
+    const address = served ? `${served}${other}/${name}.js` : bundled && `${bundled}?retry=${other}`;
+    // A bundler with a loader of its own tries again by itself.
+    return withLimit(address ? Promise.any([first, import(/* @vite-ignore */ /* webpackIgnore: true */ address)]) : first, ANSWER_MS - LATE_MS);
+  });
+};
+
 /** A wait in milliseconds that a server asked for, within reason. @param {unknown} ms */
 export const bounded = (ms) => Math.min(Math.max(0, Number(ms) || 0), MAX_RETRY_MS);
 

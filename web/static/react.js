@@ -7,11 +7,14 @@
  */
 import { createElement, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { RealtimeError } from './client.js';
+import { loadModule } from './parts.js';
 import { EMPTY, reach } from './react/connection.js';
 
 export { useNotifications } from './react/notifications.js';
 
 const emptyView = () => EMPTY;
+/** A module that did not come is asked for again after as long. */
+const AGAIN_MS = 5000;
 
 /**
  * An owner's numbers and news. Hooks of the same owner share one connection,
@@ -87,14 +90,21 @@ function useElement(tag, load, { ownerId, token, enabled = true, server }, attri
   useEffect(() => {
     if (!shown) return undefined;
     let wanted = true;
-    load().then(
+    /** @type {any} */
+    let timer = null;
+    const bring = () => void load().then(
       () => {
         if (wanted && element.current) element.current.token = /** @type {Token | null | undefined} */ (given);
       },
-      (error) => console.warn('hangarshare: the element could not be loaded', error),
+      (error) => {
+        console.warn('hangarshare: the element could not be loaded, and is asked for again', error);
+        if (wanted) timer = setTimeout(bring, AGAIN_MS);
+      },
     );
+    bring();
     return () => {
       wanted = false;
+      clearTimeout(timer);
     };
   }, [shown, given, ownerId, server, load]);
 
@@ -102,10 +112,10 @@ function useElement(tag, load, { ownerId, token, enabled = true, server }, attri
   return createElement(tag, { key: `${ownerId} ${server ?? ''}`, ref: element, 'owner-id': String(ownerId), server, ...attributes });
 }
 
-const loadDisplay = () => import('./element.js');
-const loadCalendar = () => import('./calendar.js');
-const loadNotifications = () => import('./notifications.js');
-const loadTrends = () => import('./trends.js');
+const loadDisplay = () => loadModule('element', () => import('./element.js'));
+const loadCalendar = () => loadModule('calendar', () => import('./calendar.js'));
+const loadNotifications = () => loadModule('notifications', () => import('./notifications.js'));
+const loadTrends = () => loadModule('trends', () => import('./trends.js'));
 
 /**
  * The dashboard's element as a component. Nothing is shown while it is not

@@ -3,7 +3,7 @@
  * revokes them. Loaded when it is opened.
  * @import * as C from './shapes.js'
  */
-import { adoptSheet, h, setText } from '../dom.js';
+import { adoptSheet, h, loadModule, setText } from '../dom.js';
 import { newWording, visible } from '../state/wording.js';
 import { showDialog } from './day.js';
 
@@ -13,7 +13,7 @@ const MAX_LABEL = 80;
 /** @param {C.Tools} tools */
 export async function showFeeds(tools) {
   const { frame, get, server } = tools;
-  const load = tools.wording.views.feeds ?? import('./words/feeds/pt.js').then((pt) => pt.default);
+  const load = tools.wording.views.feeds ?? loadModule('calendar/words/feeds/pt', () => import('./words/feeds/pt.js')).then((pt) => pt.default);
   const [own] = await Promise.all([load, adoptSheet(server, frame, 'calendar/feeds.css')]);
   const merged = { ...tools.wording.words, ...own };
   const { words, say, formatAgo, formatMoment } = /** @type {C.FeedWording} */ (/** @type {unknown} */ (newWording(/** @type {any} */ (merged))));

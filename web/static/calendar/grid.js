@@ -133,10 +133,10 @@ export function newGrid(tools) {
     const id = hangar.hangarId;
     const number = h('b');
     const place = h('small');
-    const { node: row, head, cells, parts } = newRow('', [number, place], 'gridcell', () => [], async (day) => {
+    const { node: row, head, cells, parts } = newRow('', [number, place], 'gridcell', () => [], (day) => {
       const stays = staysByDay(data, own())[day];
       if (stays.length === 1) return open(stays[0].bookingId);
-      return (await import('./day.js')).showDay(tools, data, hangar, day, stays);
+      tools.day(({ showDay }) => showDay(tools, data, hangar, day, stays));
     });
     row.dataset.hangar = id;
     const own = () => data.stays.filter((stay) => stay.hangarId === id);

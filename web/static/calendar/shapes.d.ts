@@ -33,6 +33,8 @@ export interface Tools extends Omit<Around, 'wording'> {
   /** Shows another window: so many of its lengths later, or from a date on, empty for today. */
   move(by: number): void;
   go(date: string): void;
+  /** Uses what is shown of a day, once it is loaded. */
+  day(call: (made: typeof import('./day.js')) => unknown): void;
 }
 export interface Row { node: HTMLElement; parts: HTMLElement[]; update(differing: string[]): void }
 /** What changed in the window, asked by one tab at a time. */

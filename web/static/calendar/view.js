@@ -3,7 +3,7 @@
  * It is drawn as a grid or, where there is little room, as a list by day.
  * @import * as C from './shapes.js'
  */
-import { adoptSheet, h, paced, setAttribute, setText, show } from '../dom.js';
+import { adoptSheet, h, loadModule, paced, setAttribute, setText, show } from '../dom.js';
 import { newWording } from '../state/wording.js';
 import { newGrid } from './grid.js';
 import { addDays, append } from './state.js';
@@ -16,7 +16,7 @@ const RETRY_MS = 5000;
 /** The calendar with its words and styles. @param {C.Around} around @returns {Promise<C.View>} */
 export async function newCalendar(around) {
   const { frame, server, wording } = around;
-  const own = wording.views.calendar ?? import('./words/pt.js').then((pt) => pt.default);
+  const own = wording.views.calendar ?? loadModule('calendar/words/pt', () => import('./words/pt.js')).then((pt) => pt.default);
   const [words, name] = await Promise.all([own, around.channel().catch(() => ''), adoptSheet(server, frame, 'calendar.css')]);
   setPaper(frame.ownerDocument);
   return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }), wording.views)), name && `${name}:calendar`);
@@ -72,11 +72,17 @@ function newView(around, wording, name) {
         void load();
       } }), words.cancelled),
       h('div', { class: 'tools cal-spans', role: 'group', 'aria-label': words.span }, ...spans),
-      button(words.feeds, () => void import('./feeds.js').then(({ showFeeds }) => showFeeds(tools)))),
+      button(words.feeds, () => use(loadModule('calendar/feeds', () => import('./feeds.js')).then(({ showFeeds }) => showFeeds(tools))))),
     moved, status, body, more, uncertain);
   const move = (/** @type {number} */ by) => go(addDays(from, by * span));
   /** @type {C.Tools} */
-  const tools = { ...around, wording, move, go };
+  const tools = { ...around, wording, move, go, day: (call) => use(loadModule('calendar/day', () => import('./day.js')).then(call)) };
+  const fail = () => {
+    show(status, true);
+    status.replaceChildren(say('notLoaded', { panel: words.calendar }), h('button', { class: 'quiet', type: 'button', onclick: () => void load() }, words.retry));
+  };
+  /** Waits for what is loaded when it is wanted. @param {Promise<unknown>} loading */
+  const use = (loading) => void loading.catch(fail);
   const grid = newGrid(tools);
   /** @type {any} loaded where there is little room */
   let list = null;
@@ -108,7 +114,7 @@ function newView(around, wording, name) {
    */
   async function change(use) {
     try {
-      const { apply, newChanges } = await import('./changes.js');
+      const { apply, newChanges } = await loadModule('calendar/changes', () => import('./changes.js'));
       if (stopped) return;
       changes ??= newChanges(name, {
         pages: (ids) => cursors.map((cursor) => path(cursor, ids)),
@@ -146,8 +152,7 @@ function newView(around, wording, name) {
       draw([], true);
     } catch (error) {
       if (mine !== sequence || stopped) return;
-      show(status, true);
-      status.replaceChildren(say('notLoaded', { panel: words.calendar }), h('button', { class: 'quiet', type: 'button', onclick: () => void load() }, words.retry));
+      fail();
       if (/** @type {any} */ (error).cause?.status === 400) from = '';
       else setTimeout(() => mine === sequence && !stopped && void load(), RETRY_MS * (1 + Math.random()));
     } finally {
@@ -182,7 +187,7 @@ function newView(around, wording, name) {
     show(status, data.hangars.length === 0);
     setText(status, words.none);
     show(uncertain, data.uncertain.count > 0);
-    if (data.uncertain.count > 0) void import('./day.js').then(({ listUncertain }) => data && listUncertain(tools, uncertain, data));
+    if (data.uncertain.count > 0) tools.day(({ listUncertain }) => data && listUncertain(tools, uncertain, data));
     tick();
   }
 
@@ -200,7 +205,10 @@ function newView(around, wording, name) {
   const resized = new ResizeObserver(async ([{ contentRect }]) => {
     const is = contentRect.width > 0 && contentRect.width < NARROW_PX;
     if (is === narrow) return;
-    if (is) list ??= (await import('./list.js')).newList(tools);
+    // Without the list the grid stays.
+    const made = is && !list && await loadModule('calendar/list', () => import('./list.js')).catch(() => null);
+    if (is && !list && !made) return;
+    list ??= made && made.newList(tools);
     narrow = is;
     if (is && !chosen) setSpan(7);
     draw([], true);

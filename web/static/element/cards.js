@@ -3,7 +3,7 @@
  * like for like first.
  * @import * as T from '../shapes.js'
  */
-import { ICONS, h, setAttribute, setIcon, setText, show, tint } from '../dom.js';
+import { ICONS, h, loadModule, setAttribute, setIcon, setText, show, tint } from '../dom.js';
 import { addDays } from '../state/days.js';
 
 /** @type {[T.CardKey, 'revenue' | 'bookings' | 'occupancy'][]} */
@@ -34,7 +34,7 @@ export const describeGrowth = (words, formatChange, percent, basis, growth) => {
 
 /** @type {T.NewCards} */
 export const newCards = async ({ frame, wording, get, days: told, redraw }) => {
-  const words = wording.views.growth ?? (await import('./words/pt.js')).default;
+  const words = wording.views.growth ?? (await loadModule('element/words/pt', () => import('./words/pt.js'))).default;
   const card = (/** @type {T.CardKey} */ key) => /** @type {HTMLElement} */ (frame.querySelector(`[data-metric=${key}]`));
   const part = (/** @type {HTMLElement} */ node, /** @type {string} */ name) => /** @type {HTMLElement} */ (node.querySelector(name));
   const sparklines = SPARKLINES.map(([key, series]) => {

@@ -2,12 +2,12 @@
  * Opens and closes the panels that are modules of their own.
  * @import * as T from '../shapes.js'
  */
-import { retried, setAttribute, setText } from '../dom.js';
+import { loadModule, setAttribute, setText } from '../dom.js';
 
 /** @type {Record<T.LazyName, (around: T.Around) => Promise<T.LazyView>>} */
 const MODULES = {
-  trends: async (around) => (await retried(() => import('../trends/view.js'))).newTrends(around),
-  calendar: async (around) => (await retried(() => import('../calendar/view.js'))).newCalendar(around),
+  trends: async (around) => (await loadModule('trends/view', () => import('../trends/view.js'))).newTrends(around),
+  calendar: async (around) => (await loadModule('calendar/view', () => import('../calendar/view.js'))).newCalendar(around),
 };
 
 /** @type {T.TogglePanel} */

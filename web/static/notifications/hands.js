@@ -3,7 +3,7 @@
  * and how it is undone; and invitations. Loaded when there is something to do.
  * @import * as N from './shapes.js'
  */
-import { h, icon, retried, setText, show } from '../dom.js';
+import { h, icon, loadModule, setText, show } from '../dom.js';
 import { isolated, visible } from '../state/wording.js';
 import { change, readThrough } from './deeds.js';
 import { fill } from './fill.js';
@@ -15,7 +15,7 @@ const BACK = 'M15 5l-7 7 7 7';
 export const newHands = async (parts) => {
   const { around, words: { notDone, failed, kinds, title, settings: preferred }, store, bell, me, changed, panel, list, toast, told, mayArchive } = parts;
   const { inline, ask, wording } = around;
-  const words = wording.views.notifications ?? (await import('./words/hands-pt.js')).default;
+  const words = wording.views.notifications ?? (await loadModule('notifications/words/hands-pt', () => import('./words/hands-pt.js'))).default;
   /** @type {any} */
   let timer = null;
   const undo = h('button', { class: 'quiet', type: 'button', hidden: true }, wording.words.undo);
@@ -128,7 +128,7 @@ export const newHands = async (parts) => {
       if (shown === !preferences.hidden) return;
       if (shown) {
         try {
-          const { newPreferences } = await retried(() => import('./preferences.js'));
+          const { newPreferences } = await loadModule('notifications/preferences', () => import('./preferences.js'));
           preferences.replaceChildren(await newPreferences({ around, kinds, manages: mayArchive(), tell, fail }));
         } catch {
           return tell(failed);

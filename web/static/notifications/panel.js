@@ -5,7 +5,7 @@
  * @import * as N from './shapes.js'
  * @import * as T from '../shapes.js'
  */
-import { ICONS, followZoom, h, icon, onSwipe, retried, setAttribute, setIcon, setText, show } from '../dom.js';
+import { ICONS, followZoom, h, icon, loadModule, onSwipe, setAttribute, setIcon, setText, show } from '../dom.js';
 import { isolated, visible } from '../state/wording.js';
 import { fill } from './fill.js';
 import { byId, isUnread } from './store.js';
@@ -27,9 +27,6 @@ const SIGNS = {
 
 /** Unix milliseconds of a time as the server writes it. @param {string | null} text */
 export const instantOf = (text) => Date.parse(text ?? '') || Number(text) || 0;
-
-/** A person's name within a sentence. @param {N.Person | null} who @param {N.Words} words */
-const named = (who, words) => who && isolated(visible(who.name) || words.removed);
 
 /**
  * @param {N.Notification} one
@@ -63,13 +60,12 @@ export function describe(one, words, wording, zone) {
     kind === 'invitation' ? [visible(text('companyName')), role].filter(Boolean).join(' · ') : '',
   ].filter(Boolean).join(' · ');
   const many = count > 1 && words.many[kind];
-  const mark = one.archivedAt ? one.archivedBy ? fill(words.archivedBy, { who: named(one.archivedBy, words) ?? '', time: when(one.archivedAt) }) : fill(words.archivedAt, { time: when(one.archivedAt) })
-    : one.readAt ? one.readBy ? fill(words.readBy, { who: named(one.readBy, words) ?? '', time: when(one.readAt) }) : fill(words.readAt, { time: when(one.readAt) }) : '';
+  const [at, by, known, plain] = one.archivedAt ? [one.archivedAt, one.archivedBy, words.archivedBy, words.archivedAt] : [one.readAt, one.readBy, words.readBy, words.readAt];
   return {
     sign: SIGNS[kind] ?? 'new', hangar: text('hangarNumber'),
     title: many ? fill(many, { n: formatCount(count) }) : words.kinds[kind] ?? words.other,
     detail: many && parts ? fill(words.latest, { what: parts }) : parts,
-    mark: [mark, one.resolvedAt ? words.resolved : '', one.userId ? words.personal : ''].filter(Boolean).join(' · '),
+    mark: [at && fill(by ? known : plain, { who: by ? isolated(visible(by.name) || words.removed) : '', time: when(at) }), one.resolvedAt ? words.resolved : '', one.userId ? words.personal : ''].filter(Boolean).join(' · '),
   };
 }
 
@@ -154,10 +150,9 @@ function newList({ around, words, store, mayArchive, act, drawn }) {
   node.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const row = /** @type {HTMLElement | null} */ (/** @type {HTMLElement} */ (event.target).closest('.note'));
-    const id = row?.dataset.id ?? '';
-    if (!(id ? /^(Arrow(Down|Up)|Home|End|[eu])$/ : /^(Arrow(Down|Up)|Home|End)$/).test(event.key)) return;
+    if (!/^(Arrow(Down|Up)|Home|End|[eu])$/.test(event.key)) return;
     event.preventDefault();
-    act('key', id, event.key);
+    act('key', row?.dataset.id ?? '', event.key);
   });
 
   /** @param {boolean} inFull */
@@ -215,7 +210,7 @@ function newList({ around, words, store, mayArchive, act, drawn }) {
 export const newPanel = async ({ around, store, bell, me, changed }) => {
   const { inline, ask, wording: { words: page, views, formatCount } } = around;
   /** @type {N.Words} */
-  const words = views.notifications ?? (await import('./words/pt.js')).default;
+  const words = views.notifications ?? (await loadModule('notifications/words/pt', () => import('./words/pt.js'))).default;
   let opened = inline;
   let hadFocus = false;
   let loading = false;
@@ -282,7 +277,7 @@ export const newPanel = async ({ around, store, bell, me, changed }) => {
 
   /** @type {Promise<N.Hands> | null} */
   let coming = null;
-  const newHands = () => (coming ??= retried(() => import('./hands.js')).then(async (made) => {
+  const newHands = () => (coming ??= loadModule('notifications/hands', () => import('./hands.js')).then(async (made) => {
     hands = await made.newHands({ around, words, store, bell, me, changed, panel, heading, filters, body, readAll, settings, list, invited, toast, told, mayArchive });
     return hands;
   }).catch((error) => {

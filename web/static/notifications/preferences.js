@@ -3,7 +3,7 @@
  * once. Loaded when it is opened.
  * @import * as N from './shapes.js'
  */
-import { h, retried, setText, show } from '../dom.js';
+import { h, loadModule, setText, show } from '../dom.js';
 import { CATALOGUES, PORTUGUESE, isolated, visible } from '../state/wording.js';
 import { fill } from './fill.js';
 import { instantOf } from './panel.js';
@@ -35,11 +35,11 @@ export async function newPreferences({ around, kinds, manages, tell, fail }) {
   /** @type {Promise<unknown>} */
   let device = Promise.resolve();
   if ('tree' in document.documentElement.dataset) {
-    device = retried(() => import('../push/section.js')).then(({ newPush }) => newPush(push, { around, kinds, tell, fail })).catch(() => push.remove());
+    device = loadModule('push/section', () => import('../push/section.js')).then(({ newPush }) => newPush(push, { around, kinds, tell, fail })).catch(() => push.remove());
   }
 
   /** @type {N.Settings | Promise<N.Settings>} */
-  const own = wording.views.preferences ?? import('./words/settings-pt.js').then((pt) => pt.default);
+  const own = wording.views.preferences ?? loadModule('notifications/words/settings-pt', () => import('./words/settings-pt.js')).then((pt) => pt.default);
   const [words, preferences, rules, mine] = await Promise.all([
     own, ask('notifications/preferences'), ask('notifications/rules').catch(() => null), ask('/api/me/notifications'),
   ]);

@@ -136,6 +136,8 @@ export interface View {
   reload(): void;
   /** Opens a booking, or the list where it is empty. */
   show(bookingId: string): void;
+  /** Says that it takes long, or that it failed. */
+  tell(doing: Promise<unknown>, failed: string): void;
   tick(): void;
   stop(): void;
 }

@@ -4,7 +4,7 @@
  * `deeds.js`, which is loaded when it is done.
  * @import * as N from './shapes.js'
  */
-import { NOTIFICATIONS, ceiling, read, systemClock } from '../parts.js';
+import { NOTIFICATIONS, ceiling, loadModule, read, systemClock } from '../parts.js';
 
 /** A page of the list. */
 const PAGE = 30;
@@ -24,7 +24,7 @@ export const newAsk = ({ get }) => async (path, method = 'GET', body) => {
 };
 
 /** Ids are texts of whole numbers. @param {string} a @param {string} b */
-export const byId = (a, b) => a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+export const byId = (a, b) => a.length - b.length || (a < b ? -1 : Number(a > b));
 
 /** Whether it counts as unread. @param {N.Notification} one */
 export const isUnread = (one) => !one.readAt && !one.archivedAt && !one.resolvedAt;
@@ -274,6 +274,7 @@ export function newFeed(ask, changed) {
   let clearedUntil = 0;
   let sending = 0;
   let loaded = false;
+  const deeds = () => loadModule('notifications/deeds', () => import('./deeds.js'));
   const unreadOf = () => store.getState().items.filter(isUnread);
   const store = new NotificationStore(ask, () => {
     const { unread } = store.getState();
@@ -289,13 +290,13 @@ export function newFeed(ask, changed) {
     },
     /** Reads what is told of one booking. @param {string} bookingId */
     async read(bookingId) {
-      const { change } = await import('./deeds.js');
+      const { change } = await deeds();
       await Promise.all(unreadOf().filter(({ facts }) => String(facts.bookingId) === bookingId).map(({ id }) => change(store, id, { read: true })));
     },
     /** Reads all up to the newest that is known here. */
     async readAll() {
       const [newest] = unreadOf();
-      if (newest) await (await import('./deeds.js')).readThrough(store, newest.id);
+      if (newest) await (await deeds()).readThrough(store, newest.id);
     },
     /**
      * Clears the two lists up to an instant, on all devices of the user; with -Infinity nothing is

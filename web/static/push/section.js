@@ -3,7 +3,7 @@
  * click, and says why there are none. It lists the user's devices and what was sent. Loaded when
  * the preferences are opened.
  */
-import { h, setAttribute, setText, show } from '../dom.js';
+import { h, loadModule, setAttribute, setText, show } from '../dom.js';
 import { forget, listen, renew, subscribe, supported } from '../push.js';
 
 /**
@@ -28,7 +28,7 @@ export async function newPush(section, { around, kinds = {}, tell, fail }) {
   if (new URL(around.server, location.href).origin !== location.origin) return void section.remove();
   const bell = document.querySelector('owner-notifications');
   if (bell) listen(bell);
-  const words = wording.views.push ?? (await import('./words/pt.js')).default;
+  const words = wording.views.push ?? (await loadModule('push/words/pt', () => import('./words/pt.js'))).default;
   /** @type {{key: string} | null} */
   const server = await ask('/api/push/key').catch((error) => {
     if (error?.status === 404) return null;

@@ -6,6 +6,7 @@
  * @import * as R from '../entries/react.js'
  */
 import { createManager } from '../client.js';
+import { loadModule } from '../parts.js';
 
 /**
  * @typedef {Pick<R.UseRealtimeStatsReturn, 'metrics' | 'bookingNotifications' |
@@ -121,7 +122,9 @@ class Shared {
 
   /** Asks about the owner by plain HTTP. @returns {Promise<Ask>} */
   async ask() {
-    const [{ newQuestions }, { newAsk }] = await Promise.all([import('../dial.js'), import('../notifications/store.js')]);
+    const [{ newQuestions }, { newAsk }] = await Promise.all([
+      loadModule('dial', () => import('../dial.js')), loadModule('notifications/store', () => import('../notifications/store.js')),
+    ]);
     const named = { server: this.#server, 'owner-id': this.#ownerId };
     return newAsk(newQuestions({ carrier: {}, getAttribute: (name) => named[/** @type {keyof named} */ (name)] ?? null }, () => this.#ask));
   }
@@ -198,8 +201,8 @@ class Shared {
     if (this.#filled) return;
     this.#filled = true;
     const manager = this.#manager;
-    const { recentOccupancy } = await import('./occupancy.js');
-    const before = await recentOccupancy(await this.ask()).catch(() => []);
+    const before = await loadModule('react/occupancy', () => import('./occupancy.js'))
+      .then(async ({ recentOccupancy }) => recentOccupancy(await this.ask())).catch(() => []);
     if (manager !== this.#manager) return;
     const known = new Set(this.#occupancy.map((row) => `${row.hangarId} ${row.timestamp}`));
     this.#occupancy = [...this.#occupancy, ...before.filter((row) => !known.has(`${row.hangarId} ${row.timestamp}`))].slice(0, MAX_ROWS);

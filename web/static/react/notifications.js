@@ -4,10 +4,13 @@
  * @import * as R from '../entries/react.js'
  */
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { loadModule } from '../parts.js';
 import { reach } from './connection.js';
 
 /** @type {R.NotificationsView} */
 const NONE = Object.freeze({ notifications: [], unread: 0, unseen: 0, loaded: false, failed: false, hasMore: false });
+/** @type {R.NotificationsView} */
+const FAILED = Object.freeze({ ...NONE, failed: true });
 
 /**
  * The notifications of an account, live: the same for all its members, and what this user has seen.
@@ -19,7 +22,8 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
   const owner = String(ownerId ?? '');
   const ready = Boolean(owner && token && autoConnect);
   const reached = useMemo(() => reach(owner, server), [owner, server]);
-  const [view, setView] = useState(NONE);
+  // Whose it is too: the first render with another owner shows nothing of the former.
+  const [[of, view], setView] = useState(/** @type {[unknown, R.NotificationsView]} */ ([reached, NONE]));
   /**
    * @type {import('react').RefObject<import('../notifications/store.js').NotificationStore | null>}
    */
@@ -27,6 +31,8 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
   /** @type {import('react').RefObject<typeof import('../notifications/deeds.js') | null>} */
   const deeds = useRef(null);
   const filter = useRef({ state, kind, hangarId });
+  /** Loads what is missing. @type {import('react').RefObject<(() => Promise<void>) | null>} */
+  const begin = useRef(null);
 
   useEffect(() => {
     if (token) reached.shared().setToken(token);
@@ -38,24 +44,39 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
     const release = shared.hold();
     let ended = false;
     let unfollow = () => {};
-    Promise.all([import('../notifications/store.js'), import('../notifications/deeds.js'), shared.ask()]).then(([{ NotificationStore }, does, ask]) => {
+    /** @type {Promise<void> | null} */
+    let beginning = null;
+    const load = async () => {
+      const [{ NotificationStore }, does, ask] = await Promise.all([
+        loadModule('notifications/store', () => import('../notifications/store.js')), loadModule('notifications/deeds', () => import('../notifications/deeds.js')), shared.ask(),
+      ]);
       if (ended) return;
       const own = new NotificationStore(ask, () => {
         const { items, unread, more, ...rest } = own.getState();
-        if (!ended) setView(Object.freeze({ notifications: items, unread: unread ?? 0, unseen: rest.unseen, loaded: rest.loaded, failed: rest.failed, hasMore: more }));
+        if (!ended) setView([reached, Object.freeze({ notifications: items, unread: unread ?? 0, unseen: rest.unseen, loaded: rest.loaded, failed: rest.failed, hasMore: more })]);
       });
       store.current = own;
       deeds.current = does;
       unfollow = shared.follow((data) => own.apply(data));
       void own.choose(filter.current);
-    }).catch((error) => console.warn('hangarshare: notifications could not be loaded', error));
+    };
+    const attempt = () => load().catch((error) => {
+      beginning = null;
+      console.warn('hangarshare: notifications could not be loaded', error);
+      if (!ended) setView([reached, FAILED]);
+    });
+    beginning = attempt();
+    begin.current = () => {
+      if (!beginning) setView([reached, NONE]);
+      return (beginning ??= attempt());
+    };
     return () => {
       ended = true;
       unfollow();
       store.current?.stop();
-      store.current = null;
+      store.current = begin.current = null;
       release();
-      setView(NONE);
+      setView([reached, NONE]);
     };
   }, [reached, ready]);
 
@@ -81,8 +102,8 @@ export function useNotifications({ ownerId, token, server, state = 'all', kind =
       if (newest) await store.current?.see(newest.id);
     },
     loadMore: async () => store.current?.loadMore(),
-    reload: async () => store.current?.load(),
+    reload: async () => (store.current ? store.current.load() : begin.current?.()),
   }), [act]);
 
-  return { ...(ready ? view : NONE), ...actions };
+  return { ...(ready && of === reached ? view : NONE), ...actions };
 }

@@ -4,6 +4,7 @@
  * and time give the same words.
  * @import * as T from '../shapes.js'
  */
+import { loadModule } from '../parts.js';
 
 /**
  * All words of the dashboard in Brazilian Portuguese, the language where no other is asked for.
@@ -358,6 +359,6 @@ export async function wordingOf(language) {
   const name = language.toLowerCase().split('-')[0];
   const load = Object.hasOwn(CATALOGUES, name) && CATALOGUES[name];
   if (!load) return null;
-  const { page, ...views } = (await load()).default;
+  const { page, ...views } = (await loadModule(`words/${name}`, load)).default;
   return newWording(page, views);
 }

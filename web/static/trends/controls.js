@@ -5,7 +5,7 @@
  * way.
  * @import * as R from './shapes.js'
  */
-import { h, setAttribute, setText, show } from '../dom.js';
+import { h, loadModule, setAttribute, setText, show } from '../dom.js';
 import { visible } from '../state/wording.js';
 import { addDays } from '../state/days.js';
 import { COMPARES, readHash, writeHash } from './address.js';
@@ -24,7 +24,7 @@ const SPREAD = 0.2;
 
 /** Brings the words of controls beside those that are there. @param {R.Wording} wording */
 export async function loadControls({ words, views }) {
-  if (!views.trends) Object.assign(words, (await import('./words/controls-pt.js')).default);
+  if (!views.trends) Object.assign(words, (await loadModule('trends/words/controls-pt', () => import('./words/controls-pt.js'))).default);
   return newControls;
 }
 
@@ -136,7 +136,7 @@ function newControls(view) {
   /** Uses what is loaded when it is wanted. @param {(more: R.Extras) => unknown} call */
   async function use(call) {
     try {
-      const { newExtras } = await import('./more.js');
+      const { newExtras } = await loadModule('trends/more', () => import('./more.js'));
       extras ??= await newExtras(view, nameOf);
       await call(extras);
     } catch {

@@ -3,7 +3,7 @@
  * own, and how all is calculated. Loaded when it is used.
  * @import * as R from './shapes.js'
  */
-import { h, setAttribute } from '../dom.js';
+import { h, loadModule, setAttribute } from '../dom.js';
 import { addDays } from '../state/days.js';
 import { earliest, ownRange } from './address.js';
 
@@ -78,7 +78,7 @@ const newHow = (words) => h('dl', null, ...[...COLUMNS, /** @type {const} */ ('c
  */
 export async function newExtras(view, nameOf) {
   const { around, wording: { words } } = view;
-  if (!around.wording.views.trends) Object.assign(words, (await import('./words/more-pt.js')).default);
+  if (!around.wording.views.trends) Object.assign(words, (await loadModule('trends/words/more-pt', () => import('./words/more-pt.js'))).default);
   /** @type {ReturnType<typeof newDays> | null} */
   let chosen = null;
   return {

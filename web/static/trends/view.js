@@ -3,7 +3,7 @@
  * changes in them, are modules of their own, which come while the answer is on its way.
  * @import * as R from './shapes.js'
  */
-import { adoptSheet, h, retried, setAttribute, setText, show } from '../dom.js';
+import { adoptSheet, h, loadModule, setAttribute, setText, show } from '../dom.js';
 import { addDays } from '../state/days.js';
 import { newWording } from '../state/wording.js';
 import { newChart, newFormats } from './chart.js';
@@ -21,8 +21,8 @@ const CHARTS = [{ metric: 'revenue', hue: 'blue' }, { metric: 'bookings', hue: '
  */
 export async function newTrends(around) {
   const { frame, server, now, wording } = around;
-  const own = wording.views.trends ?? import('./words/pt.js').then((pt) => pt.default);
-  const named = around.hash && /trends=/.test(location.hash) && import('./address.js');
+  const own = wording.views.trends ?? loadModule('trends/words/pt', () => import('./words/pt.js')).then((pt) => pt.default);
+  const named = around.hash && /trends=/.test(location.hash) && loadModule('trends/address', () => import('./address.js'));
   const [words, address] = await Promise.all([own, named, adoptSheet(server, frame, 'trends.css')]);
   return newView(around, /** @type {any} */ (newWording(/** @type {any} */ ({ ...wording.words, ...words }), wording.views)),
     (address && address.readHash(location.hash, wording.dayOf(now()))) || { preset: '30', compare: 'before', table: false, hangar: '', own: null });
@@ -135,7 +135,7 @@ function newView(around, wording, choice) {
     if (controlled) return;
     controlled = true;
     try {
-      const { loadControls } = await retried(() => import('./controls.js'));
+      const { loadControls } = await loadModule('trends/controls', () => import('./controls.js'));
       const newControls = await loadControls(wording);
       if (stopped) return;
       controls = newControls(view);
@@ -147,7 +147,7 @@ function newView(around, wording, choice) {
 
   /** Loads what brings in changes, when there is one for the first time. */
   async function change() {
-    const { newLive } = await retried(() => import('./live.js'));
+    const { newLive } = await loadModule('trends/live', () => import('./live.js'));
     live ??= newLive(view);
     live.change();
   }

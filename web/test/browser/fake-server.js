@@ -84,6 +84,13 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
   const faults = {
     refuseUpgrade: false, swallow: false, unavailable: false, badToken: false, signedOut: false,
     /** @type {Set<string>} parts of a snapshot, and `today` */ parts: new Set(),
+    /** Files that are not answered before `answerFiles`. @type {RegExp | null} */ heldFiles: null,
+    /** @type {(() => void)[]} */ held: [],
+    /** Answers those of them that were asked for, and no longer holds any. */
+    answerFiles() {
+      faults.heldFiles = null;
+      for (const answer of faults.held.splice(0)) answer();
+    },
     /** @type {Promise<void> | null} */ hold: null,
     /** Answers what was held. */ release() {},
     /** Answers no question before `release`. */
@@ -91,7 +98,7 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
       faults.hold = new Promise((resolve) => (faults.release = () => resolve(undefined)));
     },
   };
-  const seen = { upgrades: 0, sse: 0, snapshots: 0, urls: [] };
+  const seen = { upgrades: 0, sse: 0, snapshots: 0, heldFiles: 0, urls: [] };
   const clients = new Set();
   const waiting = new Set();
   let sequence = 0;
@@ -272,6 +279,10 @@ export async function startFakeServer({ demo = true, heartbeatMs = 20_000, port 
     if (files[url.pathname]) return void response.writeHead(200, { 'Content-Type': TYPES[path.extname(url.pathname)] }).end(files[url.pathname]);
     if (url.pathname === '/') return void serveFile('index.html', response);
     if (/^\/(sw\.js|manifest\.webmanifest|[\w-]+\.png)$/.test(url.pathname)) return void serveFile(`../root${url.pathname}`, response);
+    if (faults.heldFiles?.test(url.pathname)) {
+      faults.held.push(() => void serveFile(url.pathname.slice(8).replace(/^[0-9a-f]{16}\//, ''), response));
+      return count('heldFiles');
+    }
     if (url.pathname.startsWith('/client/')) return void serveFile(url.pathname.slice(8).replace(/^[0-9a-f]{16}\//, ''), response);
     if (url.pathname === '/api/sse') return void sse(request, response, url);
     // A page that is closed aborts its questions.

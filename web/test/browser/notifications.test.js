@@ -446,7 +446,7 @@ describe('notifications', () => {
     fresh();
     server.notes.add('1', 'booking_created', ofHangar());
     const { page, complaints, close } = await open('ana');
-    const failed = page.locator('owner-notifications').getByText('Não foi possível carregar as notificações.');
+    const failed = page.locator('owner-notifications').getByText('O servidor não respondeu. Tente de novo.');
     const dialog = page.locator('owner-notifications .notes-panel');
     const lost = /\/notifications\/(panel|hands|preferences)\.js/;
     try {
@@ -526,6 +526,50 @@ describe('notifications', () => {
       await page.waitForFunction(() => true);
       assert.deepEqual(complaints.filter((text) => !/401/.test(text)), []);
     } finally {
+      await close();
+    }
+  });
+
+  test('React: two hooks of one owner, another owner without a row of the former, the end while it loads', async () => {
+    fresh();
+    fresh('2');
+    const one = server.notes.add('1', 'booking_created', ofHangar());
+    const two = server.notes.add('2', 'unpaid', ofHangar());
+    const { page, complaints, close } = await openPage(browser, server.url);
+    const show = (/** @type {string} */ ownerId) => page.evaluate((owner) => {
+      const props = { ownerId: owner, token: 'secret' };
+      /** @type {any} */ (globalThis).harness.show('a', [
+        { kind: 'notes', props: { ...props, name: 'left' } }, { kind: 'notes', props: { ...props, name: 'right', state: 'unread' } }, { kind: 'center', props }, { kind: 'center', props: { ...props, view: 'list' } },
+      ]);
+    }, ownerId);
+    const loaded = (/** @type {string} */ id) => page.waitForFunction((wanted) => ['left', 'right'].every((name) => {
+      const text = document.getElementById(name)?.textContent;
+      return text && JSON.parse(text).ids.join() === wanted;
+    }), id);
+    try {
+      await page.goto(`${server.url}/react/index.html`);
+      await page.waitForFunction(() => 'harness' in globalThis);
+      await show('1');
+      await loaded(one.id);
+      await counts(page, 1);
+      await page.locator('owner-notifications[view=list] .note').waitFor();
+      await show('2');
+      await loaded(two.id);
+      const foreign = await page.evaluate((id) => /** @type {any} */ (globalThis).harness.renders.filter((/** @type {any} */ one) => one.ownerId === '2' && one.ids.includes(id)).length, one.id);
+      assert.equal(foreign, 0, 'no render of an owner has rows of the former');
+      // The next goes while it loads.
+      server.faults.heldFiles = /./;
+      server.faults.holdAll();
+      await show('1');
+      await page.evaluate(() => /** @type {any} */ (globalThis).harness.remove('a'));
+      server.faults.answerFiles();
+      server.faults.release();
+      while (server.clients.size > 0) await new Promise((resolve) => setImmediate(resolve));
+      assert.deepEqual(complaints, []);
+    } finally {
+      server.faults.answerFiles();
+      server.faults.release();
+      server.faults.hold = null;
       await close();
     }
   });

@@ -26,9 +26,10 @@ function Probe({ name, connected, ...options }) {
 function Notes({ name, ...options }) {
   const notes = useNotifications(options);
   hooks[name] = notes;
+  renders.push({ name, ownerId: options.ownerId, ids: notes.notifications.map(({ id }) => id) });
   return createElement('output', { id: name }, JSON.stringify({
     ids: notes.notifications.map(({ id }) => id), read: notes.notifications.filter(({ readAt }) => readAt).map(({ id }) => id),
-    unread: notes.unread, unseen: notes.unseen, loaded: notes.loaded,
+    unread: notes.unread, unseen: notes.unseen, loaded: notes.loaded, failed: notes.failed,
   }));
 }
 
