@@ -98,17 +98,17 @@ function newList({ around, words, store, mayArchive, act, drawn }) {
   const makeRow = (id) => {
     const sign = icon(ICONS.new);
     const title = h('strong');
-    const main = h('button', { class: 'open', type: 'button', onclick: () => act('open', id) }, title);
-    const hangar = h('bdi', { class: 'tag' });
+    const main = h('button', { class: 'open', type: 'button', 'aria-describedby': `h${id} d${id} m${id}`, onclick: () => act('open', id) }, title);
+    const hangar = h('bdi', { class: 'tag', id: `h${id}` });
     const level = h('span', { class: 'level' });
-    const detail = h('p', { class: 'detail' });
+    const detail = h('p', { class: 'detail', id: `d${id}` });
     const time = h('time');
     const mark = h('span', { class: 'by' });
     const readIcon = icon(ICONS.ok);
     const readButton = h('button', { class: 'act', type: 'button', onclick: () => act('toggle', id) }, readIcon);
     const archiveButton = h('button', { class: 'act', type: 'button', onclick: () => act('archive', id) }, icon(ARCHIVE));
     const row = h('li', { class: 'note', 'data-id': id }, h('span', { class: 'sign' }, sign),
-      h('div', { class: 'what' }, main, hangar, level), detail, h('p', { class: 'meta' }, time, mark), h('div', { class: 'acts' }, readButton, archiveButton));
+      h('div', { class: 'what' }, main, hangar, level), detail, h('p', { class: 'meta', id: `m${id}` }, time, mark), h('div', { class: 'acts' }, readButton, archiveButton));
     onSwipe(row, (left) => act(left ? 'archive' : 'toggle', id));
     /** @type {N.Notification | null} */
     let item = null;
@@ -135,6 +135,7 @@ function newList({ around, words, store, mayArchive, act, drawn }) {
         const at = instantOf(one.happenedAt) || instantOf(one.createdAt);
         setAttribute(time, 'datetime', at ? new Date(at).toISOString() : null);
         setAttribute(time, 'title', wording.formatMoment(at, around.zone()));
+        setAttribute(main, 'aria-label', unread ? `${said.title}, ${words.notRead}` : null);
         const name = [said.title, said.hangar].filter(Boolean).join(', ');
         setIcon(readIcon, one.readAt ? UNREAD : ICONS.ok);
         for (const [button, word] of /** @type {const} */ ([[readButton, one.readAt ? words.markUnread : wording.words.markRead], [archiveButton, one.archivedAt ? words.unarchive : words.archive]])) {

@@ -174,7 +174,7 @@ export default {
     settings: 'Notification preferences', keys: 'Arrows move between rows; E archives, U marks read or unread, Enter opens.',
     readBy: 'read by {who}, {time}', readAt: 'read, {time}', archivedBy: 'archived by {who}, {time}',
     archivedAt: 'archived, {time}', resolved: 'resolved', personal: 'only for you', removed: 'removed user',
-    urgent: 'urgent', attention: 'attention',
+    urgent: 'urgent', attention: 'attention', notRead: 'unread',
     readOne: 'Marked as read.', unreadOne: 'Marked as unread.', archivedOne: 'Archived.',
     unarchivedOne: 'Unarchived.', readMany: ['{n} marked as read.', '{n} marked as read.'],
     notDone: 'The server did not answer: nothing has changed. Try again.', notAllowed: 'Your role in this account does not allow it.',

@@ -179,7 +179,7 @@ export default {
     settings: 'Preferencias de notificación', keys: 'Las flechas cambian de fila; E archiva, U marca como leída o no leída, Enter abre.',
     readBy: 'leída por {who}, {time}', readAt: 'leída, {time}', archivedBy: 'archivada por {who}, {time}',
     archivedAt: 'archivada, {time}', resolved: 'resuelta', personal: 'solo para usted', removed: 'usuario eliminado',
-    urgent: 'urgente', attention: 'atención',
+    urgent: 'urgente', attention: 'atención', notRead: 'sin leer',
     readOne: 'Marcada como leída.', unreadOne: 'Marcada como no leída.', archivedOne: 'Archivada.',
     unarchivedOne: 'Desarchivada.', readMany: ['{n} marcada como leída.', '{n} marcadas como leídas.'],
     notDone: 'El servidor no respondió: nada cambió. Intente de nuevo.', notAllowed: 'Su papel en esta cuenta no lo permite.',

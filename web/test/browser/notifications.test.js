@@ -378,6 +378,39 @@ describe('notifications', () => {
     }
   });
 
+  for (const [language, title, unread, read] of /** @type {const} */ ([
+    ['pt-BR', 'Nova reserva', 'não lida', /lida por .Bia/], ['en', 'New booking', 'unread', /read by .Bia/], ['es', 'Nueva reserva', 'sin leer', /leída por .Bia/],
+  ])) {
+    test(`a screen reader hears of each row whether it is read, and what it is about, in ${language}`, async () => {
+      fresh();
+      const one = server.notes.add('1', 'booking_created', ofHangar(), { ago: 60_000 });
+      server.notes.add('1', 'booking_created', ofHangar({ hangarNumber: 'H-15' }));
+      server.notes.patch('1', one.id, 'bia', { read: true });
+      const { page, close } = await openPage(browser, server.url);
+      try {
+        await page.goto(server.url);
+        await page.evaluate(async (lang) => {
+          await import(/** @type {any} */ ('/client/notifications.js'));
+          const element = document.createElement('owner-notifications');
+          for (const [name, value] of Object.entries({ 'owner-id': '1', view: 'list', lang })) element.setAttribute(name, value);
+          element.token = 'secret';
+          document.body.append(element);
+        }, language);
+        await notes(page).first().waitFor();
+        await page.locator('owner-notifications [data-state=all]').click();
+        await notes(page).nth(1).waitFor();
+        const devtools = await page.context().newCDPSession(page);
+        const { nodes } = /** @type {any} */ (await devtools.send('Accessibility.getFullAXTree'));
+        const rows = nodes.filter((/** @type {any} */ node) => node.role?.value === 'button' && node.name?.value.startsWith(title));
+        assert.deepEqual(rows.map((/** @type {any} */ node) => node.name.value), [`${title}, ${unread}`, title]);
+        assert.deepEqual(rows.map((/** @type {any} */ node) => /^H-1[25] .*Ana Souza/.test(node.description?.value)), [true, true], JSON.stringify(rows[0].description));
+        assert.match(rows[1].description.value, read);
+      } finally {
+        await close();
+      }
+    });
+  }
+
   for (const width of [1280, 768, 360]) {
     for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       test(`axe finds nothing at ${width} px, ${colorScheme}`, async () => {

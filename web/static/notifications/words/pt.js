@@ -8,7 +8,7 @@ export default {
   settings: 'Preferências de notificação', keys: 'Setas mudam de linha; E arquiva, U marca como lida ou não lida, Enter abre.',
   readBy: 'lida por {who}, {time}', readAt: 'lida, {time}', archivedBy: 'arquivada por {who}, {time}',
   archivedAt: 'arquivada, {time}', resolved: 'resolvida', personal: 'só para você', removed: 'usuário removido',
-  urgent: 'urgente', attention: 'atenção',
+  urgent: 'urgente', attention: 'atenção', notRead: 'não lida',
   notDone: 'O servidor não respondeu: nada mudou. Tente de novo.',
   empty: { unread: 'Tudo lido. As novas aparecem aqui na hora.', all: 'Nada por aqui ainda. As novas aparecem aqui na hora.', archived: 'Nada arquivado.' },
   emptyHere: 'Nada com este filtro.', failed: 'Não foi possível carregar as notificações.',
