@@ -19,7 +19,7 @@ const ANNOUNCE_EVERY_MS = 10_000;
 const AGENDA_MS = 10_000;
 const LISTINGS_MS = 2000;
 const MAX_PAUSE_MS = 60_000;
-/** What failed is told of for so long. */
+/** What failed is shown for so long. */
 const TOLD_MS = 8000;
 /**
  * The chance of a request in any one second, so that not all browsers ask in the first second of a
@@ -117,7 +117,7 @@ class Display extends Base {
     const statusLine = h('div', { class: 'status', 'data-tone': 'busy' },
       h('span', { class: 'pill' }, h('span', { class: 'dot', 'aria-hidden': 'true' }), label), detail);
     const live = h('p', { class: 'sr', role: 'status', 'aria-live': 'polite' });
-    const told = h('p', { class: 'told', role: 'status' });
+    const told = h('p', { class: 'told', 'aria-hidden': 'true' });
     const printed = h('p', { class: 'printed' });
     const pauseIcon = icon(ICONS.pause);
     const pauseWord = h('span', null, words.pause);
@@ -438,14 +438,18 @@ class Display extends Base {
   }
 
   /**
-   * Says that something takes long, or that it failed, to eyes too and for a while.
+   * Shows that something takes long, or for a while that it failed, and says the latter by the one
+   * voice.
    * @template D @param {Promise<D>} doing @param {string} failed @returns {Promise<D | null>}
    */
   async #tell(doing, failed) {
     const { told } = this.#view;
     clearTimeout(this.#toldTimer);
     const done = await toldOf(told, this.#wording.words, doing, failed);
-    if (done === null) this.#toldTimer = setTimeout(setText, TOLD_MS, told, '');
+    if (done === null) {
+      this.#announce(failed);
+      this.#toldTimer = setTimeout(setText, TOLD_MS, told, '');
+    }
     return done;
   }
 

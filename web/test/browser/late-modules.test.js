@@ -168,7 +168,9 @@ describe('modules that never come', () => {
         await open.click();
         await told.getByText('Carregando…').waitFor();
       }, module);
-      await told.getByText(`${heading}: não foi possível carregar.`).waitFor();
+      const failed = `${heading}: não foi possível carregar.`;
+      await told.getByText(failed).waitFor();
+      await page.locator('realtime-metrics-display').getByRole('status').getByText(failed).waitFor({ state: 'attached' });
       assert.equal(await open.getAttribute('aria-expanded'), 'false');
       await open.click();
       await late();
