@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/hangarshare/hangarshare-realtime/db"
 )
 
@@ -35,7 +37,7 @@ func (d *fakeNews) NotificationNews(ctx context.Context, questions []db.NewsQues
 	d.mu.Unlock()
 	if slices.ContainsFunc(questions, func(q db.NewsQuestion) bool { return q.OwnerID == slow }) {
 		<-ctx.Done()
-		return nil, ctx.Err()
+		return nil, &pq.Error{Code: "57014"} // as the database says it when it is told to stop
 	}
 	time.Sleep(5 * time.Millisecond)
 	d.mu.Lock()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/hangarshare/hangarshare-realtime/db"
 	"github.com/hangarshare/hangarshare-realtime/realtime/outbox"
 )
@@ -36,7 +38,7 @@ func (d *digestDesk) DigestUsers(_ context.Context, after string, limit int) (pa
 func (d *digestDesk) Accounts(_ context.Context, userID string) ([]db.Account, error) {
 	d.asked = append(d.asked, userID)
 	if d.slow[userID] {
-		return nil, fmt.Errorf("no answer in time: %w", context.DeadlineExceeded)
+		return nil, fmt.Errorf("no answer in time: %w", &pq.Error{Code: "57014"})
 	}
 	return []db.Account{{OwnerID: userID + "a"}, {OwnerID: userID + "b"}}, nil
 }

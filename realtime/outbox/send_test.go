@@ -205,7 +205,9 @@ func TestPushServicesAnswer(t *testing.T) {
 			}
 		}
 	}
-	h.await(t, "0", `SELECT failures::text FROM realtime.push_subscriptions WHERE endpoint LIKE '%/201'`)
+	for path, failures := range map[string]string{"/201": "0", "/400": "1"} {
+		h.await(t, failures, `SELECT failures::text FROM realtime.push_subscriptions WHERE endpoint LIKE '%' || $1`, path)
+	}
 	// refused five times in a row, and nothing taken between
 	_, id := h.device(t, h.owner.UserID, "", "/400")
 	for n := 1; n <= 5; n++ {
