@@ -143,8 +143,8 @@ func hostsOf(u *url.URL, further []string) ([]string, error) {
 	return hosts, nil
 }
 
-// security names what connections begin with. A Redis that asks for a certificate may end a
-// connection without a word that arrives.
+// security names what connections begin with. A Redis that asks for a certificate, or does not take
+// the one that it gets, may end a connection without a word that arrives.
 func (a *Address) security() string {
 	switch {
 	case !a.tls:
@@ -152,7 +152,7 @@ func (a *Address) security() string {
 	case a.files.Cert == "":
 		return "TLS from clients without a certificate (REDIS_CERT_FILE)"
 	}
-	return "TLS"
+	return "TLS and the certificate in REDIS_CERT_FILE"
 }
 
 // String names the hosts, without user and password.
