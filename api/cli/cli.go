@@ -40,7 +40,7 @@ func Run(ctx context.Context, openAPI []byte, args []string, stdout, stderr io.W
 		again := new(commandLine)
 		parser, err := newParser(again, io.Discard, io.Discard)
 		if err == nil {
-			_, err = parser.Parse(args)
+			_, err = parser.Parse(joinValues(parser.Model, args))
 		}
 		return again, err
 	}
@@ -56,7 +56,7 @@ func Run(ctx context.Context, openAPI []byte, args []string, stdout, stderr io.W
 				code, command = int(exit), nil
 			}
 		}()
-		if command, err = parser.Parse(args); err != nil {
+		if command, err = parser.Parse(joinValues(parser.Model, args)); err != nil {
 			// A fault of the file of settings is named after the flag that was looked for first.
 			fmt.Fprintln(stderr, "hangarshare:", strings.TrimPrefix(err.Error(), "--help: ")+"; see hangarshare --help")
 			code = 2
@@ -87,6 +87,29 @@ func newParser(cli *commandLine, stdout, stderr io.Writer) (*kong.Kong, error) {
 }
 
 type exitCode int
+
+// joinValues writes --flag -value as --flag=-value, which the parser takes: positions, keys and
+// secrets are of base64url, so that one of 64 begins with a hyphen. A flag whose value was
+// forgotten does not swallow the flag behind it.
+func joinValues(model *kong.Application, args []string) (joined []string) {
+	takesValue := map[string]bool{"-h": false} // by flag
+	kong.Visit(model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			takesValue["--"+flag.Name] = !flag.IsBool()
+		}
+		return next(nil)
+	})
+	for _, arg := range args {
+		name, _, _ := strings.Cut(arg, "=")
+		last := len(joined) - 1
+		if _, known := takesValue[name]; !known && strings.HasPrefix(arg, "-") && last >= 0 && takesValue[joined[last]] {
+			joined[last] += "=" + arg
+			continue
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}
 
 // Run installs or removes what is ours.
 func (c *migrateCommand) Run(ctx context.Context, s *Settings, log *slog.Logger) error {

@@ -102,3 +102,25 @@ func TestCommandsRefuseOtherSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestValuesMayBeginWithHyphens gives flags such values, as one of 64 positions and keys is. A
+// value that was forgotten is missed, and no other flag is taken for it.
+func TestValuesMayBeginWithHyphens(t *testing.T) {
+	secret := "-" + strings.Repeat("a", 42)
+	for line, want := range map[string]struct {
+		code int
+		out  string
+	}{
+		"token --user -5 --jwt-secret " + secret:   {0, "eyJ"},
+		"token --user=-5 --jwt-secret=" + secret:   {0, "eyJ"},
+		"token --jwt-secret " + secret + " --user": {2, "--user: expected"},
+		"token --user --jwt-secret " + secret:      {2, "--user: expected"},
+		"serve --demo -5":                          {2, "unknown flag -5"},
+		"token --user -5 --nonsense":               {2, "unknown flag --nonsense"},
+	} {
+		var out bytes.Buffer
+		if code := Run(t.Context(), nil, strings.Fields(line), &out, &out); code != want.code || !strings.Contains(out.String(), want.out) {
+			t.Errorf("%s: %d %s", line, code, out.String())
+		}
+	}
+}

@@ -34,6 +34,9 @@ func startTail(t *testing.T, flags ...string) (out, log *harness.Output, stop fu
 		if !stopped {
 			stop()
 		}
+		if t.Failed() {
+			t.Logf("tail said:\n%s", log)
+		}
 	})
 	return out, log, stop
 }
