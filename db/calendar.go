@@ -87,6 +87,12 @@ func Known(moment time.Time) time.Time {
 	return moment
 }
 
+// knownText is Known of a moment by RFC 3339, and the zero time where the text is none.
+func knownText(text string) time.Time {
+	moment, _ := time.Parse(time.RFC3339, text)
+	return Known(moment)
+}
+
 // beyond are the years that PostgreSQL writes with more than four digits.
 var beyond = regexp.MustCompile(`^\d{5,}-\d\d-\d\d`)
 

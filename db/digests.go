@@ -189,11 +189,7 @@ func (o *Deliveries) about(ctx context.Context, ownerID string, text json.RawMes
 		return details, nil // a newer server made it
 	}
 	details = NotificationDetails{HangarNumber: f.HangarNumber, Amount: f.Amount}
-	for text, moment := range map[string]*time.Time{f.CheckInDate: &details.CheckIn, f.CheckOutDate: &details.CheckOut} {
-		if at, err := time.Parse(time.RFC3339, text); err == nil {
-			*moment = Known(at)
-		}
-	}
+	details.CheckIn, details.CheckOut = knownText(f.CheckInDate), knownText(f.CheckOutDate)
 	if f.BookingID == "" {
 		return details, nil
 	}

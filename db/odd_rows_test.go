@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -227,5 +228,27 @@ func TestChosenMomentsAreFinite(t *testing.T) {
 	must(t, store.SetUserSettings(t.Context(), "7", db.UserSettings{Digest: db.DigestOff, DigestAt: "08:00"}))
 	if u, err := store.UserSettings(t.Context(), "7"); err != nil || !u.PausedUntil.IsZero() {
 		t.Errorf("no pause is until %s, %v", u.PausedUntil, err)
+	}
+}
+
+// TestDatesOfFacts reads the dates of a notification whose booking cannot be read any more: of a
+// stay that ends when it begins, too.
+func TestDatesOfFacts(t *testing.T) {
+	t.Parallel()
+	p := dbtest.New(t)
+	_, deliveries := newDeliveries(t, p)
+	owner := p.AddOwner(t, 1)
+	const moment, later = "2026-03-12T14:00:00-03:00", "2026-03-14T11:00:00-03:00"
+	for facts, want := range map[[2]string][2]string{{moment, moment}: {moment, moment}, {moment, later}: {moment, later}, {"", later}: {"", later}, {moment, "never"}: {moment, ""}} {
+		d := db.OpenedDelivery{UserID: owner.UserID, OwnerID: owner.ID}
+		d.ID, d.Channel, d.Target = "0", db.ChannelPush, "none"
+		d.Facts = fmt.Appendf(nil, `{"checkInDate":%q,"checkOutDate":%q}`, facts[0], facts[1])
+		about, err := deliveries.Details(t.Context(), d)
+		must(t, err)
+		for i, at := range []time.Time{about.CheckIn, about.CheckOut} {
+			if wanted, _ := time.Parse(time.RFC3339, want[i]); !at.Equal(wanted) {
+				t.Errorf("%v: %s, want %q", facts, at, want[i])
+			}
+		}
 	}
 }
