@@ -137,7 +137,7 @@ func TestMomentsMove(t *testing.T) {
 	t.Parallel()
 	m := newMaker(t)
 	now := time.Now().Truncate(time.Second)
-	ran := now.Truncate(10 * time.Minute) // time was looked at up to it
+	ran := now.Add(-time.Minute).Truncate(10 * time.Minute) // time was looked at up to it
 	book := func(status string, created, in time.Duration) string {
 		return m.ID(t, `INSERT INTO bookings (hangar_id, user_id, check_in, check_out, nights, subtotal, fees, total_price, status, created_at)
 			VALUES ($1, $2, $3, $4, 1, 1, 0, 1, $5, $6) RETURNING id::text`, m.owner.Hangars[0], m.guest, now.Add(in).UTC(), now.Add(in+72*time.Hour).UTC(), status, now.Add(created).UTC())
